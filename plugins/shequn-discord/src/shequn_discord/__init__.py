@@ -1,0 +1,1 @@
+"""Discord (REST v10, Gateway, interactions) for shequn-sdk."""

@@ -1,0 +1,1 @@
+"""Hand-over to a person, for places without an open API for shequn-sdk."""

@@ -1,0 +1,1 @@
+"""Weibo 新浪微博 for shequn-sdk."""

@@ -1,0 +1,1 @@
+"""Run an online community (社群) wherever its members are."""

@@ -1,0 +1,1 @@
+"""The sandbox: local servers that behave like the platforms."""
