@@ -135,24 +135,18 @@ class HttpClient:
         )
         self._max_wait = max_wait.total_seconds()
         self._client: httpx.AsyncClient | None = None
+        self._open = False
 
     async def __aenter__(self) -> Self:
-        """Open the pool; makes no request."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                headers=self._headers,
-                timeout=httpx.Timeout(self._context.timeout, connect=min(10.0, self._context.timeout)),
-                limits=self._limits,
-                transport=self._context.transport,
-                follow_redirects=False,
-                trust_env=False,
-            )
+        """Be ready; the pool itself is opened by the first request."""
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the pool."""
+        self._open = False
         if self._client is not None:
             client, self._client = self._client, None
             await client.aclose()
@@ -228,8 +222,7 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         timeout: float | None,
     ) -> HttpResponse:
-        if self._client is None:
-            raise ConfigError(f"the {self.platform} adapter is not open: use it in `async with`")
+        client = self._client or self._connect()
         url = path if path.startswith(("http://", "https://")) else self._base_url + path
         parts: list[tuple[str, tuple[str | None, bytes, str] | tuple[str | None, bytes]]] | None = None
         data: Mapping[str, str] | None = form
@@ -242,7 +235,7 @@ class HttpClient:
             own_headers.setdefault("Content-Type", "application/json")
         _log.debug("%s %s", method, operation, extra={"platform": self.platform, "operation": operation})
         try:
-            request = self._client.build_request(
+            request = client.build_request(
                 method,
                 url,
                 params=dict(params) if params else None,
@@ -254,7 +247,7 @@ class HttpClient:
                 if timeout is None
                 else httpx.Timeout(timeout, connect=min(10.0, timeout)),
             )
-            answer = await self._client.send(request, stream=True)
+            answer = await client.send(request, stream=True)
             try:
                 body = await self._read(answer, operation)
             finally:
@@ -279,6 +272,19 @@ class HttpClient:
             platform=self.platform,
             operation=operation,
         )
+
+    def _connect(self) -> httpx.AsyncClient:
+        if not self._open:
+            raise ConfigError(f"the {self.platform} adapter is not open: use it in `async with`")
+        self._client = httpx.AsyncClient(
+            headers=self._headers,
+            timeout=httpx.Timeout(self._context.timeout, connect=min(10.0, self._context.timeout)),
+            limits=self._limits,
+            transport=self._context.transport,
+            follow_redirects=False,
+            trust_env=False,
+        )
+        return self._client
 
     async def _read(self, answer: httpx.Response, operation: str) -> bytes:
         chunks: list[bytes] = []
