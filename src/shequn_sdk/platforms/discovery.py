@@ -133,7 +133,7 @@ class _Loader:
         label = distribution or name
         try:
             offers = self._register(name, load(), label)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is kept, not passed on
             text = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
             problem = PluginError(
                 f"plugin {name!r} of {label} is not used: {text}", plugin=name, distribution=distribution
@@ -152,7 +152,7 @@ class _Loader:
         try:
             self.manager.check_pending()
             return self._take(plugin, label)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - raised again
             self.manager.unregister(name=name)
             raise
 
