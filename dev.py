@@ -21,16 +21,22 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 # The second part of each pair completes the host, so that this file does not name one itself.
 REGISTRY_HOSTS = tuple(
-    a + b for a, b in (("pypi", ".org"), ("pythonhosted", ".org"), ("registry.npm", "js"), ("deb.debian", ".org"))
+    a + b
+    for a, b in (("pypi", ".org"), ("pythonhosted", ".org"), ("registry.npm", "js"), ("deb.debian", ".org"))
 )
 
 
 def main() -> int:
     """Run one task."""
-    if sys.version_info < (3, 11):
-        print(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}; try: python3.11 dev.py", file=sys.stderr)
+    if sys.version_info < (3, 11):  # noqa: UP036 - the one file that an older Python may be asked to run
+        print(
+            f"Python 3.11 or later is needed, this is {sys.version.split()[0]}; try: python3.11 dev.py",
+            file=sys.stderr,
+        )
         return 2
-    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for name, (_, text) in TASKS.items():
         tasks.add_parser(name, help=text, add_help=name not in PASS_ON)
@@ -44,7 +50,9 @@ def main() -> int:
 def setup(group: str) -> None:
     """Make the environment hold `requirements/<group>.txt` and this workspace."""
     stamp_value = _fingerprint(group)
-    if any(_stamp(name).exists() and _stamp(name).read_text() == _fingerprint(name) for name in {group, "dev"}):
+    if any(
+        _stamp(name).exists() and _stamp(name).read_text() == _fingerprint(name) for name in {group, "dev"}
+    ):
         return
     print(f"Setting up {VENV.name} (once; {group} requirements) …", file=sys.stderr, flush=True)
     uv = shutil.which("uv")
@@ -66,7 +74,9 @@ def setup(group: str) -> None:
 
 
 def _make_venv() -> None:
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True
+    )
     if made.returncode != 0:
         shutil.rmtree(VENV, ignore_errors=True)
         print(made.stdout + made.stderr, file=sys.stderr)
@@ -84,7 +94,11 @@ def _stamp(group: str) -> Path:
 
 def _fingerprint(group: str) -> str:
     digest = hashlib.sha256(str(ROOT).encode())
-    for path in [ROOT / "requirements" / f"{group}.txt", ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]:
+    for path in [
+        ROOT / "requirements" / f"{group}.txt",
+        ROOT / "pyproject.toml",
+        *sorted(ROOT.glob("plugins/*/pyproject.toml")),
+    ]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -124,7 +138,9 @@ def coverage(rest: list[str]) -> int:
 def lint(_: list[str]) -> int:
     """Style, and that no file names a package registry or a machine's own path."""
     setup("dev")
-    code = _run(str(PYTHON), "-m", "ruff", "check", ".") or _run(str(PYTHON), "-m", "ruff", "format", "--check", ".")
+    code = _run(str(PYTHON), "-m", "ruff", "check", ".") or _run(
+        str(PYTHON), "-m", "ruff", "format", "--check", "."
+    )
     listed = subprocess.run(["git", "ls-files", "-z"], check=False, capture_output=True).stdout
     for name in filter(None, listed.decode().split("\0")):
         path = ROOT / name
@@ -168,11 +184,28 @@ def check(_: list[str]) -> int:
 
 def lock(_: list[str]) -> int:
     """Renew the pinned requirement files (needs uv); the lock file itself stays out of git."""
-    common = ["uv", "export", "--quiet", "--all-packages", "--no-emit-workspace", "--no-header", "--no-annotate", "--format", "requirements.txt"]
+    common = [
+        "uv",
+        "export",
+        "--quiet",
+        "--all-packages",
+        "--no-emit-workspace",
+        "--no-header",
+        "--no-annotate",
+        "--format",
+        "requirements.txt",
+    ]
     (ROOT / "requirements").mkdir(exist_ok=True)
     code = _run("uv", "lock", "--quiet")
-    run_extras = [part for extra in ("report", "sandbox", "webhook", "cn-calendar", "media") for part in ("--extra", extra)]
-    for name, options in (("run", ["--no-default-groups", "--group", "build", *run_extras]), ("dev", ["--all-extras", "--all-groups"])):
+    run_extras = [
+        part
+        for extra in ("report", "sandbox", "webhook", "cn-calendar", "media")
+        for part in ("--extra", extra)
+    ]
+    for name, options in (
+        ("run", ["--no-default-groups", "--group", "build", *run_extras]),
+        ("dev", ["--all-extras", "--all-groups"]),
+    ):
         if code == 0:
             code = _run(*common, *options, "--output-file", str(ROOT / "requirements" / f"{name}.txt"))
     return code

@@ -20,7 +20,12 @@ class Frozen(BaseModel):
     """Base of every domain model: immutable, no unknown fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_timedelta="iso8601", use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        ser_json_timedelta="iso8601",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        use_attribute_docstrings=True,
     )
 
 

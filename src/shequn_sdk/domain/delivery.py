@@ -178,6 +178,8 @@ class ReceiptStatus(StrEnum):
     UNKNOWN = "unknown"
     PENDING = "pending"
     AWAITING_PERSON = "awaiting_person"
+    PARTLY = "partly"
+    """A person confirmed a hand-over for some of its receivers only."""
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime, Field, JsonValue
@@ -12,6 +12,10 @@ from pydantic import AwareDatetime, Field, JsonValue
 from shequn_sdk.domain._base import Frozen
 
 __all__ = ["Interaction", "InteractionBatch", "InteractionKind"]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class InteractionKind(StrEnum):
@@ -147,7 +151,7 @@ class InteractionBatch:
     ) -> None:
         """Add one row; a datetime must be aware."""
         if isinstance(occurred_at, datetime):
-            occurred_at = int(occurred_at.timestamp() * 1_000_000)
+            occurred_at = (occurred_at - _EPOCH) // _MICROSECOND
         self.id.append(id)
         self.kind.append(kind)
         self.occurred_at.append(occurred_at)

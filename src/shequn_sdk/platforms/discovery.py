@@ -90,7 +90,7 @@ class Plugins:
             broken = "; ".join(f"{error.plugin}: {error}" for error in self.load_errors)
             unknown = UnknownName(kind, name, nearest=nearest)
             if not nearest:
-                there = ", ".join(sorted(among)) or "none is installed; try pip install shequn-telegram"
+                there = ", ".join(sorted(among)) or "none is installed; platforms are packages named shequn-PLATFORM"
                 unknown.args = (f"{unknown}; there are: {there}",)
             if broken:
                 unknown.args = (f"{unknown} (plugins that failed to load: {broken})",)
