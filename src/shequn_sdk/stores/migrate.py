@@ -1,0 +1,65 @@
+"""Brings a database to the schema of this version of the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from sqlalchemy import Connection, inspect, text
+
+from shequn_sdk.errors import StoreDamaged, StoreTooNew
+
+__all__ = ["head", "revision_of", "revisions", "upgrade"]
+
+_PACKAGE = "shequn_sdk.stores.migrations"
+
+
+def revisions() -> tuple[str, ...]:
+    """Give the known revisions, oldest first; read from file names, so that Alembic need not be imported."""
+    folder = files(_PACKAGE).joinpath("versions")
+    names = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name[:-3] for name in names if name.endswith(".py") and name[:4].isdigit()))
+
+
+def head() -> str:
+    """Give the revision of this version of the package."""
+    return revisions()[-1]
+
+
+def revision_of(conn: Connection) -> str | None:
+    """Give the revision of a database; None when it has no table of ours.
+
+    Raises:
+        StoreDamaged: it has tables, but no revision: some other program's database.
+        StoreTooNew: a newer version of the package wrote it.
+    """
+    tables = set(inspect(conn).get_table_names())
+    if "alembic_version" not in tables:
+        if tables:
+            shown = ", ".join(sorted(tables)[:3])
+            raise StoreDamaged(
+                f"the database holds tables that are not ours ({shown}); give the store a file of its own"
+            )
+        return None
+    found = conn.execute(text("select version_num from alembic_version")).scalar()
+    if found is None:
+        return None
+    known = revisions()
+    if found in known:
+        return str(found)
+    if str(found)[:4] > known[-1][:4]:
+        raise StoreTooNew(
+            f"the store has schema {found}, this version of shequn-sdk knows up to {known[-1]}; upgrade shequn-sdk"
+        )
+    raise StoreDamaged(f"the store has the unknown schema {found}; restore it from a backup")
+
+
+def upgrade(conn: Connection) -> None:
+    """Apply all missing migrations on `conn`, which must be inside a transaction."""
+    from alembic import command  # noqa: PLC0415 - costs 100 ms, needed only when the schema changes
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(files(_PACKAGE)).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")
