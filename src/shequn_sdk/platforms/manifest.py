@@ -250,6 +250,8 @@ class Limits(Frozen):
     link_cost: int | None = None
     """What any link counts, in the text's unit; None counts it as it is written."""
     caption_with_album: bool = True
+    caption_with_media: bool = True
+    """Whether text can go with a file in one message; False makes them two messages."""
 
 
 class Manifest(Frozen):
