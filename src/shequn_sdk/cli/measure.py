@@ -1,0 +1,221 @@
+"""Commands that import, measure and report: import, metrics, report, dashboard."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.domain import Grain
+from shequn_sdk.errors import InvalidInput
+
+__all__ = ["add_commands"]
+
+CommunityOption = Annotated[
+    str, typer.Option("--community", help="Name of the community; not needed when there is one.")
+]
+
+
+@command
+async def import_(
+    out: Output,
+    form: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="edges, csv, telegram … (`shequn import list FILE` is not a format; see --formats)",
+        ),
+    ] = "",
+    file: Annotated[Path | None, typer.Argument(help="File to read.")] = None,
+    formats: Annotated[bool, typer.Option("--formats", help="List the formats.")] = False,
+    community: CommunityOption = "",
+    zone: Annotated[str, typer.Option(help="Zone of a new community, and of times that say none.")] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="Column map, for example --column member=who; may be repeated."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Option of the format, for example --option separator=,"),
+    ] = None,
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Import a community's history. A killed import goes on where it was; importing again adds nothing."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        if formats or not form:
+            out.table(
+                [{"format": name, "what": title} for name, title in sq.import_formats().items()],
+                ["format", "what"],
+            )
+            return None
+        if file is None:
+            raise InvalidInput(f"say which file: shequn import {form} FILE")
+        if not file.is_file():
+            raise InvalidInput(f"{file} is no file", source=str(file))
+        with out.progress(f"importing {file.name}", float(file.stat().st_size)) as show:
+            result = await sq.import_history(
+                file,
+                format=form,
+                community=community,
+                zone=zone,
+                columns=_pairs(column, "--column"),
+                options=_pairs(option, "--option"),
+                progress=lambda done, _total: show(float(done)),
+            )
+    if out.as_json:
+        out.json(result)
+        return None
+    out.line(
+        f"{result.read:,} read, {result.added:,} added, {result.duplicates:,} known already, {result.skipped:,} skipped"
+    )
+    for reason, count in result.reasons.items():
+        out.note(f"skipped {count:,}: {reason}")
+    for example in result.examples[:5]:
+        out.note(f"  {example}")
+    return None
+
+
+def _pairs(items: list[str] | None, name: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in items or []:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise InvalidInput(f"{name} {item!r}: write it as name=value")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def _day(value: datetime | None) -> date | None:
+    return value.date() if value is not None else None
+
+
+@command
+async def metrics(
+    out: Output,
+    name: Annotated[str, typer.Argument(help="Name of the metric, for example active_members.dau.")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="List the metrics.")] = False,
+    community: CommunityOption = "",
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First local day; the first with data when not given."
+        ),
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last local day.")
+    ] = None,
+    last: Annotated[int, typer.Option("--last", help="The last so many days instead.")] = 0,
+    grain: Annotated[Grain | None, typer.Option(help="Length of the buckets.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Dimension to split by; may be repeated.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", help="Parameter of the metric, for example --param window=30"),
+    ] = None,
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Compute a metric, or list them."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        if list_ or not name:
+            rows = [
+                {
+                    "metric": item.name,
+                    "version": item.version,
+                    "unit": str(item.unit),
+                    "what": item.doc.get("en", ""),
+                    "zh": item.doc.get("zh", ""),
+                    "formula": item.formula,
+                }
+                for item in await sq.metrics.list()
+            ]
+            out.table(rows, ["metric", "unit", "what", "zh"])
+            return None
+        result = await sq.metrics.compute(
+            name,
+            community=community or None,
+            start=_day(start),
+            end=_day(end),
+            last=timedelta(days=last) if last else None,
+            grain=grain,
+            by=tuple(by or ()),
+            params=_pairs(param, "--param") or None,
+        )
+    if out.as_json:
+        out.json(result)
+        return None
+    dims = sorted({key for point in result.points for key in point.dims})
+    rows = [
+        {
+            "bucket": point.bucket,
+            **point.dims,
+            "value": "not reported" if point.value is None else point.value,
+            "note": "partial" if point.partial else "",
+        }
+        for point in result.points
+    ]
+    out.table(
+        rows,
+        ["bucket", *dims, "value", "note"],
+        title=f"{result.metric} ({result.unit} per {result.grain})",
+        empty="no data",
+    )
+    for warning in result.warnings:
+        out.note(warning)
+    if result.data_as_of is not None:
+        out.note(f"data as of {result.data_as_of.isoformat(timespec='seconds')}")
+    return None
+
+
+@command
+async def report(
+    out: Output,
+    directory: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; `reports` in the workspace when not given.")
+    ] = None,
+    formats: Annotated[str, typer.Option("--formats", help="Any of html,png,csv,md.")] = "html",
+    community: CommunityOption = "",
+    language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    last: Annotated[int, typer.Option("--last", help="The last so many days; all when not given.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Write the community's report; the HTML page needs no network."""
+    import webbrowser
+
+    from shequn_sdk.client import AsyncShequn
+
+    wanted = frozenset(part.strip() for part in formats.split(",") if part.strip())
+    async with AsyncShequn.open(home=home) as sq:
+        made = await sq.report(
+            community=community or None, language=language, last=timedelta(days=last) if last else None
+        )
+        target = directory or sq.settings.home / "reports"
+        paths = made.write(target, formats=wanted)
+    if out.as_json:
+        out.json({"files": [{"path": path, "bytes": path.stat().st_size} for path in paths]})
+    else:
+        for path in paths:
+            out.line(f"wrote {path} ({path.stat().st_size / 1000:,.0f} kB)")
+    page = next((path for path in paths if path.suffix == ".html"), None)
+    if open_ and page is not None:
+        webbrowser.open(page.resolve().as_uri())
+    return None
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("import")(import_)
+    app.command()(metrics)
+    app.command()(report)

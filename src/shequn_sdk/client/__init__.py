@@ -1,0 +1,18 @@
+"""The client: `AsyncShequn`, and its blocking twin `Shequn`."""
+
+from shequn_sdk.client.blocking import ChannelHandle, Deliveries, Metrics, Shequn
+from shequn_sdk.client.channels import AsyncChannelHandle
+from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.shequn import AsyncShequn, days
+
+__all__ = [
+    "AsyncChannelHandle",
+    "AsyncDeliveries",
+    "AsyncMetrics",
+    "AsyncShequn",
+    "ChannelHandle",
+    "Deliveries",
+    "Metrics",
+    "Shequn",
+    "days",
+]

@@ -1,0 +1,115 @@
+"""What a report needs from the rest of the workspace."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shequn_sdk.client.workspace import Workspace
+from shequn_sdk.domain import DeliveryState
+from shequn_sdk.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shequn_sdk.reports.model import DeliveryCounts, GoalLine, Report
+
+__all__ = ["build"]
+
+_WAITING = (
+    DeliveryState.PLANNED, DeliveryState.BLOCKED, DeliveryState.PAUSED, DeliveryState.CLAIMED,
+    DeliveryState.ATTEMPTING, DeliveryState.DEFERRED, DeliveryState.AWAITING_PERSON,
+)  # fmt: skip
+
+
+async def build(
+    workspace: Workspace,
+    *,
+    community: str | None,
+    language: str,
+    last: timedelta | None,
+    title: str,
+    goals: tuple[GoalLine, ...] = (),
+) -> Report:
+    """Build a community's report from what its stores hold.
+
+    Raises:
+        InvalidInput: there is nothing to report on yet, or it is not clear on which community.
+    """
+    from shequn_sdk.reports.build import build_report
+    from shequn_sdk.reports.model import Language, ReportContext
+
+    try:
+        chosen_language = Language(language)
+    except ValueError:
+        raise InvalidInput(f"a report is written in zh or en, not {language!r}") from None
+    metrics = await workspace.metrics()
+    name, zone = await which_community(workspace, community)
+    span = await metrics.span(community=name)
+    if span is None:
+        raise InvalidInput(
+            f"community {name!r} has no data yet: import a history (shequn import) or listen (shequn run) first"
+        )
+    start, end = span
+    if last is not None:
+        start = max(start, end - last + timedelta(days=1))
+    known = workspace.settings.community(name)
+    names = await metrics.member_names(community=name)
+    return await build_report(
+        ReportContext(
+            compute=metrics.compute,
+            title=title or (known.title if known and known.title else name),
+            start=start,
+            end=end,
+            community=name,
+            language=chosen_language,
+            zone=zone,
+            generated_at=workspace.clock.now(),
+            deliveries=await _deliveries(workspace),
+            goals=goals,
+            findings=await _findings(workspace, name, chosen_language),
+            names=names,
+            sections=tuple(workspace.plugins.report_sections.values()),
+        )
+    )
+
+
+async def which_community(workspace: Workspace, community: str | None) -> tuple[str, str]:
+    """Give name and zone of the community that is meant.
+
+    Raises:
+        InvalidInput: there are several, or none.
+        UnknownName: it does not exist.
+    """
+    known = workspace.community(community)
+    if known is not None:
+        return known.name, known.zone
+    found = {item.name: item.zone for item in await (await workspace.events()).communities()}
+    if community:
+        return community, found.get(community, "UTC")
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if not found:
+        raise InvalidInput(
+            "there is no data yet: import a history (shequn import) or listen (shequn run) first"
+        )
+    raise InvalidInput(f"say which community: {', '.join(sorted(found))}")
+
+
+async def _deliveries(workspace: Workspace) -> DeliveryCounts | None:
+    from shequn_sdk.reports.model import DeliveryCounts
+
+    if (
+        workspace.settings.store_url.startswith("sqlite")
+        and not (workspace.settings.home / "store.db").exists()
+    ):
+        return None
+    counts = await (await workspace.publishing()).counts()
+    return DeliveryCounts(
+        landed=counts.get(DeliveryState.LANDED, 0) + counts.get(DeliveryState.PARTLY, 0),
+        refused=counts.get(DeliveryState.REFUSED, 0),
+        unknown=counts.get(DeliveryState.UNKNOWN, 0),
+        waiting=sum(counts.get(state, 0) for state in _WAITING),
+    )
+
+
+async def _findings(workspace: Workspace, community: str, language: str) -> tuple[Finding, ...]:
+    return ()

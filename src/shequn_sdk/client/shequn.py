@@ -1,0 +1,395 @@
+"""`AsyncShequn`: a workspace in one object."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from zoneinfo import ZoneInfo
+
+import anyio
+
+from shequn_sdk.client.channels import AsyncChannelHandle
+from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.workspace import Workspace, temporary_home
+from shequn_sdk.domain import Account, ChannelRef, Clock, Community, Content, OnUnknown, Priority, Receipt
+from shequn_sdk.errors import ConfigError
+from shequn_sdk.platforms.accounts import Accounts
+from shequn_sdk.platforms.discovery import Plugins, load_plugins
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.scheduling.clock import SystemClock
+from shequn_sdk.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shequn_sdk.listening.importers.job import ImportResult
+    from shequn_sdk.reports.model import Report
+
+__all__ = ["AsyncShequn", "days"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def days(number: int) -> timedelta:
+    """Give a span of so many days; reads well as `last=days(90)`."""
+    return timedelta(days=number)
+
+
+class AsyncShequn:
+    """A workspace: its accounts, what it sends, what it hears, what it measures (社群工作台).
+
+    Use `open` in `async with`. Nothing is opened, connected or created before it is needed.
+
+    ```python
+    async with AsyncShequn.open("shequn.toml") as sq:
+        receipts = await sq.publish(Content(text="今晚八点直播"), to=["health_bot:-100123"])
+    ```
+    """
+
+    def __init__(self, workspace: Workspace, *, stack: AsyncExitStack) -> None:
+        """Made by `open`."""
+        self._workspace = workspace
+        self._stack = stack
+        self.deliveries = AsyncDeliveries(workspace)
+        self.metrics = AsyncMetrics(workspace)
+
+    @classmethod
+    def open(
+        cls,
+        source: Path | str | None = None,
+        *,
+        home: Path | str | None = None,
+        accounts: Iterable[Account] = (),
+        communities: Iterable[Community] = (),
+        clock: Clock | None = None,
+        plugins: Plugins | None = None,
+        transport: Any = None,
+        timeout: float = 30.0,
+    ) -> Self:
+        """Name a workspace; `async with` opens it.
+
+        Args:
+            source: a `shequn.toml`, or the directory that holds it.
+            home: the workspace's directory, instead of `source`. With neither, `accounts` live in a temporary
+                workspace that is removed at the end; without accounts it is this directory.
+            accounts: further accounts, beside those of the settings.
+            communities: further communities.
+            clock: the source of time; the machine's when not given.
+            plugins: what `load_plugins` gave; loaded from what is installed when not given.
+            transport: an httpx transport to use instead of the network, for tests.
+            timeout: seconds for one request to a platform.
+
+        Raises:
+            ConfigError: the settings are wrong.
+        """
+        stack = AsyncExitStack()
+        accounts, communities = tuple(accounts), tuple(communities)
+        if source is not None:
+            if home is not None:
+                raise ConfigError("give either a settings file or home, not both")
+            path = Path(source)
+            if path.suffix == ".toml" and not path.is_file():
+                raise ConfigError(f"{path} does not exist: make one with `shequn init`")
+            home = path.parent if path.suffix == ".toml" else path
+        if home is None:
+            home = temporary_home(stack) if accounts else Path()
+        settings = load_settings(home)
+        settings = settings.model_copy(
+            update={
+                "accounts": (*settings.accounts, *accounts),
+                "communities": (*settings.communities, *communities),
+            }
+        )
+        clock = clock or SystemClock()
+        plugins = plugins or load_plugins(only=settings.plugins)
+        context = AdapterContext(clock=clock, transport=transport, timeout=timeout)
+        return cls(Workspace(settings, plugins=plugins, clock=clock, context=context), stack=stack)
+
+    async def __aenter__(self) -> Self:
+        """Open the accounts; makes no request."""
+        await self._stack.__aenter__()
+        await self._stack.enter_async_context(self._workspace)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close everything that was opened."""
+        await self._stack.__aexit__(kind, error, trace)
+
+    # -- what there is
+
+    @property
+    def settings(self) -> Settings:
+        """The workspace's settings."""
+        return self._workspace.settings
+
+    @property
+    def plugins(self) -> Plugins:
+        """What plugins offer."""
+        return self._workspace.plugins
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts with their adapters and manifests."""
+        return self._workspace.accounts
+
+    def channel(self, channel: ChannelRef | str) -> AsyncChannelHandle:
+        """Give a handle for everything that can be done in one channel.
+
+        Raises:
+            InvalidInput: `channel` is no `account:native-id`.
+            UnknownName: there is no such account.
+        """
+        ref = ChannelRef.parse(channel)
+        self.accounts.account(ref.account)
+        return AsyncChannelHandle(ref, self.accounts)
+
+    def local(self, naive: datetime, channel: ChannelRef | str) -> datetime:
+        """Give the instant of a local time in the zone of a channel's community; aware times stay as they are."""
+        if naive.tzinfo is not None:
+            return naive
+        community = self.settings.community_of(ChannelRef.parse(channel)) or self._workspace.community(None)
+        return naive.replace(tzinfo=ZoneInfo(community.zone if community else "UTC"))
+
+    # -- OUT
+
+    async def publish(
+        self,
+        content: Content,
+        *,
+        to: Sequence[ChannelRef | str],
+        at: datetime | None = None,
+        priority: Priority = Priority.NORMAL,
+        idempotency_key: str | None = None,
+        on_unknown: OnUnknown | None = None,
+        needs_approval: bool = False,
+        timeout: float | None = 60.0,
+    ) -> list[Receipt]:
+        """Publish to channels; gives one outcome per channel, in the order of `to`.
+
+        A refused or dead channel does not hide the others, and what nobody knows is reported as unknown, never as
+        success or failure. Everything is in the ledger before the first request.
+
+        Args:
+            content: what is to be said; it is fitted to each platform.
+            to: channels as `account:native-id`.
+            at: aware instant; later than now plans the deliveries and returns at once with status pending.
+            priority: which goes first when a limit makes them wait.
+            idempotency_key: publishing again with the same key sends nothing and gives the first outcomes.
+            on_unknown: instead of the platform's own default.
+            needs_approval: wait for `deliveries.approve`.
+            timeout: seconds to wait for outcomes; what is not settled by then is pending.
+
+        Raises:
+            UnknownName: an account does not exist.
+            InvalidInput: a channel is malformed, or `at` is naive.
+            NotSupported: the content cannot be said on a platform in any form.
+        """
+        publishing = await self._workspace.publishing()
+        return await publishing.publish(
+            content,
+            [ChannelRef.parse(channel) for channel in to],
+            at=at,
+            priority=priority,
+            idempotency_key=idempotency_key,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            timeout=timeout,
+        )
+
+    async def deliver(self) -> None:
+        """Deliver what is due, until cancelled. Several processes may do this at once."""
+        publishing = await self._workspace.publishing()
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._stop_on_signal, stop)
+            await publishing.run(stop)
+            group.cancel_scope.cancel()
+
+    # -- IN
+
+    def on(
+        self,
+        *names: str,
+        channel: ChannelRef | str | None = None,
+        community: str | None = None,
+        include_bots: bool = False,
+        name: str = "",
+    ) -> Callable[[F], F]:
+        """Register a handler for events such as `message` or `member.joined`; see `listening.Dispatcher.on`.
+
+        The handler takes one `listening.events.Heard`, and may be a coroutine function or block.
+        """
+
+        def register(function: F) -> F:
+            self._workspace.add_handler(
+                lambda dispatcher: dispatcher.on(
+                    *names, channel=channel, community=community, include_bots=include_bots, name=name
+                )(function)
+            )
+            return function
+
+        return register
+
+    async def poll_once(self, *accounts: str) -> int:
+        """Receive what waits at the platforms, once per account; gives the number of new events.
+
+        Args:
+            accounts: names; all that have a source when none is given.
+        """
+        sources = await self._workspace.sources()
+        names = accounts or sources.names()
+        return sum([(await sources.poll_once(name)).new for name in names])
+
+    async def process(self) -> int:
+        """Dispatch what was received and fill the event store; gives the number of interactions."""
+        dispatcher = await self._workspace.dispatcher()
+        return (await dispatcher.drain()).interactions
+
+    async def drain(self) -> None:
+        """Do everything that waits now: dispatch, deliver what is due, fill the event store."""
+        await self.process()
+        await (await self._workspace.publishing()).drain()
+
+    async def run(self, *, webhook_host: str = "127.0.0.1", webhook_port: int = 0) -> None:
+        """Listen, dispatch and deliver until cancelled, or until SIGTERM or SIGINT, which finish what is under way.
+
+        Args:
+            webhook_host: address for inbound webhooks.
+            webhook_port: port for them; 0 serves none.
+
+        Raises:
+            ConfigError: the extra `webhook` is needed and not installed.
+        """
+        sources = await self._workspace.sources()
+        dispatcher = await self._workspace.dispatcher()
+        publishing = await self._workspace.publishing()
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._stop_on_signal, stop)
+            group.start_soon(sources.run)
+            group.start_soon(dispatcher.run)
+            if webhook_port:
+                group.start_soon(self._serve_webhooks, webhook_host, webhook_port)
+            await publishing.run(stop)
+            group.cancel_scope.cancel()
+
+    async def webhook_app(self, *, prefix: str = "/hooks") -> Any:
+        """Give the ASGI app that takes the platforms' webhooks, to be mounted in one of yours."""
+        from shequn_sdk.listening.webhooks import webhook_app
+
+        inbox = await self._workspace.inbox()
+        return webhook_app(self.accounts, inbox, clock=self._workspace.clock, prefix=prefix)
+
+    async def _serve_webhooks(self, host: str, port: int) -> None:
+        try:
+            import uvicorn
+        except ImportError as error:
+            raise ConfigError("serving webhooks needs uvicorn: pip install 'shequn-sdk[webhook]'") from error
+        app = await self.webhook_app()
+        config = uvicorn.Config(
+            app, host=host, port=port, log_level="warning", lifespan="off", access_log=False
+        )
+        await uvicorn.Server(config)._serve()  # noqa: SLF001 - signals are ours here
+
+    @staticmethod
+    async def _stop_on_signal(stop: anyio.Event) -> None:
+        try:
+            receiver = anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT)
+        except (NotImplementedError, RuntimeError, ValueError):
+            return
+        try:
+            with receiver as signals:
+                async for _ in signals:
+                    stop.set()
+                    return
+        except (NotImplementedError, RuntimeError, ValueError):
+            return  # not the main thread, or a system without signals: cancelling stops us
+
+    # -- LOOK
+
+    def import_formats(self) -> Mapping[str, str]:
+        """Give the formats that `import_history` reads, with a word about each."""
+        from shequn_sdk.listening.importers.registry import importers
+
+        return {name: spec.title for name, spec in importers(self.plugins.importers).items()}
+
+    async def import_history(
+        self,
+        path: Path | str,
+        *,
+        format: str,  # noqa: A002 - the natural word
+        community: str = "",
+        zone: str = "",
+        columns: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> ImportResult:
+        """Import a community's history into the event store; a killed import goes on, a second one adds nothing.
+
+        Args:
+            path: the file.
+            format: one of `import_formats()`.
+            community: its name; not needed when the settings have one. A new name makes a community.
+            zone: IANA zone of a new community and of times that say none; "" is the settings', else UTC.
+            columns: field of an interaction to column of the file, for tables.
+            options: further fields of `listening.importers.base.ImportOptions`.
+            progress: called with bytes done and bytes in all.
+
+        Raises:
+            InvalidInput: the file cannot be read as that format, or an option is wrong.
+            StoreBusy: another process held the event store for too long.
+        """
+        from shequn_sdk.client.history import import_history
+
+        return await import_history(
+            self._workspace,
+            Path(path),
+            format,
+            community,
+            zone,
+            dict(columns or {}),
+            dict(options or {}),
+            progress,
+        )
+
+    async def report(
+        self,
+        *,
+        community: str | None = None,
+        language: str = "zh",
+        last: timedelta | None = None,
+        title: str = "",
+    ) -> Report:
+        """Build the report of a community; `Report.write` makes files of it.
+
+        Args:
+            community: its name; not needed when there is one.
+            language: `zh` or `en`.
+            last: how far back from the newest event; everything when not given.
+        """
+        from shequn_sdk.client.reporting import build
+
+        return await build(self._workspace, community=community, language=language, last=last, title=title)
+
+    # -- checks for `shequn doctor`
+
+    async def check_store(self) -> str:
+        """Open the operational store; gives a line for people."""
+        await self._workspace.store()
+        return f"{self.settings.store_url.split('@')[-1]} opens"
+
+    async def check_inbox(self) -> str:
+        """Open the inbox; gives a line for people."""
+        stats = await (await self._workspace.inbox()).stats()
+        return f"{stats.events} events kept"
+
+    async def check_events(self) -> str:
+        """Open the event store; gives a line for people."""
+        events = await self._workspace.events()
+        as_of = await events.data_as_of()
+        return f"data as of {as_of.isoformat(timespec='seconds')}" if as_of else "empty"

@@ -1,0 +1,211 @@
+"""The rooms of a workspace, opened when they are first entered and closed together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import anyio
+
+from shequn_sdk.domain import Clock, Community, InteractionBatch
+from shequn_sdk.errors import InvalidInput, UnknownName
+from shequn_sdk.platforms.accounts import Accounts
+from shequn_sdk.platforms.discovery import Plugins
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.settings import Settings
+
+if TYPE_CHECKING:
+    from shequn_sdk.listening.dispatch import Dispatcher
+    from shequn_sdk.listening.inbox import Inbox
+    from shequn_sdk.listening.sources import SourceRunner
+    from shequn_sdk.metrics.service import Metrics
+    from shequn_sdk.metrics.store.aio import AsyncEventStore
+    from shequn_sdk.publishing.service import Publishing
+    from shequn_sdk.stores.store import Store
+
+__all__ = ["Workspace"]
+
+T = TypeVar("T")
+
+
+class Workspace:
+    """One workspace's stores and services. Each is opened by its first use; nothing is opened that is not used."""
+
+    def __init__(
+        self, settings: Settings, *, plugins: Plugins, clock: Clock, context: AdapterContext
+    ) -> None:
+        """Know the settings; opens nothing."""
+        self.settings = settings
+        self.plugins = plugins
+        self.clock = clock
+        self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
+        self._rooms: dict[str, Any] = {}
+        self._handlers: list[Callable[[Dispatcher], object]] = []
+        self._stack = AsyncExitStack()
+        self._lock: anyio.Lock | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the accounts, which makes no request."""
+        self._lock = anyio.Lock()
+        await self._stack.__aenter__()
+        await self._stack.enter_async_context(self.accounts)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened, in reverse order."""
+        await self._stack.__aexit__(kind, error, trace)
+        self._rooms.clear()
+
+    async def _room(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
+        ready = self._rooms.get(name)
+        if ready is None:
+            if self._lock is None:
+                raise InvalidInput("the workspace is not open: use AsyncShequn.open(...) in `async with`")
+            if name in {"store", "inbox", "events"}:
+                async with self._lock:
+                    ready = self._rooms.get(name) or await self._opened(name, make)
+            else:
+                ready = await self._opened(name, make)
+        return cast("T", ready)
+
+    async def _opened(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        made = await make()
+        return self._rooms.setdefault(name, made)
+
+    async def store(self) -> Store:
+        """Give the operational store."""
+
+        async def make() -> Store:
+            from shequn_sdk.stores.store import Store
+
+            store = await Store.open(self.settings.store_url, clock=self.clock)
+            self._stack.push_async_callback(store.aclose)
+            return store
+
+        return await self._room("store", make)
+
+    async def inbox(self) -> Inbox:
+        """Give the inbox."""
+
+        async def make() -> Inbox:
+            from shequn_sdk.listening.inbox import Inbox
+
+            inbox = await Inbox.open(self.settings.inbox_path, clock=self.clock)
+            self._stack.push_async_callback(inbox.aclose)
+            return inbox
+
+        return await self._room("inbox", make)
+
+    async def publishing(self) -> Publishing:
+        """Give what sends."""
+        store = await self.store()
+
+        async def make() -> Publishing:
+            from shequn_sdk.publishing.service import Publishing
+
+            return Publishing(store, self.accounts, clock=self.clock)
+
+        return await self._room("publishing", make)
+
+    async def events(self) -> AsyncEventStore:
+        """Give the event store."""
+
+        async def make() -> AsyncEventStore:
+            from shequn_sdk.metrics.store.aio import AsyncEventStore
+            from shequn_sdk.metrics.store.duckdb import DuckDBEventStore
+
+            store = AsyncEventStore(DuckDBEventStore(self.settings.events_path, clock=self.clock))
+            self._stack.push_async_callback(store.aclose)
+            return store
+
+        return await self._room("events", make)
+
+    async def metrics(self) -> Metrics:
+        """Give what measures."""
+        events = await self.events()
+
+        async def make() -> Metrics:
+            from shequn_sdk.metrics.service import Metrics
+
+            return Metrics(events, clock=self.clock, extra=self.plugins.metrics)
+
+        return await self._room("metrics", make)
+
+    async def dispatcher(self) -> Dispatcher:
+        """Give what carries events from the inbox to handlers and the event store."""
+        inbox = await self.inbox()
+
+        async def make() -> Dispatcher:
+            from shequn_sdk.listening.dispatch import Dispatcher
+
+            dispatcher = Dispatcher(
+                self.accounts,
+                inbox,
+                clock=self.clock,
+                communities=self.settings.communities,
+                append=self.append,
+                notify=self.plugins.notify if self.plugins.observers else None,
+            )
+            for register in self._handlers:
+                register(dispatcher)
+            return dispatcher
+
+        return await self._room("dispatcher", make)
+
+    def add_handler(self, register: Callable[[Dispatcher], object]) -> None:
+        """Register handlers when the dispatcher is made, or now when it is there already."""
+        self._handlers.append(register)
+        ready = self._rooms.get("dispatcher")
+        if ready is not None:
+            register(ready)
+
+    async def sources(self) -> SourceRunner:
+        """Give what receives."""
+        inbox = await self.inbox()
+
+        async def make() -> SourceRunner:
+            from shequn_sdk.listening.sources import SourceRunner
+
+            return SourceRunner(self.accounts, inbox, clock=self.clock)
+
+        return await self._room("sources", make)
+
+    async def append(self, batch: InteractionBatch, community: str) -> object:
+        """Put interactions into the event store."""
+        events = await self.events()
+        known = self.settings.community(community)
+        if known is not None:
+            await events.ensure_community(community, zone=known.zone)
+        return await events.append(batch, community=community)
+
+    def community(self, name: str | None) -> Community | None:
+        """Give the community that is meant: the named one, or the only one there is.
+
+        Raises:
+            UnknownName: the settings name communities, and not this one.
+        """
+        if name:
+            found = self.settings.community(name)
+            if found is None and self.settings.communities:
+                import difflib
+
+                names = [item.name for item in self.settings.communities]
+                raise UnknownName(
+                    "community", name, nearest=tuple(difflib.get_close_matches(name, names, n=2) or names[:2])
+                )
+            return found
+        return self.settings.communities[0] if len(self.settings.communities) == 1 else None
+
+
+def temporary_home(stack: AsyncExitStack) -> Path:
+    """Make a workspace directory that is removed when `stack` closes."""
+    folder = tempfile.TemporaryDirectory(prefix="shequn-", ignore_cleanup_errors=True)
+    stack.callback(folder.cleanup)
+    return Path(folder.name)
