@@ -1,0 +1,21 @@
+"""The optional packages behind pictures and pages, and the error when they are absent."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from shequn_sdk.errors import ConfigError
+
+__all__ = ["need"]
+
+
+def need(module: str) -> ModuleType:
+    """Import a module of extra [report]; raise `ConfigError` that says how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            f"HTML pages and pictures need the package {module!r}, which is not installed: "
+            "pip install 'shequn-sdk[report]'. CSV and Markdown work without it."
+        ) from error
