@@ -44,6 +44,7 @@ from shequn_sdk.domain.interaction import Interaction, InteractionBatch, Interac
 from shequn_sdk.domain.member import Identity, Member, Membership
 from shequn_sdk.domain.metric import (
     Additivity,
+    Comparison,
     Coverage,
     Grain,
     Measurement,
@@ -68,6 +69,7 @@ __all__ = [
     "Clock",
     "Community",
     "CommunityKind",
+    "Comparison",
     "Content",
     "Coverage",
     "Delivery",

@@ -13,6 +13,7 @@ from shequn_sdk.domain._base import Frozen, Name
 
 __all__ = [
     "Additivity",
+    "Comparison",
     "Coverage",
     "Grain",
     "Measurement",
@@ -90,6 +91,25 @@ class MetricPoint(Frozen):
 Measurement = MetricPoint
 
 
+class Comparison(Frozen):
+    """A result beside that of an earlier range of the same length (对比)."""
+
+    against: str
+    """`previous_period` or `previous_year`."""
+    start: date
+    """First local day of the earlier range."""
+    end: date
+    """Last local day of the earlier range."""
+    current: float | int | None
+    """Value over the complete buckets of this range; None when it may not be put together."""
+    previous: float | int | None
+    delta: float | int | None = None
+    change: float | None = None
+    """Relative change, 0.1 is 10 % more; None when the base is too small to speak of per cent."""
+    points: tuple[MetricPoint, ...] = ()
+    """The earlier range's points."""
+
+
 class MetricResult(Frozen):
     """What computing a metric gave."""
 
@@ -109,3 +129,5 @@ class MetricResult(Frozen):
     """Time of the newest event that was looked at; None when there is none."""
     late_share: float | None = None
     """Share of events that arrived more than a day after they happened."""
+    comparison: Comparison | None = None
+    """Set when a comparison was asked for."""

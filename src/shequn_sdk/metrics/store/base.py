@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 
 from shequn_sdk.domain import Frozen, InteractionBatch, MemberRef, Name, Role, ZoneName
 
-__all__ = ["Appended", "CommunityInfo", "EventStore", "Forgotten", "MemberFacts", "Session"]
+__all__ = ["Appended", "CommunityInfo", "EventStore", "Forgotten", "MemberFacts", "Session", "StoreHolder"]
 
 
 class Appended(Frozen):
@@ -134,3 +134,9 @@ class EventStore(Protocol):
     def close(self) -> None:
         """Let the file go."""
         ...
+
+
+class StoreHolder(Protocol):
+    """What holds a blocking store: `AsyncEventStore`."""
+
+    store: EventStore

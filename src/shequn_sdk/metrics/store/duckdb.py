@@ -34,19 +34,30 @@ def _translate(error: duckdb.Error, path: Path) -> StoreError:
     text = str(error)
     if isinstance(error, duckdb.IOException):
         if "No space left" in text or "Disk quota" in text or "File too large" in text:
-            return StoreFull(f"no space left for the event store {path}: nothing of this was kept; free some space")
+            return StoreFull(
+                f"no space left for the event store {path}: nothing of this was kept; free some space"
+            )
         if "Could not set lock" in text or "Conflicting lock" in text:
             return StoreBusy(
                 f"another program has {path} open without taking turns; close it (a DuckDB shell?) and try again"
             )
         if "newer" in text or "version number" in text:
             return StoreTooNew(f"{path} was written by a newer DuckDB; upgrade shequn-sdk and duckdb")
-        if "not a valid DuckDB" in text or "Corrupt" in text or "checksum" in text or "Is a directory" in text:
-            return StoreDamaged(f"{path} is no event store, or is damaged: {text.splitlines()[0]}; restore a copy")
+        if (
+            "not a valid DuckDB" in text
+            or "Corrupt" in text
+            or "checksum" in text
+            or "Is a directory" in text
+        ):
+            return StoreDamaged(
+                f"{path} is no event store, or is damaged: {text.splitlines()[0]}; restore a copy"
+            )
     if isinstance(error, (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)):
         return StoreDamaged(f"{path} cannot be read: {text.splitlines()[0]}; restore a copy or import again")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError(f"a query on {path} needs more memory than allowed; raise memory_limit or ask for less")
+        return StoreError(
+            f"a query on {path} needs more memory than allowed; raise memory_limit or ask for less"
+        )
     return StoreError(f"the event store {path} failed: {text.splitlines()[0]}")
 
 
@@ -179,7 +190,9 @@ class DuckDBEventStore:
             raise StoreDamaged(f"{self.path} is a DuckDB file, but no event store; choose another name")
         version = connection.execute("select value from meta where key = 'schema'").fetchall()
         if not version or not str(version[0][0]).isdigit():
-            raise StoreDamaged(f"{self.path} does not say which version of the event store it is; restore a copy")
+            raise StoreDamaged(
+                f"{self.path} does not say which version of the event store it is; restore a copy"
+            )
         if int(version[0][0]) > schema.SCHEMA_VERSION:
             raise StoreTooNew(
                 f"{self.path} has version {version[0][0]} of the event store, this package knows up to "

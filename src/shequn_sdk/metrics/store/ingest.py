@@ -49,12 +49,14 @@ class _Extras:
 def _check(batch: InteractionBatch) -> None:
     lengths = {name: len(values) for name, values in batch.columns()}
     if len(set(lengths.values())) > 1:
-        raise InvalidInput(f"a batch of {batch.source or batch.platform} has columns of different lengths: {lengths}")
+        raise InvalidInput(
+            f"a batch of {batch.source or batch.platform} has columns of different lengths: {lengths}"
+        )
     if unknown := set(batch.kind) - _KINDS:
-        raise InvalidInput(f"unknown kind of interaction {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KINDS))}")
-    if batch.occurred_at and not (
-        _EARLIEST <= min(batch.occurred_at) and max(batch.occurred_at) < _LATEST
-    ):
+        raise InvalidInput(
+            f"unknown kind of interaction {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KINDS))}"
+        )
+    if batch.occurred_at and not (min(batch.occurred_at) >= _EARLIEST and max(batch.occurred_at) < _LATEST):
         raise InvalidInput(
             f"a batch of {batch.source or batch.platform} has times outside 1970-2200; occurred_at is in "
             "microseconds since 1970 UTC"
@@ -295,7 +297,8 @@ def _insert(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityI
         {"community": community.number, "platform": platform},
     )
     con.execute(
-        "insert into dirty_days select distinct $community, local_day from fresh", {"community": community.number}
+        "insert into dirty_days select distinct $community, local_day from fresh",
+        {"community": community.number},
     )
     con.execute(
         """insert into profiles

@@ -53,9 +53,7 @@ def refresh_view(con: duckdb.DuckDBPyConnection, path: Path) -> None:
         # Persons may have been linked since the month was archived: their number comes from the members.
         kept = ", ".join("m.person_no" if name == "person_no" else f"a.{name}" for name in EVENT_COLUMNS)
         listed = ", ".join(_quoted(directory(path) / file) for file in files)
-        sql += (
-            f" union all select {kept} from read_parquet([{listed}]) as a left join members as m using (member_no)"  # noqa: S608
-        )
+        sql += f" union all select {kept} from read_parquet([{listed}]) as a left join members as m using (member_no)"  # noqa: S608
     con.execute(f"create or replace temp view {LOG} as {sql}")
 
 
@@ -84,7 +82,9 @@ def archive_file(con: duckdb.DuckDBPyConnection, path: Path, month: str) -> int:
     name = f"{month}-{uuid.uuid4().hex[:8]}.parquet"
     where = f"strftime(ts, '%Y-%m') = '{month}'"
     first = datetime.strptime(month, "%Y-%m")  # noqa: DTZ007
-    bounds = f"ts >= '{first:%Y-%m-%d}' and ts < cast('{first:%Y-%m-%d}' as date) + interval 1 month and {where}"
+    bounds = (
+        f"ts >= '{first:%Y-%m-%d}' and ts < cast('{first:%Y-%m-%d}' as date) + interval 1 month and {where}"
+    )
     con.begin()
     try:
         count, low, high = con.execute(

@@ -44,8 +44,12 @@ def add_community(con: duckdb.DuckDBPyConnection, name: str, zone: str) -> Commu
         info = CommunityInfo(number=number, name=name, zone=zone)
     except ValidationError as error:
         reason = error.errors()[0]
-        raise InvalidInput(f"community {name!r} in zone {zone!r} cannot be stored: {reason['msg']}") from error
-    con.execute("insert into communities values ($n, $name, $zone)", {"n": number, "name": name, "zone": zone})
+        raise InvalidInput(
+            f"community {name!r} in zone {zone!r} cannot be stored: {reason['msg']}"
+        ) from error
+    con.execute(
+        "insert into communities values ($n, $name, $zone)", {"n": number, "name": name, "zone": zone}
+    )
     return info
 
 
@@ -81,7 +85,9 @@ def set_members(
                 {"n": number, "p": fact.ref.platform, "i": fact.ref.native_id},
             )
         keys = {"c": community.number, "m": number}
-        if not con.execute("select 1 from profiles where community_no = $c and member_no = $m", keys).fetchall():
+        if not con.execute(
+            "select 1 from profiles where community_no = $c and member_no = $m", keys
+        ).fetchall():
             con.execute("insert into profiles values ($c, $m, null, null, null, null)", keys)
         con.execute(
             """update profiles set role = coalesce($role, role), entrance = coalesce($entrance, entrance),

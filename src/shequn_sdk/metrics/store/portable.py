@@ -56,7 +56,12 @@ def export(con: duckdb.DuckDBPyConnection, community: CommunityInfo, path: Path)
     partial = path.with_name(path.name + ".part")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            about = {"format": _FORMAT, "version": _VERSION, "community": community.name, "zone": community.zone}
+            about = {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "community": community.name,
+                "zone": community.zone,
+            }
             archive.writestr("about.json", json.dumps(about | {"events": count}))
             for name, sql in queries.items():
                 part = Path(folder) / f"{name}.parquet"
@@ -91,7 +96,9 @@ def load(con: duckdb.DuckDBPyConnection, path: Path, name: str | None) -> Append
             source = _literal(Path(folder) / f"{part}.parquet")
             con.execute(f"create or replace temp table in_{part} as select * from read_parquet({source})")  # noqa: S608
         target = name or str(about["community"])
-        community = people.find_community(con, target) or people.add_community(con, target, str(about["zone"]))
+        community = people.find_community(con, target) or people.add_community(
+            con, target, str(about["zone"])
+        )
         return _merge(con, community)
 
 
@@ -156,5 +163,7 @@ def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended
             and r.content_no = i.content_no and r.kind = i.kind and r.ts = i.ts)"""
     )
     con.execute(f"insert into dirty_days select distinct {c}, local_day from fresh")  # noqa: S608
-    total, new = con.execute("select (select count(*) from in_events), (select count(*) from fresh)").fetchall()[0]
+    total, new = con.execute(
+        "select (select count(*) from in_events), (select count(*) from fresh)"
+    ).fetchall()[0]
     return Appended(new=new, duplicates=total - new, late=0)

@@ -26,7 +26,9 @@ def refresh(con: duckdb.DuckDBPyConnection) -> int:
     con.begin()
     try:
         days = con.execute("select distinct community_no, local_day from dirty_days").fetchall()
-        con.execute("create or replace temp table dirty as select distinct community_no, local_day from dirty_days")
+        con.execute(
+            "create or replace temp table dirty as select distinct community_no, local_day from dirty_days"
+        )
         _recompute(con)
         con.execute("delete from dirty_days")
         con.commit()
@@ -42,7 +44,7 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
     low, high = con.execute("select min(local_day) - 2, max(local_day) + 2 from dirty").fetchall()[0]
     bounds = {"low": low, "high": high}
     within = "e.ts >= cast($low as date) and e.ts < cast($high as date)"
-    for table in ("member_day", "community_hour"):
+    for table in ("member_day", "community_hour", "ingest_stats"):
         con.execute(
             f"""delete from {table} as t where exists (select 1 from dirty as d
             where d.community_no = t.community_no and d.local_day = t.local_day)"""  # noqa: S608
@@ -52,7 +54,8 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
         where d.local_day = t.local_day and (d.community_no = t.community_no or t.community_no = -1))"""
     )
     counts = ", ".join(
-        f"""cast(count(*) filter (where e.kind = '{kind}') as integer) as "{kind}\"""" for kind in MEMBER_DAY_COUNTS
+        f"""cast(count(*) filter (where e.kind = '{kind}') as integer) as "{kind}\""""
+        for kind in MEMBER_DAY_COUNTS
     )
     con.execute(
         f"""insert into member_day
@@ -85,5 +88,13 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
         from {LOG} as e join dirty as d on d.community_no = e.community_no and d.local_day = e.local_day
         where {within} and not e.is_bot and not e.is_retracted
         group by e.community_no, e.platform, e.local_day, e.local_hour, e.kind order by e.local_day""",  # noqa: S608
+        bounds,
+    )
+    con.execute(
+        f"""insert into ingest_stats
+        select e.community_no, e.platform, e.kind, e.local_day, count(*),
+            count(*) filter (where e.ts < e.ingested_at - interval 1 day), max(e.ts)
+        from {LOG} as e join dirty as d on d.community_no = e.community_no and d.local_day = e.local_day
+        where {within} group by e.community_no, e.platform, e.kind, e.local_day order by e.local_day""",  # noqa: S608
         bounds,
     )

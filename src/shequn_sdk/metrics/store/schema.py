@@ -81,9 +81,11 @@ create table person_day(community_no smallint not null, person_no integer not nu
 create table community_hour(community_no smallint not null, platform varchar not null, local_day date not null,
     local_hour tinyint not null, kind varchar not null, events bigint not null, spam bigint not null,
     negative bigint not null);
+create table ingest_stats(community_no smallint not null, platform varchar not null, kind varchar not null,
+    local_day date not null, events bigint not null, late bigint not null, last_ts timestamp not null);
 create table content_stats(community_no smallint not null, content_no bigint not null, local_day date not null,
     reactions bigint not null, comments bigint not null, shares bigint not null, votes bigint not null,
     views bigint not null);
 """
 
-ROLLUPS = ("member_day", "person_day", "community_hour", "content_stats")
+ROLLUPS = ("member_day", "person_day", "community_hour", "content_stats", "ingest_stats")

@@ -83,7 +83,9 @@ class Turn:
         finally:
             os.close(queue)
         note = json.dumps({"pid": os.getpid(), "purpose": purpose}).encode()
-        with contextlib.suppress(OSError):  # the note only serves messages; a full disk must not stop a reader
+        with contextlib.suppress(
+            OSError
+        ):  # the note only serves messages; a full disk must not stop a reader
             os.ftruncate(lock, 0)
             os.pwrite(lock, note, 0)
         self._descriptor = lock

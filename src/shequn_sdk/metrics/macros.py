@@ -1,0 +1,306 @@
+"""The words that metric SQL is written in: each expands to plain SQL for one request.
+
+Macros keep the time zone, the filters and the choice between roll-up and log out of the metric files:
+
+| macro | expands to |
+|---|---|
+| `@log` | the events, with member facts joined when a dimension or segment asks for them |
+| `@keep(e)` | community, segment, no bots, no spam, nothing retracted |
+| `@scope(e)` | as `@keep`, but bots and spam stay |
+| `@active(e)` | the kinds that make a member active |
+| `@within(e)`, `@within(e, n)` | local day in the range, or from n days before it |
+| `@until(e)` | local day not after the range |
+| `@dims(e)` | the asked dimensions as columns `d_…`, each with a comma behind |
+| `@group(e)` | the columns behind them, for `group by` beside `@dims(e)` |
+| `@d`, `@d(x)` | the same columns further up |
+| `@posts(e)` | messages that answer nothing, by whomever |
+| `@same(a, b)` | `and a.d_… = b.d_…` for joins |
+| `@bucket(e)`, `@bucket_of(day)` | start of the bucket of a row, or of a day |
+| `@week(day)`, `@hour_of_week(e)` | Monday of the ISO week; 0-167, Monday 00 first |
+| `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
+| `@first_days` | each person's first local day, as joiner or as actor |
+| `@start`, `@end`, `@param(x)` | bound values |
+| `@quantile(x, q)` | exact quantile with interpolation |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from shequn_sdk.domain import Grain
+from shequn_sdk.errors import InvalidInput
+from shequn_sdk.metrics.model import MetricParams, Segment
+
+__all__ = ["MEMBER_DIMS", "PASSIVE", "ROLLUP_DIMS", "Expander", "Request"]
+
+PASSIVE = ("join", "leave", "retract", "channel_moved", "role_changed", "moderation", "join_request")
+MEMBER_DIMS = frozenset({"role", "tag", "entrance"})
+ROLLUP_DIMS = frozenset({"community", "platform", "role", "tag", "entrance"})
+
+_COLUMNS = {
+    "community": "community_no",
+    "platform": "platform",
+    "channel": "channel_no",
+    "role": "role",
+    "tag": "tag",
+    "entrance": "entrance",
+    "kind": "kind",
+}
+_MACRO = re.compile(r"@([a-z_]+)(?:\(([^()]*)\))?")
+_SAFE = re.compile(r"^[a-z_]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that decides the text of a query; values are bound, never written into it."""
+
+    grain: Grain
+    dims: tuple[str, ...]
+    params: MetricParams
+    segment: Segment = field(default_factory=Segment)
+    community: bool = False
+    """Whether one community is asked for."""
+    platforms: tuple[str, ...] | None = None
+    """Only platforms that report what the metric needs; None is all."""
+    rollup: bool = True
+    """Whether roll-ups may be read."""
+
+
+class Expander:
+    """Expands the macros of one request; remembers the values to bind."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.values: dict[str, object] = {}
+        self._macros: dict[str, Callable[..., str]] = {
+            "log": self._log,
+            "keep": self._keep,
+            "scope": self._scope,
+            "active": self._active,
+            "within": self._within,
+            "until": lambda e: f"{e}.local_day <= cast($end as date)",
+            "dims": self._dims,
+            "d": self._d,
+            "group": self._group,
+            "posts": self._posts,
+            "same": self._same,
+            "bucket": self._bucket,
+            "bucket_of": self._bucket_of,
+            "week": self._week,
+            "hour_of_week": self._hour_of_week,
+            "person_days": self._person_days,
+            "person_days_all": lambda: self._person_days(None),
+            "first_days": self._first_days,
+            "start": lambda: "cast($start as date)",
+            "end": lambda: "cast($end as date)",
+            "param": self._param,
+            "quantile": lambda x, q: f"quantile_cont({x}, {q})",
+        }
+
+    def expand(self, text: str) -> str:
+        """Give plain SQL; macros within macros are expanded too."""
+        for _ in range(8):
+            if "@" not in text:
+                return text
+            text = _MACRO.sub(self._one, text)
+        raise InvalidInput(f"a macro does not end: {text[:80]!r}")
+
+    def _one(self, match: re.Match[str]) -> str:
+        macro = self._macros.get(match[1])
+        if macro is None:
+            raise InvalidInput(f"unknown macro @{match[1]}; known: {', '.join(sorted(self._macros))}")
+        arguments = [part.strip() for part in match[2].split(",")] if match[2] is not None else []
+        try:
+            return macro(*arguments)
+        except TypeError as error:
+            raise InvalidInput(f"macro @{match[1]} takes other arguments than ({match[2] or ''})") from error
+
+    # -- sources -----------------------------------------------------------------------------------------------
+
+    def _facts(self) -> tuple[list[str], str]:
+        """Give the member columns to join, and the joins."""
+        wanted = set(self.request.dims) & MEMBER_DIMS
+        segment = self.request.segment
+        if segment.roles is not None:
+            wanted.add("role")
+        if segment.entrances is not None:
+            wanted.add("entrance")
+        columns: list[str] = []
+        joins = ""
+        if wanted & {"role", "entrance"}:
+            columns += ["coalesce(pr.role, '') as role", "coalesce(pr.entrance, '') as entrance"]
+            joins += " left join profiles as pr on pr.community_no = ev.community_no and pr.member_no = ev.member_no"
+        if "tag" in wanted:
+            columns.append("coalesce(tg.tag, '') as tag")
+            joins += " left join member_tags as tg on tg.community_no = ev.community_no and tg.member_no = ev.member_no"
+        return columns, joins
+
+    def _source(self, table: str) -> str:
+        columns, joins = self._facts()
+        return f"(select ev.*, {', '.join(columns)} from {table} as ev{joins})" if columns else table
+
+    def _log(self) -> str:
+        return self._source("event_log")
+
+    @property
+    def _rollup(self) -> bool:
+        request = self.request
+        params = request.params
+        return (
+            request.rollup
+            and not params.include_bots
+            and not params.include_spam
+            and getattr(params, "kinds", None) is None
+            and set(request.dims) <= ROLLUP_DIMS
+            and request.segment.channels is None
+        )
+
+    def _person_days(self, lead: str | None) -> str:
+        within = "@until(e)" if lead is None else f"@within(e, {lead})"
+        request = self.request
+        if not self._rollup:
+            return (
+                "(select distinct @dims(e) e.person_no, e.local_day from @log as e where @keep(e) and @active(e) "
+                f"and {within} and e.person_no is not null)"
+            )
+        if not request.dims and request.segment == Segment() and request.platforms is None:
+            community = "cast($community as integer)" if request.community else "-1"
+            return (
+                f"(select e.person_no, e.local_day from person_day as e where e.community_no = {community} "
+                f"and {within})"
+            )
+        return (
+            f"(select distinct @dims(e) e.person_no, e.local_day from {self._source('member_day')} as e "
+            f"where {self._where('e')} and {within})"
+        )
+
+    def _first_days(self) -> str:
+        # Joins are in no roll-up; there are few of them beside the actions.
+        return (
+            "(select @d person_no, min(local_day) as first_day from ("
+            "select @d person_no, local_day from @person_days_all as pd union all "
+            "select @dims(j) j.person_no, j.local_day from @log as j where @keep(j) and @until(j) "
+            "and j.kind in ('join', 'follow') and j.person_no is not null) as seen group by @d person_no)"
+        )
+
+    # -- conditions --------------------------------------------------------------------------------------------
+
+    def _list(self, name: str, values: Sequence[str]) -> str:
+        names: list[str] = []
+        for position, value in enumerate(values):
+            key = f"{name}_{position}"
+            self.values[key] = value
+            names.append(f"cast(${key} as varchar)")
+        return "(" + ", ".join(names) + ")" if names else "(null)"
+
+    def _where(self, e: str) -> str:
+        request, segment = self.request, self.request.segment
+        parts: list[str] = []
+        if request.community:
+            parts.append(f"{e}.community_no = cast($community as integer)")
+        if request.platforms is not None:
+            parts.append(f"{e}.platform in {self._list('covered', request.platforms)}")
+        if segment.platforms is not None:
+            parts.append(f"{e}.platform in {self._list('platform', segment.platforms)}")
+        if segment.channels is not None:
+            parts.append(
+                f"{e}.channel_no in (select ch.channel_no from channels as ch "
+                f"where ch.native_id in {self._list('channel', segment.channels)})"
+            )
+        if segment.roles is not None:
+            parts.append(f"{e}.role in {self._list('role', segment.roles)}")
+        if segment.entrances is not None:
+            parts.append(f"{e}.entrance in {self._list('entrance', segment.entrances)}")
+        for name, tags, word in (
+            ("tag", segment.tags, "in"),
+            ("without", segment.without_tags or None, "not in"),
+        ):
+            if tags is not None:
+                parts.append(
+                    f"{e}.member_no {word} (select tm.member_no from member_tags as tm "
+                    f"where tm.tag in {self._list(name, tags)}"
+                    + (" and tm.community_no = cast($community as integer))" if request.community else ")")
+                )
+        return " and ".join(parts) or "1 = 1"
+
+    def _scope(self, e: str) -> str:
+        return f"{self._where(e)} and not {e}.is_retracted"
+
+    def _keep(self, e: str) -> str:
+        text = self._scope(e)
+        if not self.request.params.include_bots:
+            text += f" and not {e}.is_bot"
+        if not self.request.params.include_spam:
+            text += f" and not {e}.is_spam"
+        return text
+
+    def _active(self, e: str) -> str:
+        kinds = getattr(self.request.params, "kinds", None)
+        word = "not in" if kinds is None else "in"
+        chosen = PASSIVE if kinds is None else tuple(str(kind) for kind in kinds)
+        if not all(_SAFE.match(kind) for kind in chosen):
+            raise InvalidInput(f"a kind of interaction is a plain word, not {chosen!r}")
+        return f"{e}.kind {word} ({', '.join(repr(kind) for kind in chosen)})" if chosen else "1 = 0"
+
+    @staticmethod
+    def _within(e: str, lead: str = "0") -> str:
+        first = "cast($start as date)" if lead == "0" else f"cast($start as date) - {lead}"
+        return f"{e}.local_day between {first} and cast($end as date)"
+
+    # -- columns -----------------------------------------------------------------------------------------------
+
+    def _dims(self, e: str) -> str:
+        return "".join(f"{e}.{_COLUMNS[name]} as d_{name}, " for name in self.request.dims)
+
+    def _group(self, e: str) -> str:
+        return "".join(f"{e}.{_COLUMNS[name]}, " for name in self.request.dims)
+
+    def _posts(self, e: str) -> str:
+        # The community's own posts come from bots and own accounts: they are what is measured, not who.
+        return (
+            f"{self._scope(e)} and not {e}.is_spam and {e}.kind in ('message', 'question') "
+            f"and {e}.parent_no is null and {e}.content_no is not null"
+        )
+
+    def _d(self, alias: str = "") -> str:
+        prefix = f"{alias}." if alias else ""
+        return "".join(f"{prefix}d_{name}, " for name in self.request.dims)
+
+    def _same(self, left: str, right: str) -> str:
+        return "".join(f" and {left}.d_{name} = {right}.d_{name}" for name in self.request.dims)
+
+    @staticmethod
+    def _week(day: str) -> str:
+        return f"({day} - cast(mod({day} - cast('1970-01-05' as date), 7) as integer))"
+
+    def _bucket_of(self, day: str) -> str:
+        grain = self.request.grain
+        if grain is Grain.WEEK:
+            return self._week(day)
+        if grain is Grain.MONTH:
+            return f"cast(date_trunc('month', {day}) as date)"
+        if grain is Grain.TOTAL:
+            return "cast($start as date)"
+        return day
+
+    def _bucket(self, e: str) -> str:
+        if self.request.grain is Grain.HOUR:
+            return f"cast({e}.local_day as timestamp) + {e}.local_hour * interval '1' hour"
+        if self.request.grain is Grain.HOUR_OF_WEEK:
+            return self._hour_of_week(e)
+        return self._bucket_of(f"{e}.local_day")
+
+    @staticmethod
+    def _hour_of_week(e: str) -> str:
+        day = f"cast(mod({e}.local_day - cast('1970-01-05' as date), 7) as integer)"
+        return f"({day} * 24 + cast({e}.local_hour as integer))"
+
+    def _param(self, name: str) -> str:
+        value = getattr(self.request.params, name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        kind = "varchar" if isinstance(value, str) else "double" if isinstance(value, float) else "integer"
+        self.values[f"p_{name}"] = value
+        return f"cast($p_{name} as {kind})"
