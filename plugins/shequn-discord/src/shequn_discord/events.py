@@ -1,0 +1,864 @@
+"""Gateway dispatches, HTTP interactions and app webhook events, read into interactions.
+
+The hot path decodes once, into structs that hold only what is used. Two sorts of event ids exist: where Discord names
+the thing (a message, a join) the id is made of its ids; where it names nothing (a reaction, a leaving) the raw event's
+own id is used, which is the same whenever the session is resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Union
+
+import msgspec
+from msgspec import Struct, field
+
+from shequn_discord.snowflake import parse_time, time_of
+from shequn_discord.wire import (
+    Channel,
+    Emoji,
+    Entitlement,
+    Id,
+    InviteInfo,
+    Member,
+    Message,
+    User,
+    display_name,
+)
+from shequn_sdk.domain import Clock, Interaction, InteractionKind
+from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms.ports import Parsed, RawEvent
+
+__all__ = ["KNOWN", "EventParser", "message_interaction"]
+
+_K = InteractionKind
+PLATFORM = "discord"
+_SPEECH = frozenset({0, 19, 20, 21, 23})
+"""Message types in which somebody says something."""
+
+
+class _Base(Struct, frozen=True, kw_only=True, gc=False):
+    """Base of the events' data."""
+
+
+class _MemberAdd(_Base, frozen=True, kw_only=True):
+    guild_id: Id
+    user: User
+    nick: str | None = None
+    joined_at: str | None = None
+    pending: bool = False
+
+
+class _GuildUser(_Base, frozen=True, kw_only=True):
+    guild_id: Id
+    user: User
+
+
+class _Deleted(_Base, frozen=True, kw_only=True):
+    id: Id
+    channel_id: Id
+    guild_id: Id | None = None
+
+
+class _DeletedBulk(_Base, frozen=True, kw_only=True):
+    ids: list[Id]
+    channel_id: Id
+    guild_id: Id | None = None
+
+
+class _Edited(_Base, frozen=True, kw_only=True):
+    id: Id
+    channel_id: Id
+    guild_id: Id | None = None
+    author: User | None = None
+    member: Member | None = None
+    content: str | None = None
+    edited_timestamp: str | None = None
+
+
+class _Reacted(_Base, frozen=True, kw_only=True):
+    channel_id: Id
+    message_id: Id
+    user_id: Id = ""
+    guild_id: Id | None = None
+    member: Member | None = None
+    emoji: Emoji | None = None
+    message_author_id: Id | None = None
+    burst: bool = False
+
+
+class _Voted(_Base, frozen=True, kw_only=True):
+    user_id: Id
+    channel_id: Id
+    message_id: Id
+    answer_id: int
+    guild_id: Id | None = None
+
+
+class _Invite(InviteInfo, frozen=True, kw_only=True):
+    channel_id: Id | None = None
+    guild_id: Id | None = None
+
+
+class _EventUser(_Base, frozen=True, kw_only=True):
+    guild_scheduled_event_id: Id
+    user_id: Id
+    guild_id: Id
+
+
+class _AutoMod(_Base, frozen=True, kw_only=True):
+    guild_id: Id
+    user_id: Id
+    rule_id: Id
+    action: dict[str, Any] = field(default_factory=dict)
+    channel_id: Id | None = None
+    message_id: Id | None = None
+    content: str = ""
+    matched_keyword: str | None = None
+
+
+class _Audit(_Base, frozen=True, kw_only=True):
+    id: Id
+    guild_id: Id | None = None
+    user_id: Id | None = None
+    target_id: Id | None = None
+    action_type: int = 0
+    reason: str | None = None
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Option(_Base, frozen=True, kw_only=True):
+    name: str
+    value: Any = None
+    options: list[Any] = field(default_factory=list)
+
+
+class _Data(_Base, frozen=True, kw_only=True):
+    name: str = ""
+    custom_id: str = ""
+    options: list[_Option] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+
+class _MessageId(_Base, frozen=True, kw_only=True):
+    id: Id
+
+
+class _Called(_Base, frozen=True, kw_only=True):
+    """An interaction in Discord's sense: a command, a button, a form."""
+
+    id: Id
+    token: str
+    type: int
+    application_id: Id = ""
+    data: _Data = _Data()
+    guild_id: Id | None = None
+    channel_id: Id | None = None
+    member: Member | None = None
+    user: User | None = None
+    message: _MessageId | None = None
+    locale: str = ""
+
+
+class _WebhookBody(_Base, frozen=True, kw_only=True):
+    type: str
+    timestamp: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _AppEvent(_Base, frozen=True, kw_only=True):
+    application_id: Id
+    type: int
+    version: int = 1
+    event: _WebhookBody | None = None
+
+
+class _Frame(Struct, frozen=True, kw_only=True, tag_field="t", gc=False):
+    """A dispatch whose type is known."""
+
+
+def _frame(tag: str, data: Any) -> type[_Frame]:
+    return msgspec.defstruct(
+        f"_{tag}", [("d", data)], bases=(_Frame,), frozen=True, kw_only=True, tag=tag, tag_field="t", gc=False
+    )
+
+
+_TYPES: Mapping[str, Any] = {
+    "MESSAGE_CREATE": Message,
+    "MESSAGE_UPDATE": _Edited,
+    "MESSAGE_DELETE": _Deleted,
+    "MESSAGE_DELETE_BULK": _DeletedBulk,
+    "MESSAGE_REACTION_ADD": _Reacted,
+    "MESSAGE_REACTION_REMOVE": _Reacted,
+    "MESSAGE_REACTION_REMOVE_ALL": _Reacted,
+    "MESSAGE_REACTION_REMOVE_EMOJI": _Reacted,
+    "MESSAGE_POLL_VOTE_ADD": _Voted,
+    "MESSAGE_POLL_VOTE_REMOVE": _Voted,
+    "GUILD_MEMBER_ADD": _MemberAdd,
+    "GUILD_MEMBER_REMOVE": _GuildUser,
+    "GUILD_BAN_ADD": _GuildUser,
+    "GUILD_BAN_REMOVE": _GuildUser,
+    "INVITE_CREATE": _Invite,
+    "INVITE_DELETE": _Invite,
+    "GUILD_SCHEDULED_EVENT_USER_ADD": _EventUser,
+    "GUILD_SCHEDULED_EVENT_USER_REMOVE": _EventUser,
+    "AUTO_MODERATION_ACTION_EXECUTION": _AutoMod,
+    "GUILD_AUDIT_LOG_ENTRY_CREATE": _Audit,
+    "INTERACTION_CREATE": _Called,
+    "ENTITLEMENT_CREATE": Entitlement,
+    "ENTITLEMENT_UPDATE": Entitlement,
+    "ENTITLEMENT_DELETE": Entitlement,
+    "THREAD_CREATE": Channel,
+}
+
+_SILENT = frozenset(
+    [
+        "READY",
+        "RESUMED",
+        "GUILD_CREATE",
+        "GUILD_UPDATE",
+        "GUILD_DELETE",
+        "CHANNEL_CREATE",
+        "CHANNEL_UPDATE",
+        "CHANNEL_DELETE",
+        "CHANNEL_PINS_UPDATE",
+        "THREAD_UPDATE",
+        "THREAD_DELETE",
+        "THREAD_LIST_SYNC",
+        "THREAD_MEMBER_UPDATE",
+        "THREAD_MEMBERS_UPDATE",
+        "GUILD_MEMBER_UPDATE",
+        "GUILD_MEMBERS_CHUNK",
+        "GUILD_ROLE_CREATE",
+        "GUILD_ROLE_UPDATE",
+        "GUILD_ROLE_DELETE",
+        "GUILD_EMOJIS_UPDATE",
+        "GUILD_STICKERS_UPDATE",
+        "GUILD_INTEGRATIONS_UPDATE",
+        "INTEGRATION_CREATE",
+        "INTEGRATION_UPDATE",
+        "INTEGRATION_DELETE",
+        "WEBHOOKS_UPDATE",
+        "PRESENCE_UPDATE",
+        "TYPING_START",
+        "USER_UPDATE",
+        "VOICE_STATE_UPDATE",
+        "VOICE_SERVER_UPDATE",
+        "STAGE_INSTANCE_CREATE",
+        "STAGE_INSTANCE_UPDATE",
+        "STAGE_INSTANCE_DELETE",
+        "GUILD_SCHEDULED_EVENT_CREATE",
+        "GUILD_SCHEDULED_EVENT_UPDATE",
+        "GUILD_SCHEDULED_EVENT_DELETE",
+        "AUTO_MODERATION_RULE_CREATE",
+        "AUTO_MODERATION_RULE_UPDATE",
+        "AUTO_MODERATION_RULE_DELETE",
+        "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
+        "SUBSCRIPTION_CREATE",
+        "SUBSCRIPTION_UPDATE",
+        "SUBSCRIPTION_DELETE",
+        "APPLICATION_AUTHORIZED",
+        "APPLICATION_DEAUTHORIZED",
+        "RATE_LIMITED",
+    ]
+)
+KNOWN = frozenset(_TYPES) | _SILENT
+"""Event types that this adapter knows."""
+
+_STRUCTS: Mapping[str, type[Any]] = {tag: _frame(tag, data) for tag, data in _TYPES.items()}
+_FRAMES: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[tuple(_STRUCTS.values())])  # noqa: UP007 - made at run time
+
+
+class _Envelope(Struct, frozen=True, kw_only=True, gc=False):
+    """Any payload: enough to see what it is."""
+
+    t: str | None = None
+    op: int | None = None
+    d: msgspec.Raw = msgspec.Raw(b"null")
+    token: str = ""
+    application_id: Id = ""
+    event: msgspec.Raw = msgspec.Raw(b"")
+    type: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_ENTITLEMENT = msgspec.json.Decoder(Entitlement)
+_CALLED = msgspec.json.Decoder(_Called)
+_APP_EVENT = msgspec.json.Decoder(_AppEvent)
+
+_AUDITED: Mapping[int, str] = {
+    20: "kick",
+    21: "prune",
+    24: "timeout",
+    72: "delete_message",
+    73: "delete_messages",
+    143: "automod_block",
+    144: "automod_alert",
+    145: "automod_timeout",
+}
+_BOUGHT = frozenset({1, 8})
+"""Entitlement types that somebody paid for: purchase, application subscription."""
+
+
+def message_interaction(
+    message: Message, *, account: str, guild: str = "", own: str = ""
+) -> Interaction | None:
+    """Give what a message is as an interaction, None for service messages and our own."""
+    author = message.author
+    member_id = str(author.id)
+    if member_id == own:
+        return None
+    kind = _K.MESSAGE
+    parent = target = ""
+    attrs: dict[str, Any] = {}
+    reference = message.message_reference
+    if reference is not None and reference.message_id is not None:
+        parent = str(reference.message_id)
+        if reference.type == 1:
+            kind = _K.SHARE
+            attrs["from_channel"] = str(reference.channel_id or "")
+        elif message.referenced_message is not None and message.referenced_message.author is not None:
+            target = str(message.referenced_message.author.id)
+    if message.type not in _SPEECH:
+        if message.type != 25:
+            return None
+        kind = _K.PURCHASE
+        bought = message.role_subscription_data
+        if bought is not None:
+            attrs |= {
+                "tier": bought.tier_name,
+                "months": bought.total_months_subscribed,
+                "renewal": bought.is_renewal,
+            }
+    home = str(message.guild_id) if message.guild_id is not None else guild
+    if home:
+        attrs["guild_id"] = home
+    if message.mentions:
+        attrs["mentions"] = [str(user.id) for user in message.mentions]
+    if message.mention_everyone:
+        attrs["mention_everyone"] = True
+    if message.attachments:
+        attrs["attachments"] = len(message.attachments)
+    if message.webhook_id is not None:
+        attrs["webhook_id"] = str(message.webhook_id)
+    if message.poll is not None:
+        attrs["poll"] = message.poll.question.text
+    channel = str(message.channel_id)
+    number = str(message.id)
+    member = message.member
+    return Interaction(
+        id="message:" + number,
+        kind=kind,
+        platform=PLATFORM,
+        account=account,
+        channel=channel,
+        member=member_id,
+        member_name=(member.nick if member is not None else None) or author.global_name or author.username,
+        username=author.username,
+        is_bot=author.bot or message.webhook_id is not None,
+        occurred_at=time_of(number) if message.timestamp is None else parse_time(message.timestamp),
+        message=number,
+        parent=parent,
+        target=target,
+        thread=channel if message.position is not None else "",
+        text=message.content,
+        attrs=attrs,
+    )
+
+
+class EventParser:
+    """Reads the raw events of one account.
+
+    Args:
+        account: the account's name.
+        own: user id of the bot; what it does itself is left out.
+        clock: for the few events that carry no instant and came without one.
+        guild_channels: native channel in which the joins and leaves of a server are counted; default is the server id.
+    """
+
+    def __init__(
+        self, *, account: str, own: str, clock: Clock, guild_channels: Mapping[str, str] | None = None
+    ) -> None:
+        self._account = account
+        self._own = own
+        self._clock = clock
+        self._homes = dict(guild_channels or {})
+        self._readers: dict[type[Any], tuple[str, Callable[[Any, RawEvent], list[Interaction]]]] = {
+            _STRUCTS[tag]: (tag, getattr(self, name)) for tag, name in _READERS.items()
+        }
+
+    def parse(self, raw: RawEvent) -> Parsed:
+        """Read one event; unknown types come back with `known=False`.
+
+        Raises:
+            InvalidInput: the payload cannot be read at all, or a known event lacks what it must have.
+        """
+        try:
+            frame = _FRAMES.decode(raw.payload)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return self._other(raw)
+        tag, reader = self._readers[type(frame)]
+        try:
+            return Parsed(tag, reader(frame.d, raw))
+        except (ValueError, OverflowError) as error:
+            raise InvalidInput(f"{tag} {raw.event_id} holds an id or instant that cannot be read") from error
+
+    def _other(self, raw: RawEvent) -> Parsed:
+        try:
+            envelope = _ENVELOPE.decode(raw.payload)
+            if envelope.t is None and envelope.token and envelope.application_id:
+                return Parsed("INTERACTION_CREATE", self._called(_CALLED.decode(raw.payload), raw))
+            if envelope.t is None and envelope.application_id and envelope.op is None:
+                return self._app_event(_APP_EVENT.decode(raw.payload), raw)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError, OverflowError) as error:
+            raise InvalidInput(
+                f"event {raw.event_id} of {len(raw.payload)} bytes is no readable Discord event; it is kept raw"
+            ) from error
+        kind = envelope.t or ""
+        if kind in _TYPES:
+            raise InvalidInput(
+                f"{kind} {raw.event_id} lacks a field that it must have, or has one of another type"
+            )
+        return Parsed(kind or f"op {envelope.op}", (), known=kind in _SILENT)
+
+    def _app_event(self, body: _AppEvent, raw: RawEvent) -> Parsed:
+        if body.event is None:
+            return Parsed("PING", ())
+        tag = body.event.type
+        if tag in {"ENTITLEMENT_CREATE", "ENTITLEMENT_UPDATE", "ENTITLEMENT_DELETE"}:
+            entitlement = _ENTITLEMENT.decode(body.event.data)
+            at = parse_time(body.event.timestamp) if body.event.timestamp else None
+            return Parsed(tag, getattr(self, _READERS[tag])(entitlement, raw, at))
+        return Parsed(tag, (), known=tag in _SILENT)
+
+    # what the readers share
+
+    def _at(self, raw: RawEvent) -> datetime:
+        text = raw.headers.get("received_at", "")
+        if text:
+            try:
+                return parse_time(text)
+            except ValueError:
+                pass
+        return self._clock.now().astimezone(UTC)
+
+    def _home(self, guild: Id | None) -> str:
+        text = str(guild) if guild is not None else ""
+        return self._homes.get(text, text)
+
+    def _one(
+        self,
+        kind: InteractionKind,
+        number: str,
+        at: datetime,
+        *,
+        channel: Id | None,
+        guild: Id | None = None,
+        user: User | None = None,
+        member: Member | None = None,
+        member_id: str = "",
+        message: str = "",
+        target: str = "",
+        text: str = "",
+        attrs: dict[str, Any] | None = None,
+    ) -> list[Interaction]:
+        known = user or (member.user if member is not None else None)
+        who = str(known.id) if known is not None else member_id
+        if who and who == self._own:
+            return []
+        facts = attrs or {}
+        if guild is not None:
+            facts["guild_id"] = str(guild)
+        return [
+            Interaction(
+                id=number,
+                kind=kind,
+                platform=PLATFORM,
+                account=self._account,
+                channel=str(channel) if channel is not None else "",
+                member=who,
+                member_name=display_name(known, member),
+                username=known.username if known is not None else "",
+                is_bot=known.bot if known is not None else False,
+                occurred_at=at,
+                message=message,
+                target=target,
+                text=text,
+                attrs=facts,
+            )
+        ]
+
+    # messages
+
+    def _message(self, data: Message, raw: RawEvent) -> list[Interaction]:
+        found = message_interaction(data, account=self._account, own=self._own)
+        return [found] if found is not None else []
+
+    def _edit(self, data: _Edited, raw: RawEvent) -> list[Interaction]:
+        if data.edited_timestamp is None or data.author is None:
+            return []
+        return self._one(
+            _K.EDIT,
+            f"edit:{data.id}:{data.edited_timestamp}",
+            parse_time(data.edited_timestamp),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            user=data.author,
+            member=data.member,
+            message=str(data.id),
+            text=data.content or "",
+        )
+
+    def _delete(self, data: _Deleted, raw: RawEvent) -> list[Interaction]:
+        return self._retract_message(data.id, data.channel_id, data.guild_id, raw)
+
+    def _delete_bulk(self, data: _DeletedBulk, raw: RawEvent) -> list[Interaction]:
+        found: list[Interaction] = []
+        for number in data.ids:
+            found += self._retract_message(number, data.channel_id, data.guild_id, raw)
+        return found
+
+    def _retract_message(self, number: Id, channel: Id, guild: Id | None, raw: RawEvent) -> list[Interaction]:
+        return self._one(
+            _K.RETRACT,
+            f"delete:{number}",
+            self._at(raw),
+            channel=channel,
+            guild=guild,
+            message=str(number),
+            target=str(number),
+            attrs={"retracts": "message"},
+        )
+
+    def _react(self, data: _Reacted, raw: RawEvent) -> list[Interaction]:
+        emoji = data.emoji.text if data.emoji is not None else ""
+        attrs: dict[str, Any] = {"burst": True} if data.burst else {}
+        return self._one(
+            _K.REACTION,
+            raw.event_id,
+            self._at(raw),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            member=data.member,
+            member_id=str(data.user_id),
+            message=str(data.message_id),
+            target=str(data.message_author_id or ""),
+            text=emoji,
+            attrs=attrs,
+        )
+
+    def _unreact(self, data: _Reacted, raw: RawEvent) -> list[Interaction]:
+        attrs: dict[str, Any] = {"retracts": "reaction"}
+        if not data.user_id:
+            attrs["everyone"] = True
+        return self._one(
+            _K.RETRACT,
+            raw.event_id,
+            self._at(raw),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            member_id=str(data.user_id),
+            message=str(data.message_id),
+            target=str(data.message_id),
+            text=data.emoji.text if data.emoji is not None else "",
+            attrs=attrs,
+        )
+
+    def _vote(self, data: _Voted, raw: RawEvent) -> list[Interaction]:
+        return self._voted(_K.VOTE, data, raw, {})
+
+    def _unvote(self, data: _Voted, raw: RawEvent) -> list[Interaction]:
+        return self._voted(_K.RETRACT, data, raw, {"retracts": "vote"})
+
+    def _voted(
+        self, kind: InteractionKind, data: _Voted, raw: RawEvent, attrs: dict[str, Any]
+    ) -> list[Interaction]:
+        number = str(data.message_id)
+        return self._one(
+            kind,
+            raw.event_id,
+            self._at(raw),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            member_id=str(data.user_id),
+            message=number,
+            target=number if kind is _K.RETRACT else "",
+            attrs={**attrs, "answer_id": data.answer_id, "choice": data.answer_id - 1},
+        )
+
+    # members
+
+    def _join(self, data: _MemberAdd, raw: RawEvent) -> list[Interaction]:
+        at = parse_time(data.joined_at) if data.joined_at else self._at(raw)
+        found = self._one(
+            _K.JOIN,
+            f"join:{data.guild_id}:{data.user.id}:{data.joined_at or raw.event_id}",
+            at,
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            user=data.user,
+            attrs={"pending": True} if data.pending else None,
+        )
+        return [item.model_copy(update={"member_name": data.nick}) for item in found] if data.nick else found
+
+    def _leave(self, data: _GuildUser, raw: RawEvent) -> list[Interaction]:
+        return self._one(
+            _K.LEAVE,
+            raw.event_id,
+            self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            user=data.user,
+        )
+
+    def _ban(self, data: _GuildUser, raw: RawEvent) -> list[Interaction]:
+        return self._banned(data, raw, "ban")
+
+    def _unban(self, data: _GuildUser, raw: RawEvent) -> list[Interaction]:
+        return self._banned(data, raw, "unban")
+
+    def _banned(self, data: _GuildUser, raw: RawEvent, action: str) -> list[Interaction]:
+        return self._one(
+            _K.MODERATION,
+            raw.event_id,
+            self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            target=str(data.user.id),
+            attrs={"action": action, "username": data.user.username},
+        )
+
+    def _audit(self, data: _Audit, raw: RawEvent) -> list[Interaction]:
+        action = "role" if data.action_type == 25 else _AUDITED.get(data.action_type, "")
+        changes = [str(change.get("key", "")) for change in data.changes]
+        if data.action_type == 24 and "communication_disabled_until" not in changes:
+            action = ""
+        if not action:
+            return []
+        attrs: dict[str, Any] = {"action": action}
+        if data.reason:
+            attrs["reason"] = data.reason
+        if action == "role":
+            for change in data.changes:
+                name = {"$add": "added", "$remove": "removed"}.get(str(change.get("key")))
+                roles = change.get("new_value")
+                if name and isinstance(roles, list):
+                    attrs[name] = [str(role.get("id", "")) for role in roles if isinstance(role, dict)]
+        return self._one(
+            _K.ROLE_CHANGED if action == "role" else _K.MODERATION,
+            f"audit:{data.id}",
+            time_of(str(data.id)),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            target=str(data.target_id or ""),
+            attrs={**attrs, "by": str(data.user_id or "")},
+        )
+
+    def _automod(self, data: _AutoMod, raw: RawEvent) -> list[Interaction]:
+        kind = data.action.get("type")
+        attrs: dict[str, Any] = {
+            "action": "automod",
+            "action_type": kind if isinstance(kind, int) else None,
+            "rule_id": str(data.rule_id),
+        }
+        if data.matched_keyword:
+            attrs["keyword"] = data.matched_keyword
+        return self._one(
+            _K.MODERATION,
+            raw.event_id,
+            self._at(raw),
+            channel=data.channel_id or self._home(data.guild_id),
+            guild=data.guild_id,
+            message=str(data.message_id or ""),
+            target=str(data.user_id),
+            text=data.content,
+            attrs=attrs,
+        )
+
+    # server life
+
+    def _invite(self, data: _Invite, raw: RawEvent) -> list[Interaction]:
+        at = parse_time(data.created_at) if data.created_at else self._at(raw)
+        return self._one(
+            _K.OTHER,
+            f"invite:{data.code}:create",
+            at,
+            channel=data.channel_id,
+            guild=data.guild_id,
+            user=data.inviter,
+            attrs={"event": "invite_create", "invite": data.code},
+        )
+
+    def _uninvite(self, data: _Invite, raw: RawEvent) -> list[Interaction]:
+        return self._one(
+            _K.OTHER,
+            f"invite:{data.code}:delete",
+            self._at(raw),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            attrs={"event": "invite_delete", "invite": data.code},
+        )
+
+    def _interest(self, data: _EventUser, raw: RawEvent) -> list[Interaction]:
+        return self._interested(_K.OTHER, data, raw, {"event": "scheduled_event_interest"})
+
+    def _uninterest(self, data: _EventUser, raw: RawEvent) -> list[Interaction]:
+        return self._interested(
+            _K.RETRACT, data, raw, {"event": "scheduled_event_interest", "retracts": "other"}
+        )
+
+    def _interested(
+        self, kind: InteractionKind, data: _EventUser, raw: RawEvent, attrs: dict[str, Any]
+    ) -> list[Interaction]:
+        number = str(data.guild_scheduled_event_id)
+        return self._one(
+            kind,
+            raw.event_id,
+            self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            member_id=str(data.user_id),
+            target=number if kind is _K.RETRACT else "",
+            attrs={**attrs, "scheduled_event_id": number},
+        )
+
+    def _thread(self, data: Channel, raw: RawEvent) -> list[Interaction]:
+        if not data.newly_created:
+            return []
+        number = str(data.id)
+        found = self._one(
+            _K.OTHER,
+            f"thread:{number}",
+            time_of(number),
+            channel=data.parent_id or data.id,
+            guild=data.guild_id,
+            member_id=str(data.owner_id or ""),
+            text=data.name or "",
+            attrs={"event": "thread_create"},
+        )
+        return [item.model_copy(update={"thread": number}) for item in found]
+
+    def _called(self, data: _Called, raw: RawEvent) -> list[Interaction]:
+        if data.type not in {2, 3, 5}:
+            return []
+        attrs: dict[str, Any] = {
+            "interaction_id": str(data.id),
+            "interaction_token": data.token,
+            "interaction_type": data.type,
+            "application_id": str(data.application_id),
+        }
+        if data.locale:
+            attrs["locale"] = data.locale
+        if raw.headers.get("source") == "http":
+            attrs["acknowledged"] = True
+        if data.data.options:
+            attrs["options"] = {
+                option.name: option.value
+                for option in data.data.options
+                if isinstance(option.value, str | int | float | bool)
+            }
+        if data.data.values:
+            attrs["values"] = [str(value) for value in data.data.values]
+        kind = {2: _K.COMMAND, 3: _K.BUTTON, 5: _K.FEEDBACK}[data.type]
+        member = data.member
+        return self._one(
+            kind,
+            f"interaction:{data.id}",
+            time_of(str(data.id)),
+            channel=data.channel_id,
+            guild=data.guild_id,
+            user=data.user or (member.user if member is not None else None),
+            member=member,
+            message=str(data.message.id) if data.message is not None else "",
+            text=data.data.name or data.data.custom_id,
+            attrs=attrs,
+        )
+
+    def _entitle(self, data: Entitlement, raw: RawEvent, at: datetime | None = None) -> list[Interaction]:
+        attrs: dict[str, Any] = {
+            "sku_id": str(data.sku_id),
+            "type": data.type,
+            "entitlement_id": str(data.id),
+        }
+        if data.ends_at:
+            attrs["ends_at"] = data.ends_at
+        moment = at or time_of(str(data.id))
+        home = self._home(data.guild_id)
+        who = str(data.user_id or "")
+        found = self._one(
+            _K.ENTITLEMENT,
+            f"entitlement:{data.id}",
+            moment,
+            channel=home,
+            guild=data.guild_id,
+            member_id=who,
+            attrs=dict(attrs),
+        )
+        if data.type in _BOUGHT:
+            found += self._one(
+                _K.PURCHASE,
+                f"entitlement:{data.id}:purchase",
+                moment,
+                channel=home,
+                guild=data.guild_id,
+                member_id=who,
+                attrs=dict(attrs),
+            )
+        return found
+
+    def _entitled(self, data: Entitlement, raw: RawEvent, at: datetime | None = None) -> list[Interaction]:
+        return self._one(
+            _K.ENTITLEMENT,
+            f"entitlement:{data.id}:{data.ends_at or raw.event_id}",
+            at or self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            member_id=str(data.user_id or ""),
+            attrs={
+                "sku_id": str(data.sku_id),
+                "type": data.type,
+                "entitlement_id": str(data.id),
+                "ends_at": data.ends_at,
+            },
+        )
+
+    def _disentitle(self, data: Entitlement, raw: RawEvent, at: datetime | None = None) -> list[Interaction]:
+        return self._one(
+            _K.RETRACT,
+            f"entitlement:{data.id}:delete",
+            at or self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            member_id=str(data.user_id or ""),
+            attrs={"retracts": "entitlement", "sku_id": str(data.sku_id), "entitlement_id": str(data.id)},
+        )
+
+
+_READERS: Mapping[str, str] = {
+    "MESSAGE_CREATE": "_message",
+    "MESSAGE_UPDATE": "_edit",
+    "MESSAGE_DELETE": "_delete",
+    "MESSAGE_DELETE_BULK": "_delete_bulk",
+    "MESSAGE_REACTION_ADD": "_react",
+    "MESSAGE_REACTION_REMOVE": "_unreact",
+    "MESSAGE_REACTION_REMOVE_ALL": "_unreact",
+    "MESSAGE_REACTION_REMOVE_EMOJI": "_unreact",
+    "MESSAGE_POLL_VOTE_ADD": "_vote",
+    "MESSAGE_POLL_VOTE_REMOVE": "_unvote",
+    "GUILD_MEMBER_ADD": "_join",
+    "GUILD_MEMBER_REMOVE": "_leave",
+    "GUILD_BAN_ADD": "_ban",
+    "GUILD_BAN_REMOVE": "_unban",
+    "INVITE_CREATE": "_invite",
+    "INVITE_DELETE": "_uninvite",
+    "GUILD_SCHEDULED_EVENT_USER_ADD": "_interest",
+    "GUILD_SCHEDULED_EVENT_USER_REMOVE": "_uninterest",
+    "AUTO_MODERATION_ACTION_EXECUTION": "_automod",
+    "GUILD_AUDIT_LOG_ENTRY_CREATE": "_audit",
+    "INTERACTION_CREATE": "_called",
+    "ENTITLEMENT_CREATE": "_entitle",
+    "ENTITLEMENT_UPDATE": "_entitled",
+    "ENTITLEMENT_DELETE": "_disentitle",
+    "THREAD_CREATE": "_thread",
+}
