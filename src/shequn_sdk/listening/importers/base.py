@@ -167,9 +167,9 @@ class Importer(Protocol):
 
 
 def clean(text: str) -> str:
-    """Give text that every store can keep: no NUL, no halves of surrogate pairs.
+    r"""Give text that every store can keep: no NUL, no halves of surrogate pairs.
 
-    >>> clean("a\\x00b")
+    >>> clean("a\x00b")
     'ab'
     """
     if "\x00" in text:
@@ -207,8 +207,8 @@ class Times:
         text = str(value).strip()
         if self._format is not TimeFormat.ISO:
             try:
-                # not isdigit(): int() of "²" fails; and int() takes other scripts' digits, which is fine
-                return self.number(int(text)) if len(text) < 25 else SkipReason.BAD_TIME
+                # Python's underscores in numbers are no one's timestamps
+                return self.number(int(text)) if len(text) < 25 and "_" not in text else SkipReason.BAD_TIME
             except ValueError:
                 pass
             try:

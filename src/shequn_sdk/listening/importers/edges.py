@@ -12,6 +12,7 @@ from shequn_sdk.listening.importers.base import (
     Position,
     SkipReason,
     Skips,
+    TimeFormat,
     Times,
     clean,
 )
@@ -21,6 +22,7 @@ __all__ = ["EdgeListImporter", "looks_like_edges"]
 
 _PLATFORM = "import"
 _COMMENT = (b"#", b"%")
+_COMMENT_BYTES = b"#%"
 
 
 class EdgeListImporter:
@@ -42,23 +44,25 @@ class EdgeListImporter:
         latest = times.latest
         rows = _Rows(options)
         last: Line | None = None
+        # the fast path knows whole seconds in ASCII digits; all else takes the slow one
+        seconds = options.time_format in {TimeFormat.AUTO, TimeFormat.SECONDS}
+        utf8 = encoding == "utf-8" or encoding.startswith("utf-16")
         for line in lines(
             source, encoding=encoding, offset=start.offset, number=start.line, max_line=options.max_line
         ):
-            data = line.data
             rows.read += 1
-            try:
-                # the hot path: three ASCII fields, whole seconds
-                left, right, when = data.split(delimiter)  # pyright: ignore[reportOptionalMemberAccess]
-                micros = int(when) * 1_000_000
-                if not 0 <= micros <= latest or micros >= 100_000_000_000_000_000 or not left or not right:
-                    raise ValueError
-                rows.src.append(left.decode())
-                rows.dst.append(right.decode())
-                rows.at.append(micros)
-                rows.line.append(line.number)
-            except (ValueError, AttributeError):
-                _slow(line, delimiter, encoding, times, rows, options)
+            data = line.data
+            fields = data.split(delimiter) if data is not None else ()
+            if seconds and len(fields) == 3 and (utf8 or data.isascii()) and b"\x00" not in data:  # pyright: ignore[reportOptionalMemberAccess, reportOperatorIssue]
+                left, right, when = fields if delimiter is None else [one.strip() for one in fields]
+                if when.isdigit() and len(when) < 12 and left and right and left[0] not in _COMMENT_BYTES:
+                    micros = int(when) * 1_000_000
+                    if micros <= latest and rows.add(left, right, micros, line.number):
+                        last = line
+                        if rows.read >= options.batch_rows:
+                            yield rows.flush(Position(offset=line.end, line=line.number))
+                        continue
+            _slow(line, delimiter, encoding, times, rows, options)
             last = line
             if rows.read >= options.batch_rows:
                 yield rows.flush(Position(offset=line.end, line=line.number))
@@ -85,15 +89,25 @@ class _Rows:
         self.read = 0
         self.skips = Skips()
 
+    def add(self, left: bytes, right: bytes, micros: int, line: int) -> bool:
+        try:
+            src, dst = left.decode(), right.decode()
+        except UnicodeDecodeError:
+            return False
+        self.src.append(src)
+        self.dst.append(dst)
+        self.at.append(micros)
+        self.line.append(line)
+        return True
+
     def flush(self, position: Position) -> Chunk:
         many = len(self.at)
         empty = [""] * many
-        seconds = 1_000_000
         batch = InteractionBatch(
             platform=self._platform,
             source="edges",
             id=[
-                f"edge:{line}:{src}:{dst}:{at // seconds}"
+                f"edge:{line}:{src}:{dst}:{at}"
                 for line, src, dst, at in zip(self.line, self.src, self.dst, self.at, strict=True)
             ],
             kind=[self._kind] * many,
@@ -120,7 +134,6 @@ def _slow(
     line: Line, delimiter: bytes | None, encoding: str, times: Times, rows: _Rows, options: ImportOptions
 ) -> None:
     """Take a line that the fast path does not: other time forms, other encodings, or not a row at all."""
-    del rows.src[len(rows.at) :], rows.dst[len(rows.at) :]
     if line.data is None:
         rows.skips.add(line.number, SkipReason.TOO_LARGE, f"longer than {options.max_line} bytes")
         return

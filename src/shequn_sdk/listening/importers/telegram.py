@@ -1,0 +1,378 @@
+"""Telegram Desktop's JSON export: one chat, or a whole account with all its chats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from shequn_sdk.domain import InteractionKind
+from shequn_sdk.errors import InvalidInput
+from shequn_sdk.listening.importers.base import Chunk, ImportOptions, Position, SkipReason, Times
+from shequn_sdk.listening.importers.jsonrows import MOST_ANONYMOUS, JsonRows, text_of
+from shequn_sdk.listening.importers.jsonstream import CutOff, JsonItems, TooLarge
+
+__all__ = ["TelegramExportImporter"]
+
+_K = InteractionKind
+_WALK = frozenset({"chats", "left_chats", "list", "messages"})
+_WALK_ITEMS = frozenset({"list"})
+_JOINS = frozenset({"join_group_by_link", "join_group_by_request"})
+_MEDIA = (
+    "photo",
+    "poll",
+    "location_information",
+    "contact_information",
+    "game_title",
+    "invoice_information",
+    "file",
+)
+_AMBIGUOUS = ""
+
+
+class TelegramExportImporter:
+    """Reads `result.json` as Telegram Desktop writes it (chat history export).
+
+    Ids of chats, messages, joins and reactions are those that a bot sees, so that an import and live listening of
+    one chat overlap without double counting. Service messages name invited members only by their display name;
+    the name is resolved by a first pass over the file, and becomes `name:…` where nobody or several bear it.
+    """
+
+    def read(self, source: Path, *, options: ImportOptions, resume: Position | None) -> Iterator[Chunk]:
+        """Give the messages as interactions; see `Importer.read`."""
+        context = resume.context if resume else {}
+        reader = _Reader(options, _names(source, options), context.get("chat", {}))
+        items = _open(source, options, context.get("json"))
+        number = resume.line if resume else 0
+        found = resume is not None
+        warning = ""
+        stream = iter(items)
+        while True:
+            try:
+                item = next(stream)
+            except StopIteration:
+                break
+            except CutOff as error:
+                warning = f"{source.name}: {error}; everything before it was read"
+                break
+            if item.path and item.path[-1] == "messages":
+                found = True
+                if item.closed:
+                    reader.chat = {}
+                if item.opened or item.closed:
+                    continue
+                number += 1
+                reader.message(item.value, number)
+                if reader.rows.full:
+                    yield reader.rows.flush(items, number=number, context={"chat": reader.chat})
+            elif not item.closed and item.path[-1:] and not item.opened:
+                reader.field(item.path[-1], item.value)
+        if not found:
+            raise InvalidInput(
+                f"{source.name} is no Telegram export: it holds no messages. {warning}".strip(),
+                source=source.name,
+            )
+        yield reader.rows.flush(items, number=number, context={"chat": reader.chat}, warning=warning)
+
+
+def _open(source: Path, options: ImportOptions, state: Mapping[str, Any] | None) -> JsonItems:
+    return JsonItems(
+        source, walk=_WALK, walk_items=_WALK_ITEMS, max_item=max(options.max_line, 1 << 20) * 8, state=state
+    )
+
+
+def _names(source: Path, options: ImportOptions) -> dict[str, str]:
+    """Give display name to member id for all names that exactly one member bears."""
+    names: dict[str, str] = {}
+    try:
+        for item in _open(source, options, None):
+            value = item.value
+            if item.path[-1:] != ("messages",) or not isinstance(value, dict):
+                continue
+            message = cast("dict[str, Any]", value)
+            for name, native in (("from", "from_id"), ("actor", "actor_id")):
+                shown, member = message.get(name), _peer(message.get(native))
+                if isinstance(shown, str) and shown and member and names.setdefault(shown, member) != member:
+                    names[shown] = _AMBIGUOUS
+    except CutOff:
+        pass
+    return names
+
+
+def _peer(value: object) -> str:
+    """Turn the export's peer id into the one that bots see."""
+    text = text_of(value)
+    for prefix, sign in (("user", ""), ("channel", "-100"), ("chat", "-")):
+        if text.startswith(prefix):
+            return sign + text.removeprefix(prefix)
+    return text
+
+
+def _chat_id(chat: Mapping[str, Any]) -> str:
+    kind, native = text_of(chat.get("type")), text_of(chat.get("id"))
+    if not native or native.startswith("-"):
+        return native
+    if kind.endswith(("supergroup", "channel")):
+        return f"-100{native}"
+    return f"-{native}" if kind == "private_group" else native
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        parts = cast("list[object]", value)
+        return "".join(
+            text_of(cast("dict[str, object]", part).get("text")) if isinstance(part, dict) else text_of(part)
+            for part in parts
+        )
+    return text_of(value)
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        return []
+    return [cast("dict[str, Any]", one) for one in cast("list[object]", value) if isinstance(one, dict)]
+
+
+class _Reader:
+    def __init__(self, options: ImportOptions, names: dict[str, str], chat: Mapping[str, Any]) -> None:
+        self.rows = JsonRows("telegram", "telegram export", options)
+        self.chat = dict(chat)
+        self._channel = options.channel
+        self._names = names
+        self._times = Times(options)
+
+    def field(self, key: str, value: object) -> None:
+        if key in {"id", "type", "name"}:
+            self.chat[key] = text_of(value)
+
+    def message(self, value: object, number: int) -> None:
+        rows = self.rows
+        rows.read += 1
+        if value is TooLarge:
+            rows.skips.add(number, SkipReason.TOO_LARGE)
+            return
+        if not isinstance(value, dict):
+            rows.skips.add(number, SkipReason.MALFORMED, repr(value)[:100])
+            return
+        message = cast("dict[str, Any]", value)
+        native = text_of(message.get("id"))
+        if message.get("type") == "unsupported":
+            rows.skips.add(number, SkipReason.UNSUPPORTED, f"message {native}")
+            return
+        if not native:
+            rows.skips.add(number, SkipReason.MALFORMED, "a message without id")
+            return
+        at = self._at(message, "date")
+        if isinstance(at, SkipReason):
+            rows.skips.add(number, at, f"message {native}: {message.get('date')!r}")
+            return
+        channel = self._channel or _chat_id(self.chat)
+        if message.get("type") == "service":
+            self._service(message, channel, native, at)
+        else:
+            self._plain(message, channel, native, at)
+        self._reactions(message, channel, native, at, number)
+
+    def _at(self, message: Mapping[str, Any], key: str) -> int | SkipReason:
+        unix = message.get(f"{key}_unixtime")
+        if unix is not None:
+            return self._times.read(unix)
+        return self._times.read(message.get(key))
+
+    def _local(self, message: Mapping[str, Any], at: int, written: object) -> int:
+        """Read a time that is written in the exporter's zone, whose offset the message itself tells."""
+        try:
+            own = datetime.fromisoformat(str(message.get("date")))
+            other = datetime.fromisoformat(str(written))
+            micros = at + round((other - own).total_seconds()) * 1_000_000
+        except (ValueError, TypeError):
+            return at
+        good = self._times.check(micros)
+        return at if isinstance(good, SkipReason) else good
+
+    def _plain(self, message: dict[str, Any], channel: str, native: str, at: int) -> None:
+        rows = self.rows
+        member, name = _peer(message.get("from_id")), text_of(message.get("from"))
+        text = _text(message.get("text"))
+        forwarded = "forwarded_from" in message
+        media = text_of(message.get("media_type")) or next(
+            (key.removesuffix("_information") for key in _MEDIA if message.get(key) is not None), ""
+        )
+        poll = message.get("poll")
+        attrs: dict[str, Any] = {
+            "media": media,
+            "emoji": text_of(message.get("sticker_emoji")),
+            "forwarded_from": text_of(message.get("forwarded_from")),
+            "forwarded_from_id": _peer(message.get("forwarded_from_id")),
+            "via_bot": text_of(message.get("via_bot")),
+        }
+        if isinstance(poll, dict):
+            poll = cast("dict[str, Any]", poll)
+            attrs["question"] = _text(poll.get("question"))
+            attrs["choices"] = [_text(answer.get("text")) for answer in _dicts(poll.get("answers"))]
+        rows.add(
+            id=f"message:{channel}:{native}",
+            kind=_K.SHARE if forwarded else _K.MESSAGE,
+            at=at,
+            channel=channel,
+            member=member,
+            member_name=name,
+            message=native,
+            parent=text_of(message.get("reply_to_message_id")),
+            text=text,
+            attrs=attrs,
+        )
+        if isinstance(poll, dict):
+            for index, answer in enumerate(_dicts(poll.get("answers"))):
+                self._anonymous(
+                    answer.get("voters"),
+                    f"vote:{channel}:{native}:{index}",
+                    _K.VOTE,
+                    channel,
+                    native,
+                    at,
+                    {"choice": index},
+                )
+        edited = self._at(message, "edited") if "edited" in message or "edited_unixtime" in message else None
+        if isinstance(edited, int):
+            if "edited_unixtime" not in message:
+                edited = self._local(message, at, message.get("edited"))
+            rows.add(
+                id=f"edit:{channel}:{native}:{edited // 1_000_000}",
+                kind=_K.EDIT,
+                at=edited,
+                channel=channel,
+                member=member,
+                member_name=name,
+                message=native,
+                text=text,
+            )
+
+    def _service(self, message: dict[str, Any], channel: str, native: str, at: int) -> None:
+        action = text_of(message.get("action"))
+        actor, name = _peer(message.get("actor_id")), text_of(message.get("actor"))
+        people = message.get("members")
+        people = cast("list[object]", people) if isinstance(people, list) else []
+        if action in _JOINS:
+            self._come_or_go(
+                _K.JOIN, channel, native, at, actor, name, attrs={"action": action}, entrance="link"
+            )
+        elif action in {"invite_members", "create_group"}:
+            if action == "create_group" and actor and name not in people:
+                self._come_or_go(_K.JOIN, channel, native, at, actor, name, attrs={"action": action})
+            self._people(_K.JOIN, people, message, channel, native, at)
+        elif action == "remove_members":
+            self._people(_K.LEAVE, people, message, channel, native, at)
+        else:
+            self.rows.add(
+                id=f"message:{channel}:{native}",
+                kind=_K.OTHER,
+                at=at,
+                channel=channel,
+                member=actor,
+                member_name=name,
+                message=text_of(message.get("message_id")) or native,
+                text=_text(message.get("text")),
+                attrs={"service": action or "unknown", "title": text_of(message.get("title"))},
+            )
+
+    def _people(
+        self,
+        kind: InteractionKind,
+        people: Sequence[object],
+        message: Mapping[str, Any],
+        channel: str,
+        native: str,
+        at: int,
+    ) -> None:
+        actor, actor_name = _peer(message.get("actor_id")), text_of(message.get("actor"))
+        for index, one in enumerate(people):
+            name = text_of(one)
+            if name and name == actor_name and actor:
+                member = actor
+            else:
+                member = self._names.get(name, _AMBIGUOUS) or (f"name:{name}" if name else "")
+            attrs = {"action": text_of(message.get("action")), "by": actor if actor != member else ""}
+            self._come_or_go(kind, channel, f"{native}:{index}", at, member, name, attrs=attrs)
+
+    def _come_or_go(
+        self,
+        kind: InteractionKind,
+        channel: str,
+        native: str,
+        at: int,
+        member: str,
+        name: str,
+        *,
+        attrs: Mapping[str, Any],
+        entrance: str = "",
+    ) -> None:
+        known = member and not member.startswith("name:")
+        self.rows.add(
+            id=f"{kind}:{channel}:{member}:{at // 1_000_000}" if known else f"{kind}:{channel}:#{native}",
+            kind=kind,
+            at=at,
+            channel=channel,
+            member=member,
+            member_name=name,
+            message=native.partition(":")[0],
+            entrance=entrance,
+            attrs=attrs,
+        )
+
+    def _reactions(self, message: dict[str, Any], channel: str, native: str, at: int, number: int) -> None:
+        for reaction in _dicts(message.get("reactions")):
+            emoji = (
+                text_of(reaction.get("emoji"))
+                or text_of(reaction.get("document_id"))
+                or text_of(reaction.get("type"))
+            )
+            recent = _dicts(reaction.get("recent"))
+            for one in recent:
+                member = _peer(one.get("from_id"))
+                when = self._local(message, at, one.get("date"))
+                self.rows.add(
+                    id=f"reaction:{channel}:{native}:{member}:{emoji}:{when // 1_000_000}",
+                    kind=_K.REACTION,
+                    at=when,
+                    channel=channel,
+                    member=member,
+                    member_name=text_of(one.get("from")),
+                    message=native,
+                    attrs={"emoji": emoji},
+                )
+            count = reaction.get("count")
+            if isinstance(count, int):
+                self._anonymous(
+                    count - len(recent),
+                    f"reaction:{channel}:{native}::{emoji}",
+                    _K.REACTION,
+                    channel,
+                    native,
+                    at,
+                    {"emoji": emoji},
+                    number,
+                )
+
+    def _anonymous(
+        self,
+        count: object,
+        prefix: str,
+        kind: InteractionKind,
+        channel: str,
+        native: str,
+        at: int,
+        attrs: Mapping[str, Any],
+        number: int = 0,
+    ) -> None:
+        """Add what was counted but whose members the export does not name: one row each, without member."""
+        if not isinstance(count, int) or isinstance(count, bool):
+            return
+        if count > MOST_ANONYMOUS:
+            self.rows.skips.add(number, SkipReason.MALFORMED, f"message {native} claims {count} {kind}s")
+            return
+        for index in range(count):
+            self.rows.add(
+                id=f"{prefix}:#{index}", kind=kind, at=at, channel=channel, message=native, attrs=attrs
+            )
