@@ -1,1 +1,26 @@
-"""Publishing."""
+"""Publishing: from content to what stands on a platform, with an account of every step.
+
+`from shequn_sdk.publishing.service import Publishing` loads SQLAlchemy; this package alone does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shequn_sdk.publishing.policy import DeliveryOptions
+    from shequn_sdk.publishing.service import Publishing
+
+__all__ = ["DeliveryOptions", "Publishing"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Publishing":
+        from shequn_sdk.publishing.service import Publishing  # noqa: PLC0415 - loads SQLAlchemy
+
+        return Publishing
+    if name == "DeliveryOptions":
+        from shequn_sdk.publishing.policy import DeliveryOptions  # noqa: PLC0415
+
+        return DeliveryOptions
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

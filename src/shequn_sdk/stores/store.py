@@ -62,7 +62,7 @@ def _typed(error: BaseException, where: str) -> BaseException:
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", None)
         primary = None if code is None else code & 0xFF
-        if primary in (sqlite3.SQLITE_FULL,):
+        if primary == sqlite3.SQLITE_FULL:
             return StoreFull(f"no space left for {where}: free some and repeat; nothing half-written stays")
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return StoreBusy(f"{where} stayed locked by another process; repeat when it has finished")

@@ -53,7 +53,7 @@ delivery = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("batch", "account", "channel", "part", name="uq_delivery_piece"),
-    Index("ix_delivery_ready", "ready_at", sqlite_where=_READY, postgresql_where=_READY),
+    Index("ix_delivery_ready", "priority", "ready_at", "id", sqlite_where=_READY, postgresql_where=_READY),
     Index("ix_delivery_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_delivery_check", "check_at", sqlite_where=_CHECK, postgresql_where=_CHECK),
     Index(

@@ -108,7 +108,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_delivery_ready",
         "delivery",
-        ["ready_at"],
+        ["priority", "ready_at", "id"],
         unique=False,
         sqlite_where=_READY,
         postgresql_where=_READY,

@@ -1,0 +1,183 @@
+"""Budgets: how a published rate limit fills and drains, one small class per shape. Pure; time comes in."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from shequn_sdk.platforms.manifest import RateLimit, RateShape
+
+__all__ = ["Budget", "make_budget"]
+
+_MARGIN = 0.01
+_LEAST_MARGIN = 0.01
+_MOST_MARGIN = 0.15
+
+
+class Budget(Protocol):
+    """What is left of one limit in one scope. Times are seconds since 1970."""
+
+    def wait(self, now: float, *, usable: int, spread: bool) -> float:
+        """Give the seconds until one more request fits.
+
+        Args:
+            usable: how much of the amount the asker may use (less than all where a reserve is kept).
+            spread: whether the asker must spread over the window instead of using it up.
+        """
+        ...
+
+    def take(self, now: float) -> None:
+        """Count one request."""
+        ...
+
+    def widen(self) -> None:
+        """Keep more distance: the platform counted otherwise than we did."""
+        ...
+
+    def dump(self) -> Any:
+        """Give the state as JSON, for sharing."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Take over a state that `dump` gave."""
+        ...
+
+
+class _Base:
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self.per = limit.per / timedelta(seconds=1)
+        # The platform counts arrivals, we count departures: the way may be shorter for a later request.
+        self.margin = min(max(self.per * _MARGIN, _LEAST_MARGIN), _MOST_MARGIN)
+
+    def widen(self) -> None:
+        self.margin = min(self.margin * 2, self.per * 0.1)
+
+
+class _Gcra(_Base):
+    """A leaky bucket as one number: the instant at which it is empty again (theoretical arrival time)."""
+
+    def __init__(self, limit: RateLimit, burst: int) -> None:
+        super().__init__(limit)
+        self.burst = burst
+        self.tat = 0.0
+
+    @property
+    def step(self) -> float:
+        return self.per / self.limit.amount + self.margin / max(self.limit.amount, 10)
+
+    def wait(self, now: float, *, usable: int, spread: bool) -> float:
+        del spread
+        tat = min(
+            self.tat, now + (self.burst + 1) * self.step
+        )  # a clock that jumped back must not block for long
+        room = max(min(self.burst, math.ceil(self.burst * usable / self.limit.amount)), 1)
+        return max(tat - now - (room - 1) * self.step, 0.0)
+
+    def take(self, now: float) -> None:
+        self.tat = max(min(self.tat, now + (self.burst + 1) * self.step), now) + self.step
+
+    def dump(self) -> Any:
+        return self.tat
+
+    def load(self, state: Any) -> None:
+        self.tat = float(state)
+
+
+class _Sliding(_Base):
+    """At most `amount` in any stretch of `per`: remembers when each request of the last stretch went."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        super().__init__(limit)
+        self.stamps: deque[float] = deque(maxlen=limit.amount)
+        self.pace = None if limit.burst is None or limit.burst >= limit.amount else _Gcra(limit, limit.burst)
+
+    def wait(self, now: float, *, usable: int, spread: bool) -> float:
+        stretch = self.per + self.margin
+        while self.stamps and (self.stamps[0] <= now - stretch or self.stamps[0] > now + stretch):
+            self.stamps.popleft()
+        over = len(self.stamps) - usable
+        wait = 0.0 if over < 0 else max(self.stamps[over] + stretch - now, 0.0)
+        if self.pace is not None:
+            wait = max(wait, self.pace.wait(now, usable=usable, spread=spread))
+        return wait
+
+    def take(self, now: float) -> None:
+        self.stamps.append(now)
+        if self.pace is not None:
+            self.pace.take(now)
+
+    def dump(self) -> Any:
+        return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0]
+
+    def load(self, state: Any) -> None:
+        self.stamps = deque(state[0], maxlen=self.limit.amount)
+        if self.pace is not None:
+            self.pace.load(state[1])
+
+
+class _Window(_Base):
+    """Windows of length `per`, from their first request or aligned to the clock of the platform's zone."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        super().__init__(limit)
+        self.zone = ZoneInfo(limit.zone)
+        self.start = -math.inf
+        self.count = 0
+
+    def _bounds(self, now: float) -> tuple[float, float]:
+        if self.limit.shape is RateShape.FIXED:
+            if now >= self.start + self.per + self.margin or now < self.start - self.per:
+                return now, now + self.per + self.margin
+            return self.start, self.start + self.per + self.margin
+        if self.per >= 86_400:
+            local = datetime.fromtimestamp(now, UTC).astimezone(self.zone)
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+            days = round(self.per / 86_400)
+            begin = midnight - timedelta(days=midnight.toordinal() % days)
+            return begin.timestamp(), (begin + timedelta(days=days)).timestamp()
+        offset = datetime.fromtimestamp(now, UTC).astimezone(self.zone).utcoffset()
+        shift = 0.0 if offset is None else offset.total_seconds()
+        begin = math.floor((now + shift) / self.per) * self.per - shift
+        return begin, begin + self.per
+
+    def _roll(self, now: float) -> tuple[float, float]:
+        start, end = self._bounds(now)
+        if start != self.start:
+            self.start, self.count = start, 0
+        return start, end
+
+    def wait(self, now: float, *, usable: int, spread: bool) -> float:
+        if self.limit.shape is RateShape.FIXED and now >= self.start + self.per + self.margin:
+            return 0.0
+        start, end = self._roll(now)
+        if self.count >= usable:
+            return end - now + (self.margin if self.limit.shape is RateShape.CALENDAR else 0.0)
+        if spread and self.limit.shape is RateShape.CALENDAR and self.per >= 3600:
+            earliest = start + self.count * (end - start) / usable
+            return max(earliest - now, 0.0)
+        return 0.0
+
+    def take(self, now: float) -> None:
+        self._roll(now)
+        self.count += 1
+
+    def dump(self) -> Any:
+        return [self.start if math.isfinite(self.start) else 0.0, self.count]
+
+    def load(self, state: Any) -> None:
+        self.start, self.count = float(state[0]), int(state[1])
+
+
+def make_budget(limit: RateLimit) -> Budget:
+    """Give an untouched budget for a limit."""
+    if limit.shape in {RateShape.FIXED, RateShape.CALENDAR}:
+        return _Window(limit)
+    if limit.shape is RateShape.LEAKY:
+        return _Gcra(limit, limit.burst or limit.amount)
+    if limit.burst is not None and limit.burst > limit.amount:
+        return _Gcra(limit, limit.burst)
+    return _Sliding(limit)

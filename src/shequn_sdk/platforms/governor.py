@@ -1,0 +1,284 @@
+"""The governor: lets requests go as fast as the platform's limits allow, instead of bouncing off 429."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+
+import anyio
+
+from shequn_sdk.domain import Clock, Priority
+from shequn_sdk.errors import RateLimited
+from shequn_sdk.platforms.budgets import Budget, make_budget
+from shequn_sdk.platforms.learned import BucketReport, LearnedBucket
+from shequn_sdk.platforms.manifest import Manifest, RateLimit, RateScope
+
+__all__ = ["BucketReport", "Governor", "RateReporter"]
+
+_ORDER = {Priority.REPLY: 0, Priority.NORMAL: 1, Priority.CAMPAIGN: 2}
+_FIRST_BACKOFF = 1.0
+_MOST_BACKOFF = 60.0
+
+
+@runtime_checkable
+class RateReporter(Protocol):
+    """An adapter whose platform tells the state of its buckets with each answer."""
+
+    def take_rate_reports(self) -> Sequence[BucketReport]:
+        """Give the reports since the last call."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    account: str
+    manifest: Manifest
+    channel: str
+    operation: str
+    priority: Priority
+    queued: int
+    number: int
+    limits: tuple[tuple[str, RateLimit], ...]
+    granted: bool = False
+    event: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(eq=False, slots=True)
+class _Lineup:
+    """Those who wait on one platform."""
+
+    waiters: list[_Waiter] = field(default_factory=list["_Waiter"])
+    leader: _Waiter | None = None
+    """The one that sleeps until the next budget is free; the others sleep until it tells them."""
+
+
+class Governor:
+    """Grants requests within the limits of the manifests: replies first, then the longest queue, then the oldest.
+
+    One governor serves one process. Budgets of several processes are joined in the store by the delivery ledger.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Tell time by `clock`."""
+        self._clock = clock
+        self._budgets: dict[str, Budget] = {}
+        self._blocked: dict[str, float] = {}
+        self._learned: dict[str, LearnedBucket] = {}
+        self._refusals: dict[str, int] = {}
+        self._lineups: dict[str, _Lineup] = {}
+        self._limits: dict[tuple[str, str, str], tuple[tuple[str, RateLimit], ...]] = {}
+        self._count = 0
+
+    def is_free(self, account: str, manifest: Manifest | None, channel: str) -> bool:
+        """Whether nothing at all limits publishing to this channel."""
+        if manifest is None or manifest.rate_limits or self._learned:
+            return False
+        return not self._blocked or self._blocked_for(account, manifest, channel, "publish") <= 0
+
+    async def acquire(
+        self,
+        account: str,
+        manifest: Manifest,
+        channel: str,
+        *,
+        operation: str = "publish",
+        priority: Priority = Priority.NORMAL,
+        queued: int = 0,
+        longest: float = 5.0,
+    ) -> float:
+        """Wait for the turn of one request and count it.
+
+        Args:
+            queued: how many more wait for this channel; longer queues go first.
+            longest: seconds to wait at most.
+
+        Returns:
+            0 when the request may go now; otherwise the seconds after which asking again makes sense, and nothing
+            was counted.
+        """
+        if self.is_free(account, manifest, channel):
+            return 0.0
+        self._count += 1
+        waiter = _Waiter(
+            account,
+            manifest,
+            channel,
+            operation,
+            priority,
+            queued,
+            self._count,
+            self._limits_of(account, manifest, channel, operation, priority),
+        )
+        lineup = self._lineups.setdefault(manifest.platform, _Lineup())
+        lineup.waiters.append(waiter)
+        deadline = self._clock.monotonic() + longest
+        try:
+            while True:
+                pause = self._pump(lineup)
+                if waiter.granted:
+                    return 0.0
+                left = deadline - self._clock.monotonic()
+                need = self._wait_of(waiter)
+                if left <= 0 or need > left:
+                    return max(need, 0.001)
+                waiter.event = anyio.Event()
+                if lineup.leader is None:
+                    lineup.leader = waiter
+                with anyio.move_on_after(min(left, pause) if lineup.leader is waiter else left):
+                    await waiter.event.wait()
+                if lineup.leader is waiter:
+                    lineup.leader = None
+                if waiter.granted:
+                    return 0.0
+        finally:
+            if waiter in lineup.waiters:
+                lineup.waiters.remove(waiter)
+            if lineup.leader is waiter:
+                lineup.leader = None
+            if lineup.leader is None and lineup.waiters:
+                lineup.waiters[0].event.set()
+
+    def penalise(
+        self,
+        account: str,
+        manifest: Manifest,
+        channel: str,
+        *,
+        operation: str = "publish",
+        error: RateLimited,
+    ) -> float:
+        """Obey a refusal: nothing of its scope goes before Retry-After is over. Gives the seconds to wait."""
+        scope = error.scope or "account"
+        key = self._block_key(scope, account, manifest, channel, operation)
+        times = self._refusals[key] = self._refusals.get(key, 0) + 1
+        if error.retry_after is not None:
+            wait = error.retry_after / timedelta(seconds=1)
+        else:
+            wait = min(_FIRST_BACKOFF * 2.0 ** (times - 1), _MOST_BACKOFF)
+        until = self._now() + wait
+        self._blocked[key] = max(self._blocked.get(key, 0.0), until)
+        for name, _ in self._limits_of(account, manifest, channel, operation, Priority.NORMAL):
+            self._budgets[name].widen()
+        return wait
+
+    def answered(self, account: str, manifest: Manifest, channel: str, *, operation: str = "publish") -> None:
+        """Note that a request was taken: the count of refusals in a row starts anew."""
+        if self._refusals:
+            for scope in ("app", "account", "channel", "endpoint"):
+                self._refusals.pop(self._block_key(scope, account, manifest, channel, operation), None)
+
+    def observe(
+        self,
+        account: str,
+        manifest: Manifest,
+        channel: str,
+        report: BucketReport,
+        *,
+        operation: str = "publish",
+    ) -> None:
+        """Learn from the bucket state that an answer carried."""
+        route = f"{account}|{operation}|{channel}"
+        now = self._now()
+        bucket = self._learned.get(route)
+        if bucket is None or bucket.identity != report.bucket:
+            bucket = self._learned[route] = LearnedBucket(report.bucket)
+        bucket.observe(report, now)
+
+    # inside
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _pump(self, lineup: _Lineup) -> float:
+        """Grant whatever fits now; give the seconds until something else may fit."""
+        soonest = _MOST_BACKOFF
+        if len(lineup.waiters) > 1:
+            lineup.waiters.sort(key=lambda one: (_ORDER[one.priority], -one.queued, one.number))
+        left: list[_Waiter] = []
+        busy: set[tuple[str, str]] = set()
+        for waiter in lineup.waiters:
+            lane = (waiter.account, waiter.channel)
+            wait = self._wait_of(waiter) if lane not in busy else _MOST_BACKOFF
+            if wait > 0:
+                busy.add(lane)
+                soonest = min(soonest, wait)
+                left.append(waiter)
+                continue
+            self._take(waiter)
+            waiter.granted = True
+            waiter.event.set()
+        lineup.waiters[:] = left
+        return soonest + 0.0005
+
+    def _wait_of(self, waiter: _Waiter) -> float:
+        now = self._now()
+        spread = waiter.priority is Priority.CAMPAIGN
+        wait = self._blocked_for(waiter.account, waiter.manifest, waiter.channel, waiter.operation)
+        for key, limit in waiter.limits:
+            usable = limit.amount
+            if waiter.priority is not Priority.REPLY and limit.reserve:
+                usable = max(int(limit.amount * (1 - limit.reserve)), 1)
+            wait = max(wait, self._budgets[key].wait(now, usable=usable, spread=spread))
+        learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
+        return wait if learned is None else max(wait, learned.wait(now))
+
+    def _take(self, waiter: _Waiter) -> None:
+        now = self._now()
+        for key, _ in waiter.limits:
+            self._budgets[key].take(now)
+        learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
+        if learned is not None:
+            learned.take(now)
+
+    def _limits_of(
+        self, account: str, manifest: Manifest, channel: str, operation: str, priority: Priority
+    ) -> tuple[tuple[str, RateLimit], ...]:
+        del priority
+        known = self._limits.get((account, operation, channel))
+        if known is not None:
+            return known
+        found: list[tuple[str, RateLimit]] = []
+        # A reply is a publish too: a limit that names publishing alone counts it.
+        names = (operation, "publish") if operation == "reply" else (operation,)
+        for limit in dict.fromkeys(one for name in names for one in manifest.limits_for(name, channel)):
+            where = {
+                RateScope.APP: manifest.platform,
+                RateScope.ACCOUNT: account,
+                RateScope.CHANNEL: f"{account}|{channel}",
+                RateScope.ENDPOINT: f"{account}|{names[-1]}",
+                RateScope.ENDPOINT_CHANNEL: f"{account}|{names[-1]}|{channel}",
+            }[limit.scope]
+            key = f"{limit.name}|{where}"
+            if key not in self._budgets:
+                self._budgets[key] = make_budget(limit)
+            found.append((key, limit))
+        result = self._limits[account, operation, channel] = tuple(found)
+        return result
+
+    @staticmethod
+    def _block_key(scope: str, account: str, manifest: Manifest, channel: str, operation: str) -> str:
+        if scope == "app":
+            return f"app|{manifest.platform}"
+        if scope == "channel":
+            return f"channel|{account}|{channel}"
+        if scope == "endpoint":
+            return f"endpoint|{account}|{operation}"
+        return f"account|{account}"
+
+    def _blocked_for(self, account: str, manifest: Manifest, channel: str, operation: str) -> float:
+        if not self._blocked:
+            return 0.0
+        now = self._now()
+        latest = 0.0
+        for scope in ("app", "account", "channel", "endpoint"):
+            key = self._block_key(scope, account, manifest, channel, operation)
+            until = self._blocked.get(key)
+            if until is None:
+                continue
+            if until <= now:
+                del self._blocked[key]
+            else:
+                latest = max(latest, until - now)
+        return latest

@@ -1,0 +1,567 @@
+"""Brings one delivery after another from its claim to its outcome."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import anyio
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import Clock, LatePolicy, OnUnknown, Post
+from shequn_sdk.errors import Landing, RateLimited, ShequnError, StoreError, TargetMoved, Unavailable
+from shequn_sdk.platforms.governor import Governor, RateReporter
+from shequn_sdk.platforms.manifest import Manifest
+from shequn_sdk.platforms.ports import Adapter, Confirmer, Publisher, Reconciler
+from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing.failpoints import hit
+from shequn_sdk.publishing.ledger import Change
+from shequn_sdk.publishing.policy import (
+    DeliveryOptions,
+    after_failure,
+    after_unknown,
+    backoff,
+    is_late,
+    landed,
+    replanned,
+    us,
+)
+from shequn_sdk.publishing.rows import PRIORITIES, Row
+from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.store import Store
+
+__all__ = ["AccountBook", "Dispatcher"]
+
+_log = logging.getLogger(__name__)
+_SETTLED = frozenset(
+    {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked"}
+)
+
+
+class AccountBook(Protocol):
+    """What the dispatcher needs of `shequn_sdk.platforms.accounts.Accounts`."""
+
+    def adapter(self, name: str) -> Adapter:
+        """Give an account's adapter."""
+        ...
+
+    def manifest(self, name: str) -> Manifest:
+        """Give what an account can do."""
+        ...
+
+    def platform(self, name: str) -> str:
+        """Give the name of its platform."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Give the names of all accounts."""
+        ...
+
+
+class Dispatcher:
+    """Works on claimed rows: governor, intent, request, outcome, next row of the lane.
+
+    It is the `WakeSource` of the embedded engine and gives every engine its `handle`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: AccountBook,
+        *,
+        clock: Clock,
+        governor: Governor,
+        worker: str,
+        options: DeliveryOptions,
+        on_unknown: OnUnknown | None,
+        settled: Callable[[Row], None],
+        slots: dict[str, anyio.CapacityLimiter],
+        lanes: Sequence[tuple[str, str]] | None = None,
+        patient: bool = True,
+        chaining: bool = True,
+    ) -> None:
+        """Deliver for `accounts` under the name `worker`.
+
+        Args:
+            settled: told of every row that came to rest.
+            slots: requests under way per account, shared by the dispatchers of one process.
+            lanes: take from these lanes only; None is all.
+            patient: whether to wait for limits; otherwise rows that must wait go back at once.
+            chaining: whether to go on with the next row of a lane.
+        """
+        self._store = store
+        self._accounts = accounts
+        self._clock = clock
+        self._governor = governor
+        self.worker = worker
+        self._options = options
+        self._on_unknown = on_unknown
+        self._settled = settled
+        self._claimed: dict[int, Row] = {}
+        self._checks: dict[int, Row] = {}
+        self._queued: dict[int, int] = {}
+        self._slots = slots
+        self._lanes = lanes
+        self._patient = patient
+        self._chaining = chaining
+
+    # the source of the embedded engine
+
+    @property
+    def tick_every(self) -> float:
+        """Seconds between two ticks: a third of the lease."""
+        return self._options.lease / timedelta(seconds=3)
+
+    async def take(self, count: int) -> Sequence[int]:
+        """Claim what is due: rows to send, and look-ups."""
+        now = self._now()
+        lanes = self._lanes
+        again = now + us(self._options.lease) * 3
+
+        def claim(conn: Connection) -> tuple[list[Row], list[Row], dict[int, int]]:
+            checks = ledger.take_checks(conn, now=now, again=again, owner=self.worker, count=min(count, 50))
+            rows = ledger.take(
+                conn,
+                now=now,
+                lease=self._lease(now),
+                owner=self.worker,
+                count=max(count - len(checks), 1),
+                lanes=lanes,
+            )
+            queued = {
+                row.id: ledger.backlog(conn, row.lane, now=now)
+                for row in rows
+                if not self._governor.is_free(row.account, self._manifest(row), row.target)
+            }
+            return rows, checks, queued
+
+        if not await self._store.read(lambda conn: _anything(conn, now)):
+            return ()
+        rows, checks, queued = await self._store.write(claim)
+        self._queued.update(queued)
+        for row in rows:
+            self._claimed[row.id] = row
+        for row in checks:
+            self._checks[row.id] = row
+        if rows:
+            hit("claimed")
+        return [*(row.id for row in rows), *(row.id for row in checks)]
+
+    async def give_back(self, deliveries: Sequence[int]) -> None:
+        """Return claimed rows that were not begun."""
+        now = self._now()
+        rows = [row for row in (self._claimed.pop(number, None) for number in deliveries) if row is not None]
+        for number in deliveries:
+            self._checks.pop(number, None)  # its `check_at` lies ahead already
+
+        def release(conn: Connection) -> None:
+            for row in rows:
+                new = row._replace(state="planned", owner="", lease_until=None, updated_at=now)
+                ledger.change(conn, Change(row, new, "handed back by a worker that stops", self.worker))
+
+        if rows:
+            await self._store.write(release)
+
+    async def next_due(self) -> datetime | None:
+        """Give the next instant at which there is something to do."""
+        now = self._now()
+
+        def look(conn: Connection) -> int | None:
+            return now if ledger.any_ready(conn, now=now) else ledger.next_instant(conn, now=now)
+
+        found = await self._store.read(look)
+        return None if found is None else from_us(found)
+
+    async def tick(self) -> None:
+        """Prolong own leases, take back ended ones."""
+        now = self._now()
+        await self._store.write(
+            lambda conn: ledger.renew(conn, owner=self.worker, now=now, lease=self._lease(now))
+        )
+        await self.sweep()
+
+    async def sweep(self, *, dead_workers: bool = False) -> int:
+        """Take back what workers left: claimed rows wait again, begun ones become unknown.
+
+        Args:
+            dead_workers: also end the leases of processes of this host that no longer run.
+        """
+        now = self._now()
+
+        def clean(conn: Connection) -> list[Row]:
+            rows = ledger.expired_leases(conn, now=now)
+            if dead_workers:
+                for owner in ledger.owners(conn):
+                    if self._is_dead(owner):
+                        rows += [row for row in ledger.of_owner(conn, owner) if row not in rows]
+            return [last for row in rows for last in self._abandoned(conn, row, now)]
+
+        rows = await self._store.write(clean)
+        for row in rows:
+            if row.state in _SETTLED:
+                self._settled(row)
+        if rows:
+            hit("swept")
+        return len(rows)
+
+    def _abandoned(self, conn: Connection, row: Row, now: int) -> list[Row]:
+        if row.state == "claimed":
+            new = replanned(row, row.ready_at, now=now)
+            cause = f"the lease of {row.owner} ended before the request; no attempt consumed"
+            return [new] if ledger.change(conn, Change(row, new, cause, self.worker)) else []
+        new = row._replace(
+            state="unknown",
+            owner="",
+            lease_until=None,
+            updated_at=now,
+            error="the worker vanished while the request was under way",
+            error_type="Unavailable",
+        )
+        cause = f"the lease of {row.owner} ended while the request was under way"
+        if not ledger.change(conn, Change(row, new, cause, self.worker)):
+            return []
+        return [self._resolve_unknown(conn, new, now)]
+
+    def _is_dead(self, owner: str) -> bool:
+        host, _, rest = owner.rpartition(":")[0].rpartition(":")
+        if host != self._store.host or not rest.isdigit():
+            return False
+        try:
+            os.kill(int(rest), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    # one delivery
+
+    async def handle(self, delivery: int) -> datetime | None:
+        """Work on one delivery, or on the rows of its lane that come before it; the engine port's `Handle`."""
+        check = self._checks.pop(delivery, None)
+        if check is not None:
+            await self._check(check)
+            return None
+        row = self._claimed.pop(delivery, None)
+        known = row is not None
+        if row is None:
+            row = await self._claim(delivery)
+        while row is not None:
+            row = await self._deliver(row)
+        if known:
+            return None
+        found = await self._store.read(lambda conn: ledger.find(conn, delivery))
+        return from_us(found.ready_at) if found.state in {"planned", "deferred"} else None
+
+    async def _claim(self, delivery: int) -> Row | None:
+        now = self._now()
+
+        def claim(conn: Connection) -> Row | None:
+            row = ledger.find(conn, delivery)
+            return ledger.claim_in_lane(
+                conn, lane=row.lane, now=now, lease=self._lease(now), owner=self.worker
+            )
+
+        return await self._store.write(claim)
+
+    async def _deliver(self, row: Row) -> Row | None:
+        """Bring one claimed row to rest, and those after it that need no leave; give the next one that does."""
+        try:
+            manifest = self._accounts.manifest(row.account)
+            adapter = self._accounts.adapter(row.account)
+        except ShequnError as error:
+            return await self._finish(row, *self._refused(row, error), chain=True)
+        if not await self._admit(row, manifest):
+            return None
+        slot = self._slots.get(row.account)
+        if slot is None:
+            slot = self._slots[row.account] = anyio.CapacityLimiter(manifest.max_concurrency)
+        async with slot:
+            now = self._now()
+            following = await self._store.write(
+                lambda conn: ledger.begin(conn, row, now=now, lease=self._lease(now))
+            )
+            if following is None:
+                _log.info("delivery %d was taken by another worker before it was sent", row.id)
+            while following is not None and following.state == "attempting":
+                following = await self._request(following, manifest, adapter)
+        return following
+
+    async def _admit(self, row: Row, manifest: Manifest) -> bool:
+        """Wait for the limits; False when the row went back or came to rest."""
+        now = self._now()
+        if is_late(row, now):
+            await self._late(row, now)
+            return False
+        wait = await self._governor.acquire(
+            row.account,
+            manifest,
+            row.target,
+            operation="reply" if row.priority == 0 else "publish",
+            priority=PRIORITIES[row.priority],
+            queued=self._queued.pop(row.id, 0),
+            longest=us(self._options.hold) / 1e6 if self._patient else 0.0,
+        )
+        if wait <= 0:
+            return True
+        now = self._now()
+        new = replanned(row, max(row.ready_at, now + int(wait * 1e6) + 1), now=now)
+        cause = f"waits {wait:.3g} s for the platform's limit; no attempt consumed"
+        await self._store.write(lambda conn: ledger.change(conn, Change(row, new, cause, self.worker)))
+        return False
+
+    async def _late(self, row: Row, now: int) -> None:
+        waited = timedelta(microseconds=now - row.due)
+        if row.late_policy is LatePolicy.ASK:
+            why = f"its time passed {waited} ago; approve it to send it, or cancel it"
+            planned = replanned(row, row.ready_at, now=now)
+            blocked = planned._replace(state="blocked", error=why)
+
+            def ask(conn: Connection) -> bool:
+                first = ledger.change(conn, Change(row, planned, "late", self.worker))
+                return first and ledger.change(conn, Change(planned, blocked, why, self.worker))
+
+            if await self._store.write(ask):
+                self._settled(blocked)
+            return
+        why = f"its time passed {waited} ago, which is later than allowed"
+        new = replanned(row, row.ready_at, now=now)._replace(state="expired", error=why)
+        if await self._store.write(lambda conn: ledger.change(conn, Change(row, new, why, self.worker))):
+            self._settled(new)
+
+    async def _request(self, row: Row, manifest: Manifest, adapter: Adapter) -> Row | None:
+        hit("intent_written")
+        piece = row.load_piece()
+        if not isinstance(adapter, Publisher):
+            error = ShequnError(f"the {row.platform} adapter cannot publish; use another account")
+            return await self._finish(row, *self._refused(row, error), chain=True)
+        try:
+            with anyio.fail_after(self._options.request_timeout / timedelta(seconds=1)):
+                post = await adapter.publish(row.target, piece, idempotency_key=row.key)
+        except RateLimited as error:
+            operation = "reply" if row.priority == 0 else "publish"
+            wait = self._governor.penalise(
+                row.account, manifest, row.target, operation=operation, error=error
+            )
+            now = self._now()
+            new, cause = after_failure(row, error, now=now, options=self._options, wait=int(wait * 1e6))
+            return await self._finish(row, new, cause, chain=False, retry_after=int(wait * 1e6))
+        except TargetMoved as error:
+            return await self._moved(row, error)
+        except TimeoutError:
+            late = Unavailable(
+                f"no answer within {self._options.request_timeout}",
+                platform=row.platform,
+                landed=Landing.PERHAPS,
+            )
+            return await self._failed(row, late)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises decides about one row, not the worker
+            return await self._failed(row, error)
+        except BaseException:
+            stopped = Unavailable(
+                "the worker was stopped while the request was under way", platform=row.platform
+            )
+            with anyio.CancelScope(shield=True):
+                await self._failed(row, stopped)
+            raise
+        hit("request_done")
+        self._governor.answered(row.account, manifest, row.target)
+        if isinstance(adapter, RateReporter):
+            for report in adapter.take_rate_reports():
+                self._governor.observe(row.account, manifest, row.target, report)
+        return await self._landed(row, post, manifest)
+
+    async def _landed(self, row: Row, post: Post, manifest: Manifest) -> Row | None:
+        now = self._now()
+        document = post.model_dump_json()
+        if not manifest.person_must_confirm:
+            return await self._finish(row, landed(row, document, now=now), "landed", chain=True)
+        deadline = now + us(manifest.confirm_within)
+        new = landed(row, document, now=now)._replace(
+            state="awaiting_person",
+            deadline=deadline,
+            check_at=min(deadline, now + us(self._options.confirm_poll)),
+        )
+        return await self._finish(row, new, "handed over; a person must press send", chain=True)
+
+    async def _failed(self, row: Row, error: BaseException) -> Row | None:
+        new, cause = after_failure(row, error, now=self._now(), options=self._options)
+        return await self._finish(row, new, cause, chain=new.state == "refused")
+
+    async def _moved(self, row: Row, error: TargetMoved) -> Row | None:
+        now = self._now()
+        if row.moves:
+            new, cause = after_failure(row, error, now=now, options=self._options)
+            return await self._finish(row, new, cause, chain=True)
+        new = replanned(row, now, now=now)._replace(target=error.new_id, moves=1, attempts=row.attempts - 1)
+        cause = f"the channel is {error.new_id} now; repeated there"
+        return await self._finish(row, new, cause, chain=True, move=error.new_id)
+
+    def _refused(self, row: Row, error: ShequnError) -> tuple[Row, str]:
+        now = self._now()
+        new = row._replace(
+            state="refused",
+            error=str(error),
+            error_type=type(error).__name__,
+            owner="",
+            lease_until=None,
+            updated_at=now,
+        )
+        return new, f"refused before any request: {error}"
+
+    async def _finish(
+        self, row: Row, new: Row, cause: str, *, chain: bool, retry_after: int | None = None, move: str = ""
+    ) -> Row | None:
+        """Write an outcome, and in the same transaction claim the next row of the lane."""
+        now = new.updated_at
+        free = self._governor.is_free(row.account, self._manifest(row), row.target)
+
+        def write(conn: Connection) -> tuple[Row | None, Row | None]:
+            if move:
+                ledger.remember_move(conn, account=row.account, old=row.target, new=move, at=now)
+            if not ledger.change(conn, Change(row, new, cause, self.worker), retry_after=retry_after):
+                return self._too_late(conn, row, new), None
+            last = self._resolve_unknown(conn, new, now) if new.state == "unknown" else new
+            if not (chain and self._chaining):
+                return last, None
+            following = ledger.claim_in_lane(
+                conn, lane=row.lane, now=now, lease=self._lease(now), owner=self.worker
+            )
+            if following is not None and free and not is_late(following, now):
+                following = ledger.begin(conn, following, now=now, lease=self._lease(now))
+            return last, following
+
+        try:
+            last, following = await self._store.write(write)
+        except StoreError as error:
+            # The row stays `attempting`; when the lease ends it becomes unknown, which is the truth.
+            _log.error("delivery %d: its outcome (%s) could not be written: %s", row.id, new.state, error)
+            return None
+        hit("outcome_written" if new.state != "unknown" else "unknown_written")
+        if last is not None and last.state in _SETTLED:
+            self._settled(last)
+        return following
+
+    def _too_late(self, conn: Connection, row: Row, new: Row) -> Row | None:
+        """Use the answer that came after the lease had ended, if nobody has tried again since."""
+        present = ledger.find(conn, row.id)
+        if new.state != "landed" or present.state != "unknown" or present.attempts != row.attempts:
+            return None
+        known = landed(present, new.post or "", now=new.updated_at)
+        change = Change(present, known, "landed: the answer came after the lease had ended", self.worker)
+        return known if ledger.change(conn, change) else None
+
+    def _resolve_unknown(self, conn: Connection, row: Row, now: int) -> Row:
+        new, cause = after_unknown(
+            row, self._manifest(row), now=now, default=self._on_unknown, options=self._options
+        )
+        return new if ledger.change(conn, Change(row, new, cause, self.worker)) else row
+
+    # look-ups
+
+    async def _check(self, row: Row) -> None:
+        try:
+            adapter = self._accounts.adapter(row.account)
+            if row.state == "awaiting_person":
+                new, cause = await self._ask_person(row, adapter)
+            elif row.state == "unknown":
+                new, cause = await self._look_up(row, adapter)
+            else:
+                new, cause = row._replace(check_at=None), ""
+        except Exception as error:  # noqa: BLE001 - a look-up that fails is tried again, then held
+            new, cause = self._check_failed(row, error)
+        hit("looked_up")
+
+        def write(conn: Connection) -> Row | None:
+            if not ledger.change(conn, Change(row, new, cause, self.worker)):
+                return None
+            return new
+
+        written = await self._store.write(write)
+        if written is not None and written.state in _SETTLED:
+            self._settled(written)
+
+    def _check_failed(self, row: Row, error: BaseException) -> tuple[Row, str]:
+        now = self._now()
+        checks = row.checks + 1
+        if row.state == "unknown" and checks >= self._options.max_checks:
+            why = f"could not be looked up ({error}); held for a person: look at the channel, then resolve it"
+            return row._replace(check_at=None, checks=checks, updated_at=now, error=why), why
+        later = now + max(backoff(checks, self._options), us(self._options.backoff_first))
+        cause = f"could not be looked up, next try follows: {error}" if row.state == "unknown" else ""
+        return row._replace(check_at=later, checks=checks, updated_at=now), cause
+
+    async def _look_up(self, row: Row, adapter: Adapter) -> tuple[Row, str]:
+        if not isinstance(adapter, Reconciler):
+            return row._replace(check_at=None), "this account cannot look posts up; held for a person"
+        since = from_us(row.attempted_at if row.attempted_at is not None else row.created_at)
+        with anyio.fail_after(self._options.request_timeout / timedelta(seconds=1)):
+            post = await adapter.find_landed(
+                row.target, row.load_piece(), idempotency_key=row.key, since=since - timedelta(seconds=5)
+            )
+        now = self._now()
+        if post is not None:
+            return landed(row, post.model_dump_json(), now=now), "found on the platform"
+        if row.attempts >= self._options.max_attempts:
+            why = f"given up after {row.attempts} attempts; it is surely not on the platform"
+            return row._replace(state="refused", check_at=None, updated_at=now, error=why), why
+        return replanned(row, now, now=now), "surely not on the platform, so it is sent again"
+
+    async def _ask_person(self, row: Row, adapter: Adapter) -> tuple[Row, str]:
+        now = self._now()
+        deadline = row.deadline if row.deadline is not None else now
+        if not isinstance(adapter, Confirmer) or row.post is None:
+            return row._replace(check_at=None), "this account cannot tell how far a person has come"
+        task = Post.model_validate_json(row.post)
+        told = await adapter.get_confirmation(row.target, task.native_id)
+        done = row._replace(check_at=None, updated_at=now)
+        counts = f"{told.sent} sent, {told.pending} pending, {told.failed} failed"
+        if told.pending == 0 and told.sent and not told.failed:
+            post = told.posts[0] if told.posts else task
+            return landed(row, post.model_dump_json(), now=now), f"confirmed by a person: {counts}"
+        if told.pending == 0 and (told.sent or told.failed):
+            state = "partly" if told.sent else "refused"
+            reasons = ", ".join(f"{why}: {number}" for why, number in told.reasons.items())
+            return done._replace(state=state, error=f"{counts}. {reasons}".strip()), counts
+        if now >= deadline:
+            state = "partly" if told.sent else "expired"
+            return done._replace(state=state, error=f"not confirmed in time: {counts}"), f"deadline: {counts}"
+        return await self._remind(row, adapter, task, now, deadline)
+
+    async def _remind(
+        self, row: Row, adapter: Confirmer, task: Post, now: int, deadline: int
+    ) -> tuple[Row, str]:
+        handed = to_us(task.landed_at)
+        marks = [handed + int((deadline - handed) * share) for share in self._options.remind_at]
+        cause, reminders = "", row.reminders
+        passed = sum(mark <= now for mark in marks)
+        if passed > reminders:
+            await adapter.remind(row.target, task.native_id)
+            reminders, cause = passed, "the person was reminded"
+        following = [mark for mark in marks if mark > now]
+        again = min([deadline, now + us(self._options.confirm_poll), *following])
+        return row._replace(check_at=again, reminders=reminders, checks=0, updated_at=now), cause
+
+    # small things
+
+    def _manifest(self, row: Row) -> Manifest | None:
+        try:
+            return self._accounts.manifest(row.account)
+        except ShequnError:
+            return None
+
+    def _now(self) -> int:
+        return to_us(self._clock.now())
+
+    def _lease(self, now: int) -> int:
+        return now + us(self._options.lease)
+
+
+def _anything(conn: Connection, now: int) -> bool:
+    if ledger.any_ready(conn, now=now):
+        return True
+    upcoming = ledger.next_check(conn)
+    return upcoming is not None and upcoming <= now

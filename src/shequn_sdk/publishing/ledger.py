@@ -1,0 +1,395 @@
+"""The delivery ledger: every change is a compare-and-set on (state, owner, fence) and leaves a line in the audit trail.
+
+All functions run on a store thread inside one transaction; `Ledger` is only the way there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import DeliveryState, advance
+from shequn_sdk.errors import InvalidInput
+from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
+from shequn_sdk.stores.fast import Fast
+
+__all__ = [
+    "Change",
+    "any_ready",
+    "backlog",
+    "begin",
+    "by_batch",
+    "by_ids",
+    "change",
+    "claim_in_lane",
+    "expired_leases",
+    "find",
+    "insert",
+    "moved_to",
+    "next_check",
+    "next_instant",
+    "of_owner",
+    "owners",
+    "release_rest",
+    "remember_move",
+    "renew",
+    "take",
+    "take_checks",
+]
+
+_FIELDS = [name for name in Row._fields if name != "id"]
+_MUTABLE = (
+    "state", "target", "ready_at", "attempts", "limited", "moves", "owner", "fence", "lease_until", "attempted_at",
+    "check_at", "checks", "reminders", "deadline", "error", "error_type", "post", "updated_at", "due",
+)  # fmt: skip
+
+# A row may go when nothing before it in its lane may, nothing of the lane is under way or being looked up, and no
+# earlier piece of the same content is open. The three parts are apart because each has an index of its own.
+_FREE = """
+  and not exists (
+    select 1 from delivery b where b.account = d.account and b.channel = d.channel
+      and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null))
+  and not exists (
+    select 1 from delivery e where e.account = d.account and e.channel = d.channel
+      and e.state in ('planned', 'deferred') and e.due <= :now
+      and (e.priority, e.due, e.id) < (d.priority, d.due, d.id))
+  and not exists (
+    select 1 from delivery p where p.batch = d.batch and p.account = d.account and p.channel = d.channel
+      and p.part < d.part and p.state not in ('landed', 'partly', 'refused', 'cancelled', 'expired'))
+"""
+_CLAIM = (
+    """
+update delivery set state = 'claimed', owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now
+where id in (
+  select d.id from delivery d
+  where d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {scope} {free}
+  order by d.priority, d.{order}, d.id limit :count {lock})
+  and state in ('planned', 'deferred')
+returning """  # noqa: S608 - put together from constants
+    + COLUMNS
+)
+
+
+def _claim(scope: str, order: str) -> tuple[Fast, Fast]:
+    return tuple(  # pyright: ignore[reportReturnType]
+        Fast(_CLAIM.format(scope=scope, free=_FREE, order=order, lock=lock))
+        for lock in ("", "for update of d skip locked")
+    )
+
+
+_TAKE = _claim("and d.priority = :priority", "ready_at")
+_TAKE_LANE = _claim("and d.account = :account and d.channel = :channel", "due")
+_INSERT = Fast(
+    f"insert into delivery ({', '.join(_FIELDS)}) values ({', '.join(':' + name for name in _FIELDS)}) "  # noqa: S608
+    "returning id"
+)
+_TRAIL = Fast(
+    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) "
+    "values (:delivery_id, :at, :old, :new, :cause, :actor)"
+)
+_TRAIL_CLAIM = Fast(
+    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (:delivery_id, :at, "
+    "(select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
+    "'claimed', '', :actor)"
+)
+_SET = Fast(
+    f"update delivery set {', '.join(f'{name} = :{name}' for name in _MUTABLE)} "  # noqa: S608
+    "where id = :id and state = :was_state and owner = :was_owner and fence = :was_fence"
+)
+_BEGIN = Fast(
+    "update delivery set state = 'attempting', attempts = attempts + 1, lease_until = :lease, updated_at = :now, "
+    "attempted_at = coalesce(attempted_at, :now) "
+    "where id = :id and state = 'claimed' and owner = :owner and fence = :fence"
+)
+_BEGIN_ATTEMPT = Fast(
+    "insert into delivery_attempt (delivery_id, fence, started, outcome, error, worker) "
+    "values (:id, :fence, :now, 'attempting', '', :owner)"
+)
+_END_ATTEMPT = Fast(
+    "update delivery_attempt set ended = :ended, outcome = :outcome, error = :error, retry_after = :retry_after "
+    "where delivery_id = :id and fence = :fence"
+)
+_BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
+_BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
+_EXPIRED = Fast(
+    f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and lease_until < :now "  # noqa: S608
+    "order by id limit 1000"
+)
+_OWNED = Fast(
+    "select distinct owner from delivery where state in ('claimed', 'attempting') and lease_until is not null"
+)
+_OF_OWNER = Fast(
+    f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and owner = :owner "  # noqa: S608
+    "and lease_until is not null order by id"
+)
+_RENEW = Fast(
+    "update delivery set lease_until = :lease where state in ('claimed', 'attempting') and owner = :owner "
+    "and lease_until >= :now"
+)
+_CHECKS = Fast(
+    "update delivery set check_at = :again, fence = fence + 1, owner = :owner where id in "
+    "(select id from delivery where check_at is not null and check_at <= :now order by check_at limit :count) "
+    "and check_at <= :now returning " + COLUMNS
+)
+_LATER_PARTS = Fast(
+    f"select {COLUMNS} from delivery where batch = :batch and account = :account and channel = :channel "  # noqa: S608
+    "and part > :part and state in ('planned', 'deferred', 'blocked', 'paused') order by part"
+)
+_NEXT_READY = Fast(
+    "select min(ready_at) from delivery where state in ('planned', 'deferred') and priority = :priority "
+    "and ready_at > :now"
+)
+_ANY_READY = Fast(
+    "select 1 from delivery where state in ('planned', 'deferred') and priority = :priority "
+    "and ready_at <= :now limit 1"
+)
+_NEXT_CHECK = Fast("select min(check_at) from delivery where check_at is not null")
+_NEXT_LEASE = Fast("select min(lease_until) from delivery where state in ('claimed', 'attempting')")
+_BACKLOG = Fast(
+    "select count(*) from (select 1 from delivery where account = :account and channel = :channel "
+    "and state in ('planned', 'deferred') and due <= :now limit 1000) as waiting"
+)
+_MOVED = Fast("select new from channel_move where account = :account and old = :old")
+_MOVE = Fast(
+    "insert into channel_move (account, old, new, at) values (:account, :old, :new, :at) "
+    "on conflict (account, old) do update set new = excluded.new, at = excluded.at"
+)
+
+
+class Change(NamedTuple):
+    """A row, what it becomes, and why."""
+
+    old: Row
+    new: Row
+    cause: str
+    actor: str
+
+
+def _rows(found: Iterable[tuple[Any, ...]]) -> list[Row]:
+    return [Row._make(values) for values in found]
+
+
+def _trail(row: Row, old: str | None, cause: str, actor: str, at: int) -> dict[str, Any]:
+    return {"delivery_id": row.id, "at": at, "old": old, "new": row.state, "cause": cause, "actor": actor}
+
+
+def insert(
+    conn: Connection, rows: Sequence[Row], *, actor: str, causes: Sequence[str] | None = None
+) -> list[Row]:
+    """Write new rows, whose ids the database gives, and the first line of their trails."""
+    written: list[Row] = []
+    for row in rows:
+        values = row._asdict()
+        del values["id"]
+        found = _INSERT.one(conn, values)
+        assert found is not None
+        written.append(row._replace(id=found[0]))
+    _TRAIL.many(
+        conn,
+        [
+            _trail(row, None, causes[index] if causes else "published", actor, row.created_at)
+            for index, row in enumerate(written)
+        ],
+    )
+    return written
+
+
+def take(
+    conn: Connection,
+    *,
+    now: int,
+    lease: int,
+    owner: str,
+    count: int,
+    lanes: Sequence[tuple[str, str]] | None = None,
+) -> list[Row]:
+    """Claim what is due and whose turn it is, at most one row per lane, replies first."""
+    params: dict[str, Any] = {"now": now, "lease": lease, "owner": owner, "count": count}
+    which = 0 if conn.dialect.name == "sqlite" else 1
+    if lanes is None:
+        rows: list[Row] = []
+        for priority in range(len(PRIORITIES)):
+            params.update(priority=priority, count=count - len(rows))
+            if params["count"] > 0:
+                rows += _rows(_TAKE[which].all(conn, params))
+    else:
+        rows = []
+        for account, channel in lanes[:count]:
+            params.update(account=account, channel=channel, count=1)
+            rows += _rows(_TAKE_LANE[which].all(conn, params))
+    _TRAIL_CLAIM.many(conn, [{"delivery_id": row.id, "at": now, "actor": owner} for row in rows])
+    return sorted(rows, key=lambda row: (row.priority, row.ready_at, row.id))
+
+
+def claim_in_lane(conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str) -> Row | None:
+    """Claim the next row of one lane."""
+    rows = take(conn, now=now, lease=lease, owner=owner, count=1, lanes=[lane])
+    return rows[0] if rows else None
+
+
+def begin(conn: Connection, row: Row, *, now: int, lease: int) -> Row | None:
+    """Write the intent to send; None when the lease was lost."""
+    params = {"id": row.id, "owner": row.owner, "fence": row.fence, "now": now, "lease": lease}
+    if _BEGIN.run(conn, params) != 1:
+        return None
+    del params["lease"]
+    _BEGIN_ATTEMPT.run(conn, params)
+    started = row._replace(
+        state="attempting",
+        attempts=row.attempts + 1,
+        lease_until=lease,
+        attempted_at=row.attempted_at if row.attempted_at is not None else now,
+        updated_at=now,
+    )
+    _TRAIL.run(conn, _trail(started, "claimed", "request follows", row.owner, now))
+    return started
+
+
+def change(conn: Connection, step: Change, *, retry_after: int | None = None) -> bool:
+    """Write one step; False when the row is not any more what `step.old` says, and then nothing is written.
+
+    Raises:
+        InvalidInput: the state machine does not allow the step.
+    """
+    old, new = step.old, step.new
+    moved = old.state != new.state
+    if moved:
+        advance(DeliveryState(old.state), DeliveryState(new.state))
+    values: dict[str, Any] = {name: getattr(new, name) for name in _MUTABLE}
+    values.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence)
+    if _SET.run(conn, values) != 1:
+        return False
+    if moved or step.cause:
+        _TRAIL.run(conn, _trail(new, old.state, step.cause, step.actor, new.updated_at))
+    if old.state == "attempting":
+        _END_ATTEMPT.run(
+            conn,
+            {
+                "id": old.id,
+                "fence": old.fence,
+                "ended": new.updated_at,
+                "outcome": new.state,
+                "error": new.error,
+                "retry_after": retry_after,
+            },
+        )
+    if new.parts > 1 and moved and new.state in {"refused", "cancelled", "expired"}:
+        _give_up_rest(conn, new, step.actor)
+    return True
+
+
+def _give_up_rest(conn: Connection, row: Row, actor: str) -> None:
+    """End the later pieces of a content of which an earlier piece will not be there."""
+    why = f"piece {row.part + 1} of {row.parts} was {row.state}; retry that one to send the rest"
+    for later in release_rest(conn, row):
+        state = "refused" if later.state in {"planned", "deferred"} else "cancelled"
+        new = later._replace(
+            state=state, error=why, error_type="", fence=later.fence + 1, updated_at=row.updated_at
+        )
+        values: dict[str, Any] = {name: getattr(new, name) for name in _MUTABLE}
+        values.update(id=later.id, was_state=later.state, was_owner=later.owner, was_fence=later.fence)
+        if _SET.run(conn, values) == 1:
+            _TRAIL.run(conn, _trail(new, later.state, why, actor, row.updated_at))
+
+
+def release_rest(conn: Connection, row: Row) -> list[Row]:
+    """Give the later pieces of the same content in the same channel that still wait."""
+    return _rows(
+        _LATER_PARTS.all(
+            conn, {"batch": row.batch, "account": row.account, "channel": row.channel, "part": row.part}
+        )
+    )
+
+
+def renew(conn: Connection, *, owner: str, now: int, lease: int) -> int:
+    """Prolong the leases of a worker that lives; those that ended already stay ended."""
+    return _RENEW.run(conn, {"owner": owner, "now": now, "lease": lease})
+
+
+def expired_leases(conn: Connection, *, now: int) -> list[Row]:
+    """Give the rows whose worker has not renewed its lease."""
+    return _rows(_EXPIRED.all(conn, {"now": now}))
+
+
+def owners(conn: Connection) -> list[str]:
+    """Give the workers that hold leases."""
+    return [row[0] for row in _OWNED.all(conn)]
+
+
+def of_owner(conn: Connection, owner: str) -> list[Row]:
+    """Give the rows that a worker holds."""
+    return _rows(_OF_OWNER.all(conn, {"owner": owner}))
+
+
+def take_checks(conn: Connection, *, now: int, again: int, owner: str, count: int = 50) -> list[Row]:
+    """Claim the look-ups that are due: unknowns to reconcile, persons to ask. `again` guards against a crash."""
+    return _rows(_CHECKS.all(conn, {"now": now, "again": again, "owner": owner, "count": count}))
+
+
+def any_ready(conn: Connection, *, now: int) -> bool:
+    """Whether a row's time has come, though perhaps not its turn."""
+    return any(
+        _ANY_READY.one(conn, {"now": now, "priority": priority}) is not None
+        for priority in range(len(PRIORITIES))
+    )
+
+
+def next_instant(conn: Connection, *, now: int) -> int | None:
+    """Give the next instant after `now` at which there is something to do; None when nothing waits for time."""
+    answers = [_NEXT_READY.one(conn, {"now": now, "priority": number}) for number in range(len(PRIORITIES))]
+    answers += [_NEXT_CHECK.one(conn), _NEXT_LEASE.one(conn)]
+    found = [row[0] for row in answers if row is not None and row[0] is not None]
+    return min(found) if found else None
+
+
+def backlog(conn: Connection, lane: tuple[str, str], *, now: int) -> int:
+    """Count what is due in a lane, up to 1,000."""
+    found = _BACKLOG.one(conn, {"account": lane[0], "channel": lane[1], "now": now})
+    return 0 if found is None else int(found[0])
+
+
+def next_check(conn: Connection) -> int | None:
+    """Give the instant of the next look-up."""
+    found = _NEXT_CHECK.one(conn)
+    return None if found is None else found[0]
+
+
+def find(conn: Connection, delivery: int) -> Row:
+    """Give one row.
+
+    Raises:
+        InvalidInput: there is none of that id.
+    """
+    values = _BY_ID.one(conn, {"id": delivery})
+    if values is None:
+        raise InvalidInput(f"the ledger has no delivery {delivery}; list them with `deliveries`")
+    return Row._make(values)
+
+
+def by_ids(conn: Connection, ids: Iterable[int]) -> list[Row]:
+    """Give rows in the order of `ids`; those that do not exist are left out."""
+    found = (_BY_ID.one(conn, {"id": identity}) for identity in ids)
+    return [Row._make(values) for values in found if values is not None]
+
+
+def by_batch(conn: Connection, batch: str) -> list[Row]:
+    """Give the rows that were published under one idempotency key."""
+    return _rows(_BY_BATCH.all(conn, {"batch": batch}))
+
+
+def moved_to(conn: Connection, account: str, channel: str) -> str:
+    """Give the native id to send to: follows the moves that a platform told of."""
+    seen = {channel}
+    while True:
+        found = _MOVED.one(conn, {"account": account, "old": channel})
+        if found is None or found[0] in seen:
+            return channel
+        channel = found[0]
+        seen.add(channel)
+
+
+def remember_move(conn: Connection, *, account: str, old: str, new: str, at: int) -> None:
+    """Write down that a channel has a new id."""
+    _MOVE.run(conn, {"account": account, "old": old, "new": new, "at": at})

@@ -1,0 +1,637 @@
+"""The room's face: publish, plan, work, and look after what is in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, Self, TypeAlias
+
+import anyio
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import (
+    ChannelRef,
+    Clock,
+    Content,
+    Delivery,
+    DeliveryState,
+    LatePolicy,
+    OnUnknown,
+    Piece,
+    Priority,
+    Receipt,
+    Transition,
+    Variant,
+    new_id,
+)
+from shequn_sdk.errors import InvalidInput, NotSupported, UnknownName
+from shequn_sdk.platforms.governor import Governor
+from shequn_sdk.publishing import care, ledger, queries
+from shequn_sdk.publishing.compose import compose
+from shequn_sdk.publishing.dispatch import AccountBook, Dispatcher
+from shequn_sdk.publishing.failpoints import hit
+from shequn_sdk.publishing.policy import DeliveryOptions, us
+from shequn_sdk.publishing.rows import PRIORITIES, Row, receipt_of, to_delivery
+from shequn_sdk.scheduling.clock import SystemClock
+from shequn_sdk.scheduling.embedded import EmbeddedEngine
+from shequn_sdk.scheduling.engine import Wake
+from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.store import Store
+
+__all__ = ["Publishing", "Target"]
+
+Target: TypeAlias = str | ChannelRef
+"""A channel as text `account:native-id`, or parsed."""
+
+_AT_REST = frozenset(
+    {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked", "paused"}
+)
+_LOOK = 0.1
+"""Seconds between two looks at rows that another process works on."""
+
+
+class Publishing:
+    """Publishes contents and keeps account of every delivery (发布).
+
+    One instance per process and store is enough; several processes may each have one on the same store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: AccountBook,
+        *,
+        clock: Clock | None = None,
+        worker: str | None = None,
+        on_unknown: OnUnknown | None = None,
+        options: DeliveryOptions | None = None,
+        governor: Governor | None = None,
+    ) -> None:
+        """Publish for `accounts` through `store`.
+
+        Args:
+            clock: the store's by default.
+            worker: name in the audit trail; the store's worker id by default, which lets other processes see at once
+                that this one has died.
+            on_unknown: what to do with perhaps landed deliveries that can neither be repeated safely nor looked up;
+                None holds them.
+            options: leases, attempts, waits.
+            governor: share one with other users of the same accounts.
+        """
+        self._store = store
+        self._accounts = accounts
+        self._clock = clock or store.clock
+        self._worker = worker or store.worker_id
+        self._on_unknown = on_unknown
+        self._options = options or DeliveryOptions()
+        self.governor = governor or Governor(self._clock)
+        self._slots: dict[str, anyio.CapacityLimiter] = {}
+        self._engine: EmbeddedEngine | None = None
+        self._rested = anyio.Event()
+        self._swept = False
+
+    async def __aenter__(self) -> Self:
+        """Give itself; there is nothing to open."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave; the store and the accounts belong to the caller."""
+
+    # saying something
+
+    async def publish(
+        self,
+        content: Content,
+        to: Sequence[Target],
+        *,
+        at: datetime | None = None,
+        priority: Priority = Priority.NORMAL,
+        idempotency_key: str | None = None,
+        on_unknown: OnUnknown | None = None,
+        needs_approval: bool = False,
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        timeout: timedelta | None = None,
+    ) -> list[Receipt]:
+        """Publish `content` to channels and give one receipt per channel, in the order of `to`.
+
+        What is not to be sent yet, or has not come to rest within `timeout`, is `pending` in its receipt and stays in
+        the ledger, where a worker goes on with it. A failing platform hides no other.
+
+        Args:
+            at: when to send; now by default.
+            idempotency_key: publishing again under the same key sends nothing and gives the same receipts.
+            on_unknown: overrides the default for these deliveries.
+            needs_approval: wait for `approve`.
+            late: what to do when it could not be sent in time.
+            grace: how late it may be sent; None is without end.
+            timeout: how long to wait for outcomes; 30 seconds by default. With a clock that is moved by hand nothing
+                is waited for beyond what can be done at once.
+
+        Raises:
+            UnknownName: an account does not exist; nothing was written.
+            InvalidInput: a channel is malformed, or `to` is empty.
+        """
+        rows = await self._write(
+            content,
+            to,
+            at=at,
+            priority=priority,
+            idempotency_key=idempotency_key,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            late=late,
+            grace=grace,
+            schedule_id=None,
+            actor=self._worker,
+        )
+        now = to_us(self._clock.now())
+        ids = [row.id for group in rows for row in group if row.due <= now]
+        if ids:
+            lanes = list(dict.fromkeys(group[0].lane for group in rows))
+            seconds = 30.0 if timeout is None else timeout / timedelta(seconds=1)
+            with anyio.move_on_after(seconds):
+                await self._await(ids, lanes)
+        return await self._receipts(rows)
+
+    async def plan(
+        self,
+        content: Content,
+        to: Sequence[Target],
+        *,
+        at: datetime | None = None,
+        priority: Priority = Priority.NORMAL,
+        idempotency_key: str | None = None,
+        on_unknown: OnUnknown | None = None,
+        needs_approval: bool = False,
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        schedule_id: str | None = None,
+        actor: str = "",
+    ) -> list[Receipt]:
+        """Write deliveries into the ledger and leave the sending to a worker; arguments as for `publish`."""
+        rows = await self._write(
+            content,
+            to,
+            at=at,
+            priority=priority,
+            idempotency_key=idempotency_key,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            late=late,
+            grace=grace,
+            schedule_id=schedule_id,
+            actor=actor or self._worker,
+        )
+        return [receipt_of(group) for group in rows]
+
+    async def plan_many(
+        self,
+        contents: Iterable[tuple[Content, Sequence[Target], datetime | None]],
+        *,
+        priority: Priority = Priority.NORMAL,
+        on_unknown: OnUnknown | None = None,
+        actor: str = "",
+    ) -> int:
+        """Write many deliveries in one transaction; gives how many rows were written.
+
+        The idempotency key of each is its content's id.
+        """
+        new: list[Row] = []
+        for content, to, at in contents:
+            new += self._rows(
+                content,
+                self._parse(to),
+                batch=content.id,
+                at=at,
+                priority=priority,
+                on_unknown=on_unknown,
+                needs_approval=False,
+                late=LatePolicy.SEND,
+                grace=None,
+                schedule_id=None,
+            )
+        actor = actor or self._worker
+
+        def write(conn: Connection) -> int:
+            return len(ledger.insert(conn, [self._follow(conn, row) for row in new], actor=actor))
+
+        written = await self._store.write(write)
+        await self._wake()
+        return written
+
+    def preview(self, content: Content, to: Target) -> Variant:
+        """Give the form that `content` will have in a channel, with what had to change; sends nothing.
+
+        Raises:
+            NotSupported: the account cannot publish it in any form.
+        """
+        ref = ChannelRef.parse(to)
+        return compose(content, self._accounts.manifest(ref.account), account=ref.account)
+
+    # working
+
+    async def run(self, stop: anyio.Event | None = None, *, concurrency: int = 64) -> None:
+        """Work on the ledger until `stop` is set; then finish what is under way.
+
+        Several processes may run on one store; each takes what no other holds.
+        """
+        dispatcher = self._dispatcher()
+        await dispatcher.sweep(dead_workers=True)
+        self._swept = True
+        engine = EmbeddedEngine(dispatcher, clock=self._clock)
+        self._engine = engine
+        try:
+            await engine.run(dispatcher.handle, concurrency=concurrency, stop=stop or anyio.Event())
+        finally:
+            self._engine = None
+
+    async def drain(self, *, until: datetime | None = None) -> int:
+        """Do everything that is due now and return; gives how many claims were worked on.
+
+        Args:
+            until: go on until this instant. A clock that is moved by hand is moved from one due instant to the next.
+        """
+        patient = isinstance(self._clock, SystemClock)
+        dispatcher = self._dispatcher(patient=patient and until is not None)
+        await dispatcher.sweep(dead_workers=True)
+        worked = 0
+        while True:
+            worked += await self._round(dispatcher)
+            if until is None:
+                return worked
+            now = to_us(self._clock.now())
+            following = await self._store.read(lambda conn, now=now: ledger.next_instant(conn, now=now))
+            last = following is None or following > to_us(until)
+            await self._move(until if last or following is None else max(from_us(following), from_us(now)))
+            await dispatcher.sweep()
+            if last:
+                return worked + await self._round(dispatcher)
+
+    async def run_due(self) -> int:
+        """Do everything that is due now; the same as `drain()`."""
+        return await self.drain()
+
+    # looking after it
+
+    async def deliveries(
+        self,
+        *,
+        states: Iterable[DeliveryState] = (),
+        account: str | None = None,
+        channel: Target | None = None,
+        content_id: str | None = None,
+        idempotency_key: str | None = None,
+        schedule_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int | None = None,
+        limit: int = 1000,
+    ) -> list[Delivery]:
+        """List deliveries, oldest first; `since` and `until` compare their due instants, `after` is the last id seen."""
+        query = queries.select_deliveries(
+            states=states,
+            account=account,
+            channel=None if channel is None else ChannelRef.parse(channel),
+            content_id=content_id,
+            batch=idempotency_key,
+            schedule_id=schedule_id,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
+        )
+        rows = await self._store.read(lambda conn: queries.fetch(conn, query))
+        return [to_delivery(row) for row in rows]
+
+    async def get(self, delivery: int) -> Delivery:
+        """Give one delivery.
+
+        Raises:
+            InvalidInput: there is none of that id.
+        """
+        return to_delivery(await self._store.read(lambda conn: ledger.find(conn, delivery)))
+
+    async def get_receipts(self, idempotency_key: str) -> list[Receipt]:
+        """Give the receipts of what was published under a key; empty when nothing was."""
+        rows = await self._store.read(lambda conn: ledger.by_batch(conn, idempotency_key))
+        return [receipt_of(group) for group in _by_lane(rows)]
+
+    async def history(self, delivery: int) -> list[Transition]:
+        """Give every step of a delivery with its cause, oldest first."""
+        return await self._store.read(lambda conn: queries.history(conn, delivery))
+
+    async def counts(self) -> Mapping[DeliveryState, int]:
+        """Count deliveries by state; states without any are 0."""
+        return MappingProxyType(await self._store.read(queries.counts))
+
+    async def export(self, format: Literal["csv", "json", "jsonl"] = "csv") -> str:  # noqa: A002 - the field's word
+        """Give the whole ledger as text."""
+        return await self._store.read(lambda conn: queries.export(conn, format))
+
+    async def retry(self, delivery: int, *, actor: str = "user") -> Delivery:
+        """Send a refused or expired delivery again, with the later pieces that fell with it; a deferred one now.
+
+        Raises:
+            InvalidInput: its state does not allow it; the message says what does.
+        """
+        return await self._care(lambda conn, now: care.retry(conn, delivery, now=now, actor=actor))
+
+    async def cancel(self, delivery: int, *, actor: str = "user") -> Delivery:
+        """Give up a delivery that has not landed; later pieces of the same content fall with it.
+
+        Raises:
+            InvalidInput: its request is under way, or it came to its end already.
+        """
+        row = await self._store.read(lambda conn: ledger.find(conn, delivery))
+        if row.state == "awaiting_person":
+            await care.cancel_task(self._accounts.adapter(row.account), row)
+        return await self._care(lambda conn, now: care.cancel(conn, delivery, now=now, actor=actor))
+
+    async def resolve(
+        self, delivery: int, *, landed: bool, native_id: str | None = None, actor: str = "user"
+    ) -> Delivery:
+        """Say what became of an unknown: it landed (perhaps as `native_id`), or it did not and is to be sent again.
+
+        Raises:
+            InvalidInput: the delivery is not unknown.
+        """
+        return await self._care(
+            lambda conn, now: care.resolve(
+                conn, delivery, landed=landed, native_id=native_id, now=now, actor=actor
+            )
+        )
+
+    async def approve(self, delivery: int, *, actor: str = "user") -> Delivery:
+        """Let a blocked delivery and its other pieces go.
+
+        Raises:
+            InvalidInput: it is not blocked.
+        """
+        return await self._care(lambda conn, now: care.approve(conn, delivery, now=now, actor=actor))
+
+    async def pause(self, delivery: int, *, actor: str = "user") -> Delivery:
+        """Keep a waiting delivery back until `resume`."""
+        return await self._care(lambda conn, now: care.pause(conn, delivery, now=now, actor=actor))
+
+    async def resume(self, delivery: int, *, actor: str = "user") -> Delivery:
+        """Let a paused delivery go."""
+        return await self._care(lambda conn, now: care.resume(conn, delivery, now=now, actor=actor))
+
+    # inside
+
+    def _dispatcher(
+        self,
+        *,
+        patient: bool = True,
+        chaining: bool = True,
+        lanes: Sequence[tuple[str, str]] | None = None,
+    ) -> Dispatcher:
+        return Dispatcher(
+            self._store,
+            self._accounts,
+            clock=self._clock,
+            governor=self.governor,
+            worker=self._worker,
+            options=self._options,
+            on_unknown=self._on_unknown,
+            settled=self._settled,
+            slots=self._slots,
+            lanes=lanes,
+            patient=patient,
+            chaining=chaining,
+        )
+
+    def _settled(self, row: Row) -> None:
+        del row
+        rested, self._rested = self._rested, anyio.Event()
+        rested.set()
+
+    async def _wake(self) -> None:
+        if self._engine is not None:
+            await self._engine.submit([Wake(0, self._clock.now())])
+
+    async def _care(self, work: care.Work) -> Delivery:
+        now = to_us(self._clock.now())
+        row = await self._store.write(lambda conn: work(conn, now))
+        self._settled(row)
+        await self._wake()
+        return to_delivery(row)
+
+    def _parse(self, to: Sequence[Target]) -> list[ChannelRef]:
+        if isinstance(to, str):
+            raise InvalidInput("`to` is a list of channels, not one text")
+        refs = list(dict.fromkeys(ChannelRef.parse(one) for one in to))
+        if not refs:
+            raise InvalidInput("nowhere to publish to: give at least one channel")
+        for ref in refs:
+            if ref.account not in self._accounts.names():
+                self._accounts.platform(ref.account)
+                raise UnknownName("account", ref.account)
+        return refs
+
+    def _rows(
+        self,
+        content: Content,
+        refs: Sequence[ChannelRef],
+        *,
+        batch: str,
+        at: datetime | None,
+        priority: Priority,
+        on_unknown: OnUnknown | None,
+        needs_approval: bool,
+        late: LatePolicy,
+        grace: timedelta | None,
+        schedule_id: str | None,
+    ) -> list[Row]:
+        now = to_us(self._clock.now())
+        if at is not None and at.tzinfo is None:
+            raise InvalidInput("`at` has no time zone: give an aware datetime")
+        due = now if at is None else to_us(at)
+        rows: list[Row] = []
+        variants: dict[str, tuple[tuple[Piece, ...], str, str]] = {}
+        for ref in refs:
+            if ref.account not in variants:
+                variants[ref.account] = self._compose(content, ref.account)
+            pieces, error, error_type = variants[ref.account]
+            documents = [piece.model_dump_json(exclude_defaults=True) for piece in pieces]
+            for part, piece in enumerate(pieces):
+                key = hashlib.sha256(f"{batch}\x00{ref}\x00{part}".encode()).hexdigest()[:32]
+                rows.append(
+                    Row(
+                        id=0,
+                        batch=batch,
+                        content_id=content.id,
+                        account=ref.account,
+                        channel=ref.native_id,
+                        target=ref.native_id,
+                        platform=self._accounts.platform(ref.account),
+                        part=part,
+                        parts=len(pieces),
+                        state="refused" if error else "blocked" if needs_approval else "planned",
+                        priority=PRIORITIES.index(priority),
+                        due=due,
+                        ready_at=due,
+                        attempts=0,
+                        limited=0,
+                        moves=0,
+                        key=key,
+                        owner="",
+                        fence=0,
+                        lease_until=None,
+                        attempted_at=None,
+                        check_at=None,
+                        checks=0,
+                        reminders=0,
+                        deadline=None,
+                        on_unknown=str(on_unknown) if on_unknown is not None else "",
+                        late=str(late),
+                        grace=None if grace is None else us(grace),
+                        schedule_id=schedule_id,
+                        error=error or ("waits for an approval" if needs_approval else ""),
+                        error_type=error_type,
+                        post=None,
+                        text=_shown(piece),
+                        piece=documents[part],
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+        return rows
+
+    def _compose(self, content: Content, account: str) -> tuple[tuple[Piece, ...], str, str]:
+        """Give the pieces, or one that cannot be sent with the reason why."""
+        manifest = self._accounts.manifest(account)
+        try:
+            return compose(content, manifest, account=account).pieces, "", ""
+        except (NotSupported, InvalidInput) as error:
+            return (Piece(text=content.text),), str(error), type(error).__name__
+
+    async def _write(
+        self,
+        content: Content,
+        to: Sequence[Target],
+        *,
+        at: datetime | None,
+        priority: Priority,
+        idempotency_key: str | None,
+        on_unknown: OnUnknown | None,
+        needs_approval: bool,
+        late: LatePolicy,
+        grace: timedelta | None,
+        schedule_id: str | None,
+        actor: str,
+    ) -> list[list[Row]]:
+        refs = self._parse(to)
+        batch = idempotency_key or new_id()
+        new = self._rows(
+            content,
+            refs,
+            batch=batch,
+            at=at,
+            priority=priority,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            late=late,
+            grace=grace,
+            schedule_id=schedule_id,
+        )
+
+        def write(conn: Connection) -> list[Row]:
+            known = ledger.by_batch(conn, batch) if idempotency_key else []
+            lanes = {row.lane for row in known}
+            fresh = [self._follow(conn, row) for row in new if row.lane not in lanes]
+            return known + ledger.insert(conn, fresh, actor=actor)
+
+        written = await self._store.write(write)
+        hit("planned")
+        await self._wake()
+        order = {(ref.account, ref.native_id): number for number, ref in enumerate(refs)}
+        groups = [group for group in _by_lane(written) if group[0].lane in order]
+        return sorted(groups, key=lambda group: order[group[0].lane])
+
+    @staticmethod
+    def _follow(conn: Connection, row: Row) -> Row:
+        """Send to the channel's present id, when it was moved."""
+        target = ledger.moved_to(conn, row.account, row.channel)
+        return row if target == row.target else row._replace(target=target)
+
+    async def _await(self, ids: Sequence[int], lanes: Sequence[tuple[str, str]]) -> None:
+        """Return when `ids` have come to rest: as onlooker of a running worker, else by working on their lanes."""
+        real = isinstance(self._clock, SystemClock)
+        dispatcher = self._dispatcher(patient=real, chaining=False, lanes=lanes)
+        if not self._swept and self._engine is None:
+            await dispatcher.sweep(dead_workers=True)
+            self._swept = True
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._keep_leases, dispatcher)
+            while True:
+                rested = self._rested
+                rows = await self._store.read(lambda conn: ledger.by_ids(conn, ids))
+                if all(
+                    (row.state in _AT_REST and row.check_at is None) or row.state == "awaiting_person"
+                    for row in rows
+                ):
+                    break
+                worked = await self._round(dispatcher, once=True) if self._engine is None else 0
+                if worked:
+                    continue
+                if not real:
+                    break
+                with anyio.move_on_after(_LOOK):
+                    await rested.wait()
+            group.cancel_scope.cancel()
+
+    @staticmethod
+    async def _keep_leases(dispatcher: Dispatcher) -> None:
+        while True:
+            await anyio.sleep(dispatcher.tick_every)
+            await dispatcher.tick()
+
+    @staticmethod
+    async def _round(dispatcher: Dispatcher, *, once: bool = False) -> int:
+        """Work on what is due until nothing is left; gives the number of claims."""
+        worked = 0
+        while True:
+            taken = await dispatcher.take(256)
+            if not taken:
+                return worked
+            worked += len(taken)
+            async with anyio.create_task_group() as group:
+                for delivery in taken:
+                    group.start_soon(dispatcher.handle, delivery)
+            if once:
+                return worked
+
+    async def _move(self, to: datetime) -> None:
+        mover = getattr(self._clock, "move_to", None)
+        if mover is not None:
+            mover(max(to, self._clock.now()))
+            return
+        await self._clock.sleep((to - self._clock.now()) / timedelta(seconds=1))
+
+    async def _receipts(self, groups: Sequence[Sequence[Row]]) -> list[Receipt]:
+        def look(conn: Connection) -> list[list[Row]]:
+            return [ledger.by_ids(conn, (row.id for row in group)) for group in groups]
+
+        return [receipt_of(group) for group in await self._store.read(look)]
+
+
+def _by_lane(rows: Iterable[Row]) -> list[list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.lane, []).append(row)
+    return [sorted(group, key=lambda row: row.part) for group in groups.values()]
+
+
+def _shown(piece: Piece) -> str:
+    """Give what people see of a piece in lists."""
+    if piece.text:
+        return piece.text
+    if piece.poll is not None:
+        return piece.poll.question
+    if piece.article is not None:
+        return piece.article.title
+    return " ".join(media.filename or str(media.kind) for media in piece.media)

@@ -1,0 +1,89 @@
+"""The engine port: an engine decides which worker runs which due delivery when, and knows nothing else.
+
+The ledger stays the truth. All that an engine promises is that a wake arrives at least once, perhaps early, late,
+twice or never: claiming is a compare-and-set in the ledger, and every worker sweeps for what was never woken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+import anyio
+
+__all__ = ["DeliveryEngine", "EngineCaps", "Handle", "Wake", "WakeSource"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Delivery `delivery` wants to be looked at, not before `at`."""
+
+    delivery: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCaps:
+    """What an engine can do beyond carrying wakes."""
+
+    transactional_submit: bool
+    """`submit` takes part in the ledger's transaction: no wake without its row, no row without its wake."""
+    delayed: bool
+    """Wakes for later stay with the engine; otherwise the worker's sweep brings them."""
+    cancel: bool
+
+
+Handle = Callable[[int], Awaitable[datetime | None]]
+"""Works on one delivery, in whatever state it is by now. A returned instant means: wake it again then."""
+
+
+@runtime_checkable
+class DeliveryEngine(Protocol):
+    """Carries wakes to workers."""
+
+    @property
+    def caps(self) -> EngineCaps:
+        """What it can do."""
+        ...
+
+    async def submit(self, wakes: Sequence[Wake], tx: Any = None) -> None:
+        """Take over wakes; `tx` is the open transaction of the ledger where `transactional_submit` holds."""
+        ...
+
+    async def cancel(self, deliveries: Sequence[int]) -> None:
+        """Forget wakes, as far as possible; the ledger refuses the rest."""
+        ...
+
+    async def run(self, handle: Handle, *, concurrency: int, stop: anyio.Event) -> None:
+        """Call `handle` for wakes, at most `concurrency` at once, until `stop` is set; then finish what runs.
+
+        An exception of `handle` ends only that call.
+        """
+        ...
+
+
+class WakeSource(Protocol):
+    """Where the embedded engine finds what is due: for deliveries, the ledger's own index."""
+
+    async def take(self, count: int) -> Sequence[int]:
+        """Claim at most `count` deliveries that are due and may go."""
+        ...
+
+    async def give_back(self, deliveries: Sequence[int]) -> None:
+        """Return what was taken and not begun."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """Give the next instant at which `take` may give something; None when nothing waits. Must be cheap."""
+        ...
+
+    async def tick(self) -> None:
+        """Prolong own leases and take back those that others let end; called every `tick_every` seconds."""
+        ...
+
+    @property
+    def tick_every(self) -> float:
+        """Seconds between two ticks."""
+        ...

@@ -1,0 +1,178 @@
+"""An in-process platform whose answers tests script."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shequn_sdk.domain import ChannelRef, Post
+from shequn_sdk.errors import UnknownName
+from shequn_sdk.platforms.manifest import Capability, Idempotency, Manifest
+from shequn_sdk.platforms.ports import Confirmation
+from shequn_sdk.scheduling.clock import ManualClock
+from shequn_sdk.stores.store import Store
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Wall:
+    """What stands on the fake platform, and what it answers next."""
+
+    posts: list[tuple[str, str, str]] = field(default_factory=list)
+    """Channel, text and key, in the order in which they landed."""
+    requests: int = 0
+    script: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    """Per channel: what the next requests do. An exception is raised before landing; ("landed", exception) after."""
+    native_key: bool = False
+    reminders: list[str] = field(default_factory=list)
+    confirmation: Confirmation = Confirmation(sent=0, pending=1)
+    cancelled: list[str] = field(default_factory=list)
+    lookup: Any = None
+    before: Callable[[str], Any] | None = None
+
+    def texts(self, channel: str) -> list[str]:
+        return [text for where, text, _ in self.posts if where == channel]
+
+
+class FakeAdapter:
+    """Publisher on a wall."""
+
+    platform = "wall"
+
+    def __init__(self, account: str, manifest: Manifest, wall: Wall, clock: Any) -> None:
+        self.account, self.manifest, self.wall, self.clock = account, manifest, wall, clock
+
+    async def __aenter__(self) -> FakeAdapter:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def check(self) -> str:
+        return "wall"
+
+    async def publish(self, channel: str, piece: Any, *, idempotency_key: str) -> Post:
+        self.wall.requests += 1
+        if self.wall.before is not None:
+            result = self.wall.before(channel)
+            if result is not None:
+                await result
+        steps = self.wall.script.get(channel)
+        step = steps.popleft() if steps else None
+        if isinstance(step, BaseException):
+            raise step
+        known = [index for index, one in enumerate(self.wall.posts) if one[2] == idempotency_key]
+        if not (self.wall.native_key and known):
+            self.wall.posts.append((channel, piece.text, idempotency_key))
+            known = [len(self.wall.posts) - 1]
+        if isinstance(step, tuple):
+            raise step[1]
+        return self._post(channel, known[-1], piece.text)
+
+    def _post(self, channel: str, index: int, text: str) -> Post:
+        return Post(
+            channel=ChannelRef(account=self.account, native_id=channel),
+            native_id=str(index + 1),
+            landed_at=self.clock.now(),
+            text=text,
+        )
+
+
+class LookingAdapter(FakeAdapter):
+    """Can look posts up."""
+
+    async def find_landed(
+        self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
+    ) -> Post | None:
+        if isinstance(self.wall.lookup, deque) and self.wall.lookup:
+            step = self.wall.lookup.popleft()
+            if isinstance(step, BaseException):
+                raise step
+        for index, (where, text, key) in enumerate(self.wall.posts):
+            if where == channel and key == idempotency_key:
+                return self._post(channel, index, text)
+        return None
+
+
+class PersonAdapter(FakeAdapter):
+    """A person must press send."""
+
+    async def get_confirmation(self, channel: str, task: str) -> Confirmation:
+        return self.wall.confirmation
+
+    async def remind(self, channel: str, task: str) -> None:
+        self.wall.reminders.append(task)
+
+    async def cancel_task(self, channel: str, task: str) -> None:
+        self.wall.cancelled.append(task)
+
+
+class FakeAccounts:
+    """Accounts by name."""
+
+    def __init__(self) -> None:
+        self.adapters: dict[str, FakeAdapter] = {}
+
+    def adapter(self, name: str) -> Any:
+        self.platform(name)
+        return self.adapters[name]
+
+    def manifest(self, name: str) -> Manifest:
+        self.platform(name)
+        return self.adapters[name].manifest
+
+    def platform(self, name: str) -> str:
+        if name not in self.adapters:
+            raise UnknownName("account", name)
+        return self.adapters[name].platform
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.adapters)
+
+
+@dataclass
+class Bench:
+    """Store, clock and accounts of one test."""
+
+    store: Store
+    clock: Any
+    accounts: FakeAccounts
+    wall: Wall
+    path: Path
+
+    def account(
+        self, name: str = "bot", kind: type[FakeAdapter] = FakeAdapter, **manifest: Any
+    ) -> FakeAdapter:
+        manifest.setdefault("capabilities", frozenset({Capability.PUBLISH_TEXT}))
+        manifest.setdefault("platform", "wall")
+        if kind is LookingAdapter:
+            manifest.setdefault("idempotency", Idempotency(reconcile=True))
+        adapter = kind(name, Manifest(**manifest), self.wall, self.clock)
+        self.accounts.adapters[name] = adapter
+        return adapter
+
+
+@pytest.fixture
+def kinds() -> Any:
+    """The adapters of this module, for tests."""
+
+    class Kinds:
+        plain, looking, person = FakeAdapter, LookingAdapter, PersonAdapter
+        start = START
+        accounts, wall, bench = FakeAccounts, Wall, Bench
+
+    return Kinds
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock = ManualClock(START)
+    store = await Store.open(tmp_path / "store.db", clock=clock)
+    yield Bench(store, clock, FakeAccounts(), Wall(), tmp_path / "store.db")
+    await store.aclose()
