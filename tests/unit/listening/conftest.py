@@ -18,7 +18,13 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def raw(number: int, **fields: object) -> RawEvent:
-    body = {"id": f"message:{number}", "kind": "message", "channel": "c1", "member": f"m{number % 7}", **fields}
+    body = {
+        "id": f"message:{number}",
+        "kind": "message",
+        "channel": "c1",
+        "member": f"m{number % 7}",
+        **fields,
+    }
     return RawEvent(event_id=f"e{number}", payload=json.dumps(body).encode())
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from shequn_sdk.errors import InvalidInput, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreTooNew, UnknownName
+from shequn_sdk.errors import (
+    InvalidInput,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreTooNew,
+    UnknownName,
+)
 from shequn_sdk.listening.inbox import Added, Failure, Inbox
 from shequn_sdk.platforms.ports import RawEvent
 
@@ -62,7 +70,12 @@ async def test_position_and_failures_are_one_transaction(inbox):
     assert await inbox.list_dead() == []
     await inbox.advance("a", one.seq, failures=[Failure(one, "parse", "no")], unknown={("bot", "x"): 2})
     (letter,) = await inbox.list_dead()
-    assert (letter.stage, letter.reason, letter.attempts, letter.event.payload) == ("parse", "no", 1, one.payload)
+    assert (letter.stage, letter.reason, letter.attempts, letter.event.payload) == (
+        "parse",
+        "no",
+        1,
+        one.payload,
+    )
     assert (await inbox.stats()).unknown == {("bot", "x"): 2}
     await inbox.bury([Failure(one, "parse", "again")])
     assert (await inbox.get_dead(letter.id)).attempts == 2
@@ -196,7 +209,9 @@ def test_several_processes_append_at_once(tmp_path: Path):
 
 def kill_writer_at(tmp_path: Path, after: int) -> None:
     path = tmp_path / f"inbox-{after}.db"
-    writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path), "p", "100000"], stdout=subprocess.PIPE)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path), "p", "100000"], stdout=subprocess.PIPE
+    )
     assert writer.stdout is not None
     acknowledged = -1
     while acknowledged < after:

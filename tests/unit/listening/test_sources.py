@@ -21,7 +21,7 @@ async def settle() -> None:
 
 async def until(condition, seconds: float = 10.0) -> None:
     with anyio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition
             await anyio.sleep(0.005)
 
 
@@ -54,7 +54,9 @@ async def test_a_batch_that_cannot_be_stored_is_not_acknowledged(inbox, manual_c
 
 async def test_a_failing_source_waits_and_the_others_go_on(inbox, manual_clock):
     good = EchoAdapter([RawBatch([raw(n)], str(n)) for n in range(3)])
-    limited = EchoAdapter([RateLimited("slow down", retry_after=timedelta(seconds=40)), RawBatch([raw(9)], "9")])
+    limited = EchoAdapter(
+        [RateLimited("slow down", retry_after=timedelta(seconds=40)), RawBatch([raw(9)], "9")]
+    )
     revoked = EchoAdapter([AuthFailed("token revoked"), RawBatch([raw(8)], "8")])
     buggy = EchoAdapter([KeyError("oops"), RawBatch([raw(7)], "7")])
     accounts = FakeAccounts(good=good, limited=limited, revoked=revoked, buggy=buggy)
@@ -68,7 +70,9 @@ async def test_a_failing_source_waits_and_the_others_go_on(inbox, manual_clock):
         assert health["limited"].retry_at == manual_clock.now() + timedelta(seconds=40)
         assert health["revoked"].state is SourceState.FAILED
         assert (health["revoked"].error_type, health["revoked"].error) == ("AuthFailed", "token revoked")
-        assert health["buggy"].error == "KeyError", "a bug's text may hold anything, so only its type is shown"
+        assert health["buggy"].error == "KeyError", (
+            "a bug's text may hold anything, so only its type is shown"
+        )
         manual_clock.advance(10)
         await until(lambda: runner.health()["buggy"].events == 1)
         assert runner.health()["limited"].events == 0
