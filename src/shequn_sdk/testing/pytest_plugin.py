@@ -1,1 +1,177 @@
-"""Pytest plugin for developers of platform plugins: the contract suite and its fixtures."""
+"""Pytest plugin for developers of platform plugins: the contract suite's markers and its certificate.
+
+It is loaded in every pytest run of an environment that has shequn-sdk, so it imports nothing but pytest and the
+standard library until a contract test is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__: list[str] = []
+
+_KEY = "shequn_contract"
+_SKIP_PREFIX = "not in the manifest: "
+
+pytest.register_assert_rewrite("shequn_sdk.testing.contract", "shequn_sdk.testing._contract")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--shequn-certificate`."""
+    parser.getgroup("shequn").addoption(
+        "--shequn-certificate",
+        metavar="FILE",
+        default="",
+        help="write what the adapter contract suite proved, as JSON",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and the collector of results."""
+    config.addinivalue_line(
+        "markers", "requires(*capabilities, **properties): skip unless the adapter's manifest declares them"
+    )
+    config.pluginmanager.register(_Certificate(config), "shequn-certificate")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run contract tests on anyio and mark them for the certificate."""
+    for item in items:
+        cls = getattr(item, "cls", None)
+        if cls is None or not any(
+            base.__name__ == "AdapterContract" and _is_ours(base) for base in cls.__mro__[1:]
+        ):
+            continue
+        name = getattr(item, "originalname", "") or item.name
+        if not hasattr(_contract(cls), name):
+            continue
+        capabilities: list[str] = []
+        for marker in item.iter_markers("requires"):
+            capabilities += [
+                str(capability) for capability in (*marker.args, *marker.kwargs.get("any_of", ()))
+            ]
+            capabilities += [key for key in marker.kwargs if key != "any_of"]
+        item.user_properties.append(
+            (_KEY, {"class": cls.__name__, "test": name, "capabilities": capabilities})
+        )
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__ == "shequn_sdk.testing.contract"
+
+
+def _contract(cls: type) -> type:
+    return next(base for base in cls.__mro__ if base.__name__ == "AdapterContract" and _is_ours(base))
+
+
+class _Certificate:
+    """Collects the outcomes of contract tests and tells them at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._results: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the outcome of one test."""
+        found = dict(report.user_properties)
+        entry = found.get(_KEY)
+        if not isinstance(entry, dict) or (report.when != "call" and report.outcome == "passed"):
+            return
+        platform, mode = found.get("shequn_account", ("", ""))  # pyright: ignore[reportGeneralTypeIssues]
+        outcome, reason = report.outcome, ""
+        if hasattr(report, "wasxfail"):
+            outcome, reason = "xfailed", str(report.wasxfail)
+        elif report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+            reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        known = self._results.get(report.nodeid)
+        if known is not None and known["outcome"] == "failed":
+            return
+        self._results[report.nodeid] = {
+            **entry,
+            "platform": str(platform),
+            "mode": str(mode),
+            "outcome": outcome,
+            "reason": reason,
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print one table per contract class, and write the file."""
+        if not self._results:
+            return
+        certificates = [_certify(name, rows) for name, rows in self._classes().items()]
+        for one in certificates:
+            title = f"{one['platform'] or '?'}{' (' + one['mode'] + ')' if one['mode'] else ''}"
+            terminalreporter.section(f"shequn contract: {title}", sep="-")
+            for row in one["capabilities"]:
+                mark = {"proven": "✓", "failed": "✗", "not declared": "·"}.get(row["state"], "!")
+                counts = f"{row['passed']} passed" + (f", {row['failed']} failed" if row["failed"] else "")
+                text = counts if row["state"] != "not declared" else row["reason"]
+                terminalreporter.write_line(f"  {mark} {row['capability']:<24} {text}")
+            terminalreporter.write_line(
+                f"  {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped by the manifest, "
+                f"{len(one['excused'])} excused, {len(one['skipped_by_hand'])} skipped by hand: "
+                + ("CERTIFIED" if one["certified"] else "NOT CERTIFIED")
+            )
+        path = self._config.getoption("--shequn-certificate")
+        if path:
+            text = json.dumps({"certificates": certificates}, ensure_ascii=False, indent=2)
+            Path(path).write_text(text + "\n", encoding="utf-8")
+
+    def _classes(self) -> dict[str, list[dict[str, Any]]]:
+        classes: dict[str, list[dict[str, Any]]] = {}
+        for nodeid, row in sorted(self._results.items()):
+            classes.setdefault(nodeid.rpartition("::")[0], []).append(row)
+        return classes
+
+
+def _certify(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    by_manifest = [
+        row for row in rows if row["outcome"] == "skipped" and row["reason"].startswith(_SKIP_PREFIX)
+    ]
+    by_hand = [row["test"] for row in rows if row["outcome"] == "skipped" and row not in by_manifest]
+    failed = [row["test"] for row in rows if row["outcome"] == "failed"]
+    passed = sum(row["outcome"] == "passed" for row in rows)
+    return {
+        "contract": name,
+        "platform": next((row["platform"] for row in rows if row["platform"]), ""),
+        "mode": next((row["mode"] for row in rows if row["mode"]), ""),
+        "certified": passed > 0 and not failed and not by_hand,
+        "passed": passed,
+        "failed": len(failed),
+        "skipped": len(by_manifest),
+        "failures": sorted(set(failed)),
+        "skipped_by_hand": sorted(set(by_hand)),
+        "excused": [
+            {"test": row["test"], "reason": row["reason"]} for row in rows if row["outcome"] == "xfailed"
+        ],
+        "capabilities": _by_capability(rows),
+    }
+
+
+def _by_capability(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = ["always", *sorted({capability for row in rows for capability in row["capabilities"]})]
+    table: list[dict[str, Any]] = []
+    for capability in names:
+        mine = [row for row in rows if capability in (row["capabilities"] or ["always"])]
+        if not mine:
+            continue
+        passed = sum(row["outcome"] == "passed" for row in mine)
+        failed = sum(row["outcome"] == "failed" for row in mine)
+        state = "failed" if failed else "proven" if passed else "not declared"
+        reason = next((row["reason"].removeprefix(_SKIP_PREFIX) for row in mine if row["reason"]), "")
+        table.append(
+            {
+                "capability": capability,
+                "state": state,
+                "passed": passed,
+                "failed": failed,
+                "skipped": sum(row["outcome"] == "skipped" for row in mine),
+                "reason": reason if state == "not declared" else "",
+            }
+        )
+    return table
