@@ -61,7 +61,8 @@ def command(function: Callable[..., Coroutine[Any, Any, Exit | None]]) -> Callab
             code = Exit.OK
         except OSError as error:
             code = out.error(_of_system(error))
-        raise typer.Exit(int(code))
+        if code is not Exit.OK:
+            raise typer.Exit(int(code))
 
     run.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
     run.__annotations__ = {item.name: item.annotation for item in parameters}

@@ -27,7 +27,7 @@ async def import_(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="edges, csv, telegram … (`shequn import list FILE` is not a format; see --formats)",
+            help="Format, see --formats; found out by looking at the file when left out.",
         ),
     ] = "",
     file: Annotated[Path | None, typer.Argument(help="File to read.")] = None,
@@ -55,6 +55,8 @@ async def import_(
                 ["format", "what"],
             )
             return None
+        if file is None and form not in sq.import_formats():
+            form, file = "", Path(form)
         if file is None:
             raise InvalidInput(f"say which file: shequn import {form} FILE")
         if not file.is_file():
@@ -62,24 +64,29 @@ async def import_(
         with out.progress(f"importing {file.name}", float(file.stat().st_size)) as show:
             result = await sq.import_history(
                 file,
-                format=form,
+                format=form or None,
                 community=community,
                 zone=zone,
                 columns=_pairs(column, "--column"),
                 options=_pairs(option, "--option"),
-                progress=lambda done, _total: show(float(done)),
+                progress=lambda state: show(float(state.bytes_read)),
             )
+    code = None if result.complete else Exit.PARTLY
     if out.as_json:
         out.json(result)
-        return None
+        return code
+    rate = result.read / max(result.elapsed.total_seconds(), 0.001)
     out.line(
-        f"{result.read:,} read, {result.added:,} added, {result.duplicates:,} known already, {result.skipped:,} skipped"
+        f"{result.read:,} read ({rate:,.0f}/s), {result.added:,} added, {result.duplicates:,} known already, "
+        f"{result.skipped_total:,} skipped"
     )
-    for reason, count in result.reasons.items():
+    for reason, count in result.skipped.items():
         out.note(f"skipped {count:,}: {reason}")
     for example in result.examples[:5]:
-        out.note(f"  {example}")
-    return None
+        out.note(f"  line {example.line}: {example.reason} {example.detail}")
+    if result.warning:
+        out.note(result.warning)
+    return code
 
 
 def _pairs(items: list[str] | None, name: str) -> dict[str, str]:

@@ -255,11 +255,10 @@ async def export(
     """Write the whole ledger to a file."""
     from shequn_sdk.client import AsyncShequn
 
-    form = file.suffix.removeprefix(".")
-    if form not in {"csv", "jsonl"}:
+    if file.suffix not in {".csv", ".jsonl"}:
         raise InvalidInput(f"{file} must end in .csv or .jsonl")
     async with AsyncShequn.open(home=home) as sq:
-        text = await sq.deliveries.export(form)
+        text = await sq.deliveries.export("csv" if file.suffix == ".csv" else "jsonl")
     file.write_text(text, encoding="utf-8")
     if out.as_json:
         out.json({"file": file, "bytes": len(text.encode())})

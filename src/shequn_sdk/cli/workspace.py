@@ -129,10 +129,7 @@ async def plugins(
         ]
         if not out.as_json:
             rows = [
-                {
-                    key: "no" if value not in {"yes"} and key != "capability" else value
-                    for key, value in row.items()
-                }
+                {key: value if value == "yes" or key == "capability" else "no" for key, value in row.items()}
                 for row in rows
             ]
         out.table(rows, ["capability", *(f"{m.platform} {m.mode}".strip() for m in manifests)])

@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -51,9 +51,9 @@ from shequn_sdk.platforms.ports import Invite, PostNumbers
 from shequn_sdk.settings import Settings
 
 if TYPE_CHECKING:
-    from shequn_sdk.listening.importers.job import ImportResult
+    from shequn_sdk.listening.importers.job import ImportResult, Progress
     from shequn_sdk.metrics.model import Metric, Segment
-    from shequn_sdk.reports.model import Report
+    from shequn_sdk.reports.model import GoalLine, Report
 
 __all__ = ["ChannelHandle", "Deliveries", "Metrics", "Shequn"]
 
@@ -129,7 +129,7 @@ class Deliveries(_Twin):
         """See `AsyncDeliveries.resolve`."""
         return self._do(self._inner.resolve, delivery, landed=landed, native_id=native_id)
 
-    def export(self, form: str = "jsonl") -> str:
+    def export(self, form: Literal["jsonl", "json", "csv"] = "jsonl") -> str:
         """See `AsyncDeliveries.export`."""
         return self._do(self._inner.export, form)
 
@@ -492,12 +492,12 @@ class Shequn(_Twin):
         self,
         path: Path | str,
         *,
-        format: str,  # noqa: A002 - the natural word
+        format: str | None = None,  # noqa: A002 - the natural word
         community: str = "",
         zone: str = "",
         columns: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> ImportResult:
         """See `AsyncShequn.import_history`."""
         return self._do(
@@ -518,9 +518,12 @@ class Shequn(_Twin):
         language: str = "zh",
         last: timedelta | None = None,
         title: str = "",
+        goals: Sequence[GoalLine] = (),
     ) -> Report:
         """See `AsyncShequn.report`."""
-        return self._do(self._inner.report, community=community, language=language, last=last, title=title)
+        return self._do(
+            self._inner.report, community=community, language=language, last=last, title=title, goals=goals
+        )
 
     def check_store(self) -> str:
         """See `AsyncShequn.check_store`."""

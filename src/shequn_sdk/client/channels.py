@@ -103,7 +103,7 @@ class AsyncChannelHandle:
         Raises:
             NotSupported: the new content does not fit into one message.
         """
-        from shequn_sdk.publishing.compose import compose  # noqa: PLC0415 - not needed by most programs
+        from shequn_sdk.publishing.compose import compose
 
         editor = self._as(Editor, _C.EDIT)
         variant = compose(content, self.manifest, account=self.ref.account)

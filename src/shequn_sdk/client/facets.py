@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shequn_sdk.client.workspace import Workspace
 from shequn_sdk.domain import ChannelRef, Delivery, DeliveryState, Grain, MetricResult, Transition
@@ -30,12 +30,12 @@ class AsyncDeliveries:
         content: str | None = None,
         limit: int = 100,
     ) -> Sequence[Delivery]:
-        """Give deliveries, newest first."""
+        """Give deliveries, oldest first."""
         publishing = await self._workspace.publishing()
         return await publishing.deliveries(
             states=states,
             channel=ChannelRef.parse(channel) if channel is not None else None,
-            content=content,
+            content_id=content,
             limit=limit,
         )
 
@@ -77,7 +77,7 @@ class AsyncDeliveries:
         Raises:
             InvalidInput: it waits for no approval.
         """
-        return await (await self._workspace.publishing()).approve(delivery, by=by)
+        return await (await self._workspace.publishing()).approve(delivery, actor=by)
 
     async def resolve(self, delivery: int, *, landed: bool, native_id: str = "") -> Delivery:
         """Say whether an unknown delivery landed; what did not land is planned again.
@@ -88,8 +88,8 @@ class AsyncDeliveries:
         publishing = await self._workspace.publishing()
         return await publishing.resolve(delivery, landed=landed, native_id=native_id)
 
-    async def export(self, form: str = "jsonl") -> str:
-        """Give the whole ledger as `jsonl` or `csv`."""
+    async def export(self, form: Literal["jsonl", "json", "csv"] = "jsonl") -> str:
+        """Give the whole ledger as text."""
         return await (await self._workspace.publishing()).export(form)
 
 

@@ -34,6 +34,7 @@ async def build(
     Raises:
         InvalidInput: there is nothing to report on yet, or it is not clear on which community.
     """
+    from shequn_sdk.metrics import lookup
     from shequn_sdk.reports.build import build_report
     from shequn_sdk.reports.model import Language, ReportContext
 
@@ -43,16 +44,16 @@ async def build(
         raise InvalidInput(f"a report is written in zh or en, not {language!r}") from None
     metrics = await workspace.metrics()
     name, zone = await which_community(workspace, community)
-    span = await metrics.span(community=name)
-    if span is None:
+    events = await workspace.events()
+    scope = await events.query(lambda session: lookup.scope(session, name), purpose="report")
+    if scope.first is None or scope.last is None:
         raise InvalidInput(
             f"community {name!r} has no data yet: import a history (shequn import) or listen (shequn run) first"
         )
-    start, end = span
+    start, end = scope.first, scope.last
     if last is not None:
         start = max(start, end - last + timedelta(days=1))
     known = workspace.settings.community(name)
-    names = await metrics.member_names(community=name)
     return await build_report(
         ReportContext(
             compute=metrics.compute,
@@ -65,8 +66,6 @@ async def build(
             generated_at=workspace.clock.now(),
             deliveries=await _deliveries(workspace),
             goals=goals,
-            findings=await _findings(workspace, name, chosen_language),
-            names=names,
             sections=tuple(workspace.plugins.report_sections.values()),
         )
     )
@@ -109,7 +108,3 @@ async def _deliveries(workspace: Workspace) -> DeliveryCounts | None:
         unknown=counts.get(DeliveryState.UNKNOWN, 0),
         waiting=sum(counts.get(state, 0) for state in _WAITING),
     )
-
-
-async def _findings(workspace: Workspace, community: str, language: str) -> tuple[Finding, ...]:
-    return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -25,8 +25,8 @@ from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from shequn_sdk.listening.importers.job import ImportResult
-    from shequn_sdk.reports.model import Report
+    from shequn_sdk.listening.importers.job import ImportResult, Progress
+    from shequn_sdk.reports.model import GoalLine, Report
 
 __all__ = ["AsyncShequn", "days"]
 
@@ -189,6 +189,7 @@ class AsyncShequn:
             InvalidInput: a channel is malformed, or `at` is naive.
             NotSupported: the content cannot be said on a platform in any form.
         """
+        settings = self.settings.delivery
         publishing = await self._workspace.publishing()
         return await publishing.publish(
             content,
@@ -198,7 +199,9 @@ class AsyncShequn:
             idempotency_key=idempotency_key,
             on_unknown=on_unknown,
             needs_approval=needs_approval,
-            timeout=timeout,
+            timeout=timedelta(seconds=timeout) if timeout is not None else None,
+            late=settings.late,
+            grace=timedelta(minutes=settings.grace_minutes),
         )
 
     async def deliver(self) -> None:
@@ -294,7 +297,9 @@ class AsyncShequn:
         config = uvicorn.Config(
             app, host=host, port=port, log_level="warning", lifespan="off", access_log=False
         )
-        await uvicorn.Server(config)._serve()  # noqa: SLF001 - signals are ours here
+        server = uvicorn.Server(config)
+        server.capture_signals = nullcontext  # type: ignore[method-assign]  # signals are handled by `run`
+        await server.serve()
 
     @staticmethod
     async def _stop_on_signal(stop: anyio.Event) -> None:
@@ -314,31 +319,31 @@ class AsyncShequn:
 
     def import_formats(self) -> Mapping[str, str]:
         """Give the formats that `import_history` reads, with a word about each."""
-        from shequn_sdk.listening.importers.registry import importers
+        from shequn_sdk.listening.importers.registry import Importers
 
-        return {name: spec.title for name, spec in importers(self.plugins.importers).items()}
+        return {spec.name: spec.title for spec in Importers(self.plugins.importers.values()).list()}
 
     async def import_history(
         self,
         path: Path | str,
         *,
-        format: str,  # noqa: A002 - the natural word
+        format: str | None = None,  # noqa: A002 - the natural word
         community: str = "",
         zone: str = "",
         columns: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> ImportResult:
         """Import a community's history into the event store; a killed import goes on, a second one adds nothing.
 
         Args:
             path: the file.
-            format: one of `import_formats()`.
+            format: one of `import_formats()`; found out by looking at the file when not given.
             community: its name; not needed when the settings have one. A new name makes a community.
             zone: IANA zone of a new community and of times that say none; "" is the settings', else UTC.
             columns: field of an interaction to column of the file, for tables.
             options: further fields of `listening.importers.base.ImportOptions`.
-            progress: called with bytes done and bytes in all.
+            progress: called after each batch.
 
         Raises:
             InvalidInput: the file cannot be read as that format, or an option is wrong.
@@ -349,12 +354,12 @@ class AsyncShequn:
         return await import_history(
             self._workspace,
             Path(path),
-            format,
-            community,
-            zone,
-            dict(columns or {}),
-            dict(options or {}),
-            progress,
+            form=format,
+            community=community,
+            zone=zone,
+            columns=dict(columns or {}),
+            options=dict(options or {}),
+            progress=progress,
         )
 
     async def report(
@@ -364,6 +369,7 @@ class AsyncShequn:
         language: str = "zh",
         last: timedelta | None = None,
         title: str = "",
+        goals: Sequence[GoalLine] = (),
     ) -> Report:
         """Build the report of a community; `Report.write` makes files of it.
 
@@ -371,10 +377,19 @@ class AsyncShequn:
             community: its name; not needed when there is one.
             language: `zh` or `en`.
             last: how far back from the newest event; everything when not given.
+            title: instead of the community's own.
+            goals: what is to be reached.
         """
         from shequn_sdk.client.reporting import build
 
-        return await build(self._workspace, community=community, language=language, last=last, title=title)
+        return await build(
+            self._workspace,
+            community=community,
+            language=language,
+            last=last,
+            title=title,
+            goals=tuple(goals),
+        )
 
     # -- checks for `shequn doctor`
 

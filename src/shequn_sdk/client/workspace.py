@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import anyio
 
 from shequn_sdk.domain import Clock, Community, InteractionBatch
-from shequn_sdk.errors import InvalidInput, UnknownName
+from shequn_sdk.errors import InvalidInput, ShequnError, UnknownName
 from shequn_sdk.platforms.accounts import Accounts
 from shequn_sdk.platforms.discovery import Plugins
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -108,9 +109,17 @@ class Workspace:
         store = await self.store()
 
         async def make() -> Publishing:
+            from shequn_sdk.publishing.policy import DeliveryOptions
             from shequn_sdk.publishing.service import Publishing
 
-            return Publishing(store, self.accounts, clock=self.clock)
+            delivery = self.settings.delivery
+            return Publishing(
+                store,
+                self.accounts,
+                clock=self.clock,
+                on_unknown=delivery.on_unknown,
+                options=DeliveryOptions(max_attempts=delivery.max_attempts),
+            )
 
         return await self._room("publishing", make)
 
@@ -132,11 +141,23 @@ class Workspace:
         events = await self.events()
 
         async def make() -> Metrics:
+            from shequn_sdk.metrics.registry import Registry
             from shequn_sdk.metrics.service import Metrics
 
-            return Metrics(events, clock=self.clock, extra=self.plugins.metrics)
+            registry = Registry()
+            for metric in self.plugins.metrics:
+                registry.add(metric)
+            return Metrics(events, registry=registry, clock=self.clock, reported_kinds=self._reported_kinds())
 
         return await self._room("metrics", make)
+
+    def _reported_kinds(self) -> dict[str, frozenset[str]]:
+        kinds: dict[str, frozenset[str]] = {}
+        for name in self.accounts.names():
+            with contextlib.suppress(ShequnError):
+                manifest = self.accounts.manifest(name)
+                kinds[manifest.platform] = kinds.get(manifest.platform, frozenset()) | manifest.reports
+        return kinds
 
     async def dispatcher(self) -> Dispatcher:
         """Give what carries events from the inbox to handlers and the event store."""

@@ -23,7 +23,12 @@ def members(cls):
 
 @pytest.mark.parametrize(
     ("asynchronous", "blocking"),
-    [(AsyncShequn, Shequn), (AsyncDeliveries, Deliveries), (AsyncMetrics, Metrics), (AsyncChannelHandle, ChannelHandle)],
+    [
+        (AsyncShequn, Shequn),
+        (AsyncDeliveries, Deliveries),
+        (AsyncMetrics, Metrics),
+        (AsyncChannelHandle, ChannelHandle),
+    ],
 )
 def test_twins_agree(asynchronous, blocking):
     ours, theirs = members(asynchronous), members(blocking)
@@ -36,7 +41,10 @@ def test_twins_agree(asynchronous, blocking):
         assert left.parameters == right.parameters, name
         assert not inspect.iscoroutinefunction(theirs[name]), name
         if inspect.isasyncgenfunction(method):
-            assert str(left.return_annotation).replace(AsyncIterator.__name__, Iterator.__name__) == right.return_annotation
+            assert (
+                str(left.return_annotation).replace(AsyncIterator.__name__, Iterator.__name__)
+                == right.return_annotation
+            )
 
 
 def test_every_method_is_documented():
