@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from shequn_sdk import AsyncShequn, Content, Interaction, Priority
+from shequn_sdk import AsyncShequn, Content, Priority
+from shequn_sdk.listening.events import Heard
 from shequn_sdk.platforms.discovery import load_plugins
 from shequn_sdk.testing.sandbox.api import Person
 from shequn_sdk.testing.sandbox.server import SandboxServer
@@ -18,7 +19,8 @@ async def main() -> None:
         async with AsyncShequn.open(accounts=[sandbox.account("telegram", name="health_bot")], plugins=plugins) as sq:
 
             @sq.on("member.joined")
-            async def welcome(event: Interaction) -> None:
+            async def welcome(heard: Heard) -> None:
+                event = heard.interaction
                 await sq.publish(
                     Content(text=f"欢迎 {event.member_name}！说说你最想养成的一个习惯吧。"),
                     to=[f"{event.account}:{event.channel}"],
@@ -26,7 +28,8 @@ async def main() -> None:
                 )
 
             @sq.on("message")
-            async def answer(event: Interaction) -> None:
+            async def answer(heard: Heard) -> None:
+                event = heard.interaction
                 if event.text.endswith(("?", "？")):
                     await sq.publish(
                         Content(text="好问题，管理员马上来答。", reply_to=event.message),
@@ -38,8 +41,8 @@ async def main() -> None:
             member = Person(id="lin", name="林小满")
             platform.join(channel, member)
             platform.say(channel, member, "每天走多少步合适？")
-            await sq.poll_once()
-            await sq.drain()
+            while await sq.poll_once():
+                await sq.drain()
         for message in reversed(platform.messages(channel)):
             print(f"{message.author_name}: {message.text}")
 

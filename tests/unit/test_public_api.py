@@ -4,7 +4,18 @@ import sys
 
 import shequn_sdk
 
-HEAVY = ("duckdb", "sqlalchemy", "altair", "httpx", "pyarrow", "numpy", "typer", "pydantic", "alembic", "sqlglot")
+HEAVY = (
+    "duckdb",
+    "sqlalchemy",
+    "altair",
+    "httpx",
+    "pyarrow",
+    "numpy",
+    "typer",
+    "pydantic",
+    "alembic",
+    "sqlglot",
+)
 
 
 def test_every_promised_name_is_there_and_documented():

@@ -208,11 +208,14 @@ class Times:
         if self._format is not TimeFormat.ISO:
             try:
                 # Python's underscores in numbers are no one's timestamps
-                return self.number(int(text)) if len(text) < 25 and "_" not in text else SkipReason.BAD_TIME
+                # longer ones are no timestamps, and int() of very long digits is slow
+                if len(text) < 25 and "_" not in text:
+                    return self.number(int(text))
             except ValueError:
                 pass
             try:
-                return self.number(float(text))
+                if "_" not in text:
+                    return self.number(float(text))
             except ValueError:
                 if self._format is not TimeFormat.AUTO:
                     return SkipReason.BAD_TIME

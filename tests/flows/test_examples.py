@@ -1,0 +1,27 @@
+"""Every example runs, and says what its text promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAYS = {
+    "publish_to_a_channel.py": ["landed", "refused", "on the platform: '早安！"],
+    "listen_and_answer.py": ["欢迎 林小满", "好问题"],
+    "import_and_measure.py": ["5 interactions added", "importing again adds 0", "2026-03-02 2", "2026-03-04 1"],
+    "write_a_metric.py": ["2026-03-02 2", "2026-03-03 0", "2026-03-04 1"],
+    "write_a_plugin.py": ["landed in 2 pieces", "door"],
+}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_example(path, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.name in SAYS, "say here what the example must print"
+    for words in SAYS[path.name]:
+        assert words in done.stdout
