@@ -27,7 +27,7 @@ from shequn_sdk.domain import (
     InteractionBatch,
     InteractionKind,
 )
-from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError
+from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
 from shequn_sdk.listening.events import Heard, event_name, kinds_of
 from shequn_sdk.listening.inbox import DeadLetter, Failure, Inbox, StoredEvent
 from shequn_sdk.listening.sources import AccountsLike
@@ -300,6 +300,7 @@ class Dispatcher:
 
         Raises:
             StoreError: the event store cannot take it now; everything stays in the inbox for the next call.
+            UnknownName: the event store does not know a community; make it known, everything stays in the inbox.
         """
         total = Drained()
         if self._append is None:
@@ -451,6 +452,8 @@ class Dispatcher:
         try:
             for (_, community), batch in batches.items():
                 await append(batch, community)
+        except UnknownName:
+            raise  # the community is not set up: every event would be refused
         except InvalidInput as error:
             if len(heard) == 1:
                 return [Failure(heard[0][0], _APPEND, f"{type(error).__name__}: {error}")]

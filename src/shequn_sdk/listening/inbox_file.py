@@ -227,6 +227,7 @@ class InboxFile:
 
     @contextmanager
     def use(self) -> Generator[sqlite3.Connection]:
+        """Give the connection to one thread at a time; SQLite's errors become typed ones."""
         with self._lock:
             try:
                 yield self._db
@@ -237,6 +238,7 @@ class InboxFile:
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
+        """Give the connection inside a transaction that is committed whole or not at all."""
         with self.use() as db:
             db.execute("begin immediate")
             try:
@@ -248,12 +250,14 @@ class InboxFile:
                 raise
 
     def close(self) -> None:
+        """Close the file."""
         with self._lock:
             self._db.close()
 
     # -- producers
 
     def add(self, account: str, events: Sequence[RawEvent], cursor: str | None) -> Added:
+        """Store events and the cursor; see `Inbox.add`."""
         now = _micros(self.clock.now())
         new = duplicates = oversize = 0
         with self.transaction() as db:
@@ -294,6 +298,7 @@ class InboxFile:
         return 1
 
     def cursor(self, account: str) -> str | None:
+        """Give a source's cursor."""
         with self.use() as db:
             row = db.execute("select cursor from cursors where account = ?", (account,)).fetchone()
         return None if row is None else str(row[0])
@@ -301,12 +306,14 @@ class InboxFile:
     # -- consumers
 
     def register(self, consumer: str) -> int:
+        """Make a consumer known; gives its position."""
         with self.transaction() as db:
             db.execute("insert or ignore into consumers values (?, 0)", (consumer,))
             row = db.execute("select position from consumers where name = ?", (consumer,)).fetchone()
         return int(row[0])
 
     def read(self, consumer: str, limit: int, max_bytes: int) -> list[StoredEvent]:
+        """Give the next events of a consumer."""
         position = self.register(consumer)
         found: list[StoredEvent] = []
         size = 0
@@ -333,6 +340,7 @@ class InboxFile:
         unknown: Mapping[tuple[str, str], int],
         moved: Sequence[tuple[str, str, str]],
     ) -> None:
+        """Move a consumer's position; see `Inbox.advance`."""
         now = _micros(self.clock.now())
         with self.transaction() as db:
             guard = "" if after is None else " and position <= ?"
@@ -355,12 +363,14 @@ class InboxFile:
             db.executemany("insert or replace into moved values (?,?,?)", moved)
 
     def bury(self, failures: Sequence[Failure]) -> None:
+        """Record failures; known ones count another attempt."""
         now = _micros(self.clock.now())
         with self.transaction() as db:
             for failure in failures:
                 _bury(db, failure, now, more=1)
 
     def dead(self, ids: Sequence[int] | None, limit: int) -> list[DeadLetter]:
+        """Give dead letters: those with `ids`, else the oldest."""
         columns = "id, seq, account, event_id, payload, headers, received_at, stage, reason, attempts, at"
         with self.use() as db:
             if ids is None:
@@ -376,16 +386,19 @@ class InboxFile:
         ]
 
     def revive(self, ids: Sequence[int]) -> None:
+        """Take dead letters off the list."""
         with self.transaction() as db:
             db.executemany("delete from dead where id = ?", [(wanted,) for wanted in ids])
 
     def moves(self) -> list[tuple[str, str, str]]:
+        """Give channels that got another id."""
         with self.use() as db:
             return [(row[0], row[1], row[2]) for row in db.execute("select account, old, new from moved")]
 
     # -- care
 
     def prune(self, keep: timedelta) -> int:
+        """Delete what all consumers have passed and that is older than `keep`."""
         before = _micros(self.clock.now() - keep)
         with self.transaction() as db:
             passed = db.execute("select min(position) from consumers").fetchone()[0]
@@ -397,6 +410,7 @@ class InboxFile:
         return gone
 
     def stats(self) -> InboxStats:
+        """Give sizes, positions and counts."""
         with self.use() as db:
             events = int(db.execute("select count(*) from raw").fetchone()[0])
             consumers = tuple(

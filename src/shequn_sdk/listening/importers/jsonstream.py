@@ -226,6 +226,8 @@ class JsonItems:
             raise self._broken("the JSON is broken") from None
         if end == len(self._text) and not self._eof and not isinstance(value, (dict, list, str)):
             raise _NeedMore  # a number may go on
+        if end - self._at > self._max_item:
+            value = TooLarge
         self._at = end
         return value
 

@@ -35,8 +35,8 @@ class TelegramExportImporter:
     """Reads `result.json` as Telegram Desktop writes it (chat history export).
 
     Ids of chats, messages, joins and reactions are those that a bot sees, so that an import and live listening of
-    one chat overlap without double counting. Service messages name invited members only by their display name;
-    the name is resolved by a first pass over the file, and becomes `name:…` where nobody or several bear it.
+    one chat may overlap. Service messages name members who were added or removed by others only by display name: the
+    name is resolved by a first pass over the file, and becomes `name:…` where nobody or several bear it.
     """
 
     def read(self, source: Path, *, options: ImportOptions, resume: Position | None) -> Iterator[Chunk]:
@@ -289,12 +289,14 @@ class _Reader:
         actor, actor_name = _peer(message.get("actor_id")), text_of(message.get("actor"))
         for index, one in enumerate(people):
             name = text_of(one)
-            if name and name == actor_name and actor:
-                member = actor
-            else:
+            by_name = not (name and name == actor_name and actor)
+            member = actor
+            if by_name:
                 member = self._names.get(name, _AMBIGUOUS) or (f"name:{name}" if name else "")
             attrs = {"action": text_of(message.get("action")), "by": actor if actor != member else ""}
-            self._come_or_go(kind, channel, f"{native}:{index}", at, member, name, attrs=attrs)
+            self._come_or_go(
+                kind, channel, f"{native}:{index}", at, member, name, attrs=attrs, by_name=by_name
+            )
 
     def _come_or_go(
         self,
@@ -307,10 +309,11 @@ class _Reader:
         *,
         attrs: Mapping[str, Any],
         entrance: str = "",
+        by_name: bool = False,
     ) -> None:
-        known = member and not member.startswith("name:")
+        # A name may be resolved in one export and not in the next: then only the message's id stays the same.
         self.rows.add(
-            id=f"{kind}:{channel}:{member}:{at // 1_000_000}" if known else f"{kind}:{channel}:#{native}",
+            id=f"{kind}:{channel}:#{native}" if by_name else f"{kind}:{channel}:{member}:{at // 1_000_000}",
             kind=kind,
             at=at,
             channel=channel,

@@ -1,0 +1,454 @@
+"""Each format, on small files that hold what real exports hold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shequn_sdk.errors import InvalidInput, UnknownName
+from shequn_sdk.listening.importers.base import ImportOptions
+from shequn_sdk.listening.importers.registry import BUILT_IN, Importers
+from shequn_sdk.platforms.hooks import ImporterSpec
+
+DATA = Path(__file__).parent / "data"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def read(name: str, path: Path, **options):
+    """Give rows as dicts, skips, and the last chunk."""
+    rows: list[dict] = []
+    skips: list[tuple[int, str]] = []
+    total = 0
+    chunk = None
+    importer = Importers().create(name)
+    for chunk in importer.read(path, options=ImportOptions(now=NOW, **options), resume=None):
+        columns = dict(chunk.batch.columns())
+        assert {len(values) for values in columns.values()} == {len(chunk.batch)}
+        rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        skips += [(one.line, str(one.reason)) for one in chunk.skips.examples]
+        total += chunk.read
+    assert chunk is not None
+    assert chunk.position.offset <= path.stat().st_size
+    return rows, skips, total, chunk
+
+
+def seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
+
+
+def test_telegram_chat():
+    rows, skips, total, chunk = read("telegram", DATA / "telegram_chat.json")
+    assert total == 16
+    assert skips == [(9, "unsupported"), (15, "before_1970"), (16, "in_the_future")]
+    assert chunk.warning == ""
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert {row["channel"] for row in rows} == {"-1001500000001"}
+    kinds = Counter(row["kind"] for row in rows)
+    assert kinds == {
+        "message": 6, "other": 2, "join": 4, "leave": 2, "edit": 1, "reaction": 3, "share": 1, "vote": 3,
+    }  # fmt: skip
+    by_id = {row["id"]: row for row in rows}
+    told = by_id["message:-1001500000001:4"]
+    assert told["text"] == "今天的早餐 燕麦 和 https://example.org"
+    assert (told["member"], told["member_name"], told["occurred_at"]) == (
+        "12",
+        "李雷",
+        1767225780 * 1_000_000,
+    )
+    assert by_id["message:-1001500000001:-3"]["text"] == "旧群的最后一句", (
+        "old group's messages keep negative ids"
+    )
+    deleted = by_id["message:-1001500000001:5"]
+    assert (deleted["member"], deleted["member_name"], deleted["parent"]) == ("15", "", "4")
+    edit = next(row for row in rows if row["kind"] == "edit")
+    assert (edit["message"], edit["occurred_at"]) == ("4", 1767225900 * 1_000_000)
+    reactions = [row for row in rows if row["kind"] == "reaction"]
+    assert [row["member"] for row in reactions] == ["14", "15", ""], "the third one is counted, not named"
+    assert reactions[0]["occurred_at"] == (1767225780 + 7 * 60) * 1_000_000
+    assert json.loads(reactions[0]["attrs"]) == {"emoji": "👍"}
+    share = next(row for row in rows if row["kind"] == "share")
+    assert json.loads(share["attrs"]) == {"media": "photo", "forwarded_from": "营养师频道"}
+    poll = json.loads(by_id["message:-1001500000001:7"]["attrs"])
+    assert (poll["question"], poll["choices"]) == ("几点运动？", ["早上", "晚上"])
+    joins = [row["member"] for row in rows if row["kind"] == "join"]
+    # one name is resolved, one is borne by two members, one account is deleted, one came by link
+    assert joins == ["12", "name:小明", "", "14"]
+    assert [(row["member"], json.loads(row["attrs"]).get("by")) for row in rows if row["kind"] == "leave"] == [
+        ("12", "11"), ("14", None),
+    ]  # fmt: skip
+
+
+def test_telegram_full_export_reuses_ids_over_chats():
+    rows, _, total, _ = read("telegram", DATA / "telegram_full.json", zone="Asia/Shanghai")
+    assert total == 3
+    assert [(row["id"], row["channel"], row["member"]) for row in rows] == [
+        ("message:-700:1", "-700", "11"),
+        ("message:11:1", "11", "11"),
+        ("message:-100900:1", "-100900", "4295000012"),
+    ]
+    assert rows[0]["occurred_at"] == seconds("2026-01-01T08:00:00+08:00")
+
+
+def test_discord_thread():
+    rows, skips, total, _ = read("discord", DATA / "discord_thread.json")
+    assert (total, skips) == (8, [(8, "malformed")])
+    assert {row["channel"] for row in rows} == {"30"}
+    kinds = Counter(row["kind"] for row in rows)
+    assert kinds == {"join": 2, "message": 3, "edit": 1, "reaction": 3, "command": 1, "other": 1, "share": 1}
+    by_id = {row["id"]: row for row in rows}
+    told = by_id["message:101"]
+    attrs = json.loads(told["attrs"])
+    assert attrs == {
+        "thread": "31",
+        "username": "anna",
+        "stickers": ["party"],
+        "attachments": 1,
+        "mentions": ["2"],
+    }
+    assert told["occurred_at"] == seconds("2026-01-01T08:01:00.123+08:00")
+    assert by_id["message:102"]["parent"] == "101"
+    assert by_id["message:103"]["is_bot"] is True
+    assert by_id["interaction:555"]["member"] == "2"
+    assert by_id["join:104:3"]["member"] == "3"
+    assert by_id["message:106"]["text"] == "来自别处"
+    assert [row["member"] for row in rows if row["kind"] == "reaction"] == ["2", "", ""]
+
+
+def test_whatsapp_android():
+    rows, skips, total, _ = read(
+        "whatsapp", DATA / "whatsapp_android.txt", zone="Europe/Berlin", channel="club"
+    )
+    assert (total, skips) == (9, [(11, "bad_time")])
+    got = [(row["kind"], row["member"], row["text"]) for row in rows]
+    assert got == [
+        ("other", "", "Messages and calls are end-to-end encrypted."),
+        ("join", "name:Bob", ""),
+        ("join", "name:Carl", ""),
+        ("join", "name:Dora", ""),
+        ("message", "name:Anna", "新年快乐\n第二行: with a colon"),
+        ("message", "name:Bob", "ok"),
+        ("message", "name:Bob", "ok"),
+        ("leave", "name:Carl", ""),
+        ("leave", "name:Dora", ""),
+        ("join", "name:Eve", ""),
+    ]
+    assert len({row["id"] for row in rows}) == len(rows), "the same words twice in a minute are two messages"
+    assert rows[0]["occurred_at"] == seconds("2025-12-31T23:59:00+01:00")
+
+
+def test_whatsapp_ios_with_marks_and_month_first():
+    rows, skips, _, _ = read("whatsapp", DATA / "whatsapp_ios_us.txt")
+    assert skips == []
+    assert [(row["member_name"], row["text"]) for row in rows] == [
+        ("Anna", "hello"), ("Bob", "image omitted"), ("Club", "noon"),
+    ]  # fmt: skip
+    assert [row["occurred_at"] for row in rows] == [
+        seconds("2026-01-13T21:05:07+00:00"), seconds("2026-01-13T00:00:00+00:00"), seconds("2026-01-14T12:30:00+00:00"),
+    ]  # fmt: skip
+
+
+def test_whatsapp_chinese():
+    rows, _, _, _ = read("whatsapp", DATA / "whatsapp_zh.txt", zone="Asia/Shanghai")
+    assert [(row["kind"], row["member_name"]) for row in rows] == [
+        ("message", "小红"), ("join", "小红"), ("join", "李雷"), ("leave", "李雷"),
+    ]  # fmt: skip
+    assert rows[0]["occurred_at"] == seconds("2026-01-03T15:04:00+08:00")
+    assert rows[1]["occurred_at"] == seconds("2026-01-03T00:05:00+08:00")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["[05.03.26, 21:10:11] Ann: hi"], "2026-03-05T21:10:11+00:00"),
+        (["3/5/26, 9:10 p.m. - Ann: hi", "3/15/26, 9:10 p.m. - Ann: hi"], "2026-03-05T21:10:00+00:00"),
+        (["12.3.2026 klo 14.08 - Ann: hi", "13.3.2026 klo 14.08 - Ann: hi"], "2026-03-12T14:08:00+00:00"),
+        (["2026-03-05 07:08 - Ann: hi"], "2026-03-05T07:08:00+00:00"),
+        (["[2026/3/5, 下午9:10:11] Ann: hi"], "2026-03-05T21:10:11+00:00"),
+        # only the order of time tells that the month comes first
+        (
+            ["1/9/26, 10:00 - Ann: hi", "2/1/26, 10:00 - Ann: hi", "3/1/26, 10:00 - Ann: hi"],
+            "2026-01-09T10:00:00+00:00",
+        ),
+    ],
+)
+def test_whatsapp_locales(tmp_path, lines, expected):
+    path = tmp_path / "chat.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    rows, skips, _, _ = read("whatsapp", path)
+    assert skips == []
+    assert rows[0]["occurred_at"] == seconds(expected)
+    assert rows[0]["member_name"] == "Ann"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_csv_in_many_encodings(tmp_path, encoding, end):
+    path = tmp_path / "log.csv"
+    text = (
+        end.join(
+            [
+                "用户,时间,内容,金额",
+                '张三,2026-01-01T08:00:00,"他说 ""好"", 真的",12.5',
+                "李四,1767225600,=1+2,",
+            ]
+        )
+        + end
+    )
+    path.write_bytes(text.encode(encoding))
+    rows, skips, total, chunk = read("csv", path, zone="Asia/Shanghai")
+    assert (skips, total) == ([], 2)
+    assert [(row["member"], row["text"], row["value"]) for row in rows] == [
+        ("张三", '他说 "好", 真的', 12.5), ("李四", "=1+2", None),
+    ]  # fmt: skip
+    assert [row["occurred_at"] for row in rows] == [
+        seconds("2026-01-01T08:00:00+08:00"),
+        1767225600 * 1_000_000,
+    ]
+    assert chunk.position.offset == path.stat().st_size
+
+
+def test_csv_column_map_kinds_and_attrs(tmp_path):
+    path = tmp_path / "log.tsv"
+    path.write_text(
+        "who\twhat\tat\tshop\nann\t签到\t1767225600000\tA\nbob\tbuy\t1767225600001\t\nbob\tjump\t1767225600002\t\n",
+        encoding="utf-8",
+    )
+    rows, skips, _, _ = read(
+        "csv",
+        path,
+        columns={"member": "who", "kind": "what", "occurred_at": "3", "attrs.shop": "shop"},
+        kinds={"签到": "check_in", "buy": "purchase"},
+        channel="c",
+    )
+    assert skips == [(4, "unknown_kind")]
+    assert [(row["kind"], row["member"], row["channel"], row["attrs"]) for row in rows] == [
+        ("check_in", "ann", "c", '{"shop":"A"}'), ("purchase", "bob", "c", ""),
+    ]  # fmt: skip
+    assert rows[1]["occurred_at"] == 1767225600001 * 1000
+
+
+def test_csv_skips_are_counted_with_their_lines(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(
+        b"member,time,text\n"
+        b"a,1767225600,ok\n"
+        b"a,yesterday,no time\n"  # 3
+        b"a,-5,too early\n"  # 4
+        b"a,99999999999,too late\n"  # 5
+        b",1767225600,nobody\n"  # 6
+        b"a,1767225600,one,too many\n"  # 7
+        b"a,1767225600,\xff\xfe\n"  # 8
+        b'a,1767225600,"two\nlines"\n'  # 9, 10
+        b"a,1767225600,nul\x00byte\n"  # 11
+        b"a\n"  # 12
+        b"\n"
+        b"a,1767225600," + b"x" * 5000 + b"\n"  # 14
+        b'a,1767225600,"never closed\n'  # 15
+        b"a,1767225600,still read\n"
+    )
+    rows, skips, total, _ = read("csv", path, max_line=2000, encoding="utf-8")
+    assert skips == [
+        (3, "bad_time"), (4, "before_1970"), (5, "in_the_future"), (6, "missing_member"), (7, "malformed"),
+        (8, "bad_encoding"), (11, "malformed"), (12, "malformed"), (14, "too_large"), (15, "malformed"),
+    ]  # fmt: skip
+    assert [row["text"] for row in rows] == ["ok", "two\nlines", "still read"]
+    assert total == len(rows) + len(skips)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"", {}, "empty"),
+        (b"a,b\n1,2\n", {}, "no column tells the time"),
+        (b"member,time\n1,2\n", {"columns": {"member": "nobody"}}, "no column 'nobody'"),
+        (b"member,time\n1,2\n", {"columns": {"flavour": "time"}}, "no field 'flavour'"),
+        (b"member,time\n1,2\n", {"delimiter": "ab"}, "one character"),
+        (b"member,time\n1,2\n", {"encoding": "klingon"}, "no encoding"),
+    ],
+)
+def test_csv_refusals(tmp_path, content, options, message):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=message):
+        read("csv", path, **options)
+
+
+def test_parquet(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "log.parquet"
+    when = [datetime(2026, 1, 1, 8), datetime(1960, 1, 1), None]
+    table = pa.table(
+        {
+            "uid": [1.0, 2.0, 3.0],
+            "time": pa.array(when, pa.timestamp("ns")),
+            "content": ["a", "b", None],
+            "unused": [b"x", b"y", b"z"],
+        }
+    )
+    pq.write_table(table, path)
+    rows, skips, total, chunk = read(
+        "parquet", path, columns={"member": "uid"}, zone="Asia/Shanghai", batch_rows=2
+    )
+    assert (total, skips) == (3, [(2, "before_1970"), (3, "bad_time")])
+    assert [(row["member"], row["text"], row["occurred_at"]) for row in rows] == [
+        ("1", "a", seconds("2026-01-01T08:00:00+08:00"))
+    ]
+    assert chunk.position.offset == path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InvalidInput, match="no readable Parquet"):
+        read("parquet", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("src dst time\n1 2 10\n1 2 10\n", 2),
+        ("# comment\n1\t2\t10\n", 1),
+        ("a,b,1767225600000\n", 1),
+        ("a, b ,2026-01-01T00:00:00Z\n", 1),
+        ("张三 李四 10\n\n  \n1 2 10", 2),
+    ],
+)
+def test_edge_forms(tmp_path, text, kept):
+    path = tmp_path / "edges.txt"
+    path.write_text(text, encoding="utf-8")
+    rows, skips, _, chunk = read("edges", path)
+    assert skips == []
+    assert len(rows) == kept == len({row["id"] for row in rows})
+    assert all(
+        row["member"] == row["member"].strip() and row["target"] == row["target"].strip() for row in rows
+    )
+    assert chunk.position.offset == len(text.encode())
+
+
+def test_edge_skips(tmp_path):
+    path = tmp_path / "edges.txt"
+    path.write_bytes(
+        b"src dst time\n1 2 10\n1 2\n1 2 3 4\n1 2 x\n1 2 -1\n1 2 99999999999\n1 2 1_0\n"
+        b"\xff\xff 2 10\nN\x00L 2 10\n" + b"9" * 3000 + b"\n3 4 11\n"
+    )
+    rows, skips, total, _ = read("edges", path, max_line=1000, encoding="utf-8")
+    assert skips == [
+        (3, "malformed"), (4, "malformed"), (5, "bad_time"), (6, "before_1970"), (7, "in_the_future"),
+        (8, "bad_time"), (9, "bad_encoding"), (10, "malformed"), (11, "too_large"),
+    ]  # fmt: skip
+    assert [row["member"] for row in rows] == ["1", "3"]
+    assert total == 11
+
+
+def test_ten_megabyte_lines_need_little_memory(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "edges.txt"
+    path.write_bytes(b"1 2 10\n" + b"x" * 10_000_000 + b"\n3 4 11\n" + b"y" * 10_000_000)
+    tracemalloc.start()
+    rows, skips, _, _ = read("edges", path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 2
+    assert skips == [(2, "too_large"), (4, "too_large")]
+    assert peak < 9_000_000
+
+
+@pytest.mark.parametrize("cut", [3, 200, 700, 1500, 2600])
+def test_a_cut_off_export_gives_everything_before(tmp_path, cut):
+    whole = (DATA / "telegram_chat.json").read_bytes()
+    rows, _, _, _ = read("telegram", DATA / "telegram_chat.json")
+    path = tmp_path / "result.json"
+    path.write_bytes(whole[:-cut])
+    part, _, _, chunk = read("telegram", path)
+    assert "cut off" in chunk.warning
+    assert "at byte" in chunk.warning
+    assert [row["id"] for row in part] == [row["id"] for row in rows[: len(part)]]
+    assert len(part) > 5
+
+
+def test_utf16_without_a_mark_can_be_named(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes("用户,时间\n张三,1767225600\n".encode("utf-16-le"))
+    rows, _, _, _ = read("csv", path, encoding="utf-16-le")
+    assert rows[0]["member"] == "张三"
+
+
+def test_a_broken_export_says_where(tmp_path):
+    path = tmp_path / "result.json"
+    whole = (DATA / "telegram_chat.json").read_bytes()
+    at = whole.index(b'{"id": 6,')
+    path.write_bytes(whole[:at] + b"!!" + whole[at:])
+    rows, _, _, chunk = read("telegram", path)
+    assert chunk.warning.endswith(f"the JSON is broken at byte {at}; everything before it was read")
+    assert rows[-1]["message"] == "5"
+
+
+@pytest.mark.parametrize("name", ["telegram", "discord"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"no json",
+        b'{"a": 1',
+        b"\xff\xfe\x00\x00",
+        b"[" * 100_000,
+        b'{"x":' + b"9" * 6000 + b"}",
+    ],
+)
+def test_what_is_no_export_is_refused(tmp_path, name, content):
+    path = tmp_path / "result.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput):
+        read(name, path)
+
+
+def test_a_huge_message_is_passed_over(tmp_path):
+    path = tmp_path / "result.json"
+    message = {"type": "message", "date_unixtime": "1767225600", "from_id": "user1"}
+    huge = json.dumps({**message, "id": 2, "text": 'x"\\{[' * 2_000_000}).encode()
+    one, three = (json.dumps({**message, "id": n, "text": "ok"}).encode() for n in (1, 3))
+    path.write_bytes(
+        b'{"type":"personal_chat","id":5,"messages":[' + one + b"," + huge + b"," + three + b"]}"
+    )
+    rows, skips, total, chunk = read("telegram", path, max_line=1 << 20)
+    assert chunk.warning == ""
+    assert [row["message"] for row in rows] == ["1", "3"]
+    assert (skips, total) == ([(2, "too_large")], 3)
+
+
+def test_formats_are_recognised():
+    importers = Importers()
+    found = {path.name: importers.detect(path) for path in DATA.iterdir() if path.suffix != ".md"}
+    assert found == {
+        "telegram_chat.json": "telegram",
+        "telegram_full.json": "telegram",
+        "discord_thread.json": "discord",
+        "whatsapp_android.txt": "whatsapp",
+        "whatsapp_ios_us.txt": "whatsapp",
+        "whatsapp_zh.txt": "whatsapp",
+    }
+
+
+def test_registry(tmp_path):
+    class Mine:
+        def read(self, source, *, options, resume):
+            return iter(())
+
+    spec = ImporterSpec("mine", "Mine", Mine, (".mine",), None)
+    importers = Importers([spec])
+    assert isinstance(importers.create("mine"), Mine)
+    path = tmp_path / "log.mine"
+    path.write_bytes(b"\x01\x02")
+    assert importers.detect(path) == "mine"
+    with pytest.raises(UnknownName, match="edges"):
+        importers.create("edge")
+    with pytest.raises(InvalidInput, match="cannot tell the format"):
+        Importers().detect(path)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        Importers().detect(tmp_path / "missing.csv")
+    assert list(BUILT_IN) == [spec.name for spec in Importers().list()]
