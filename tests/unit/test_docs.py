@@ -1,0 +1,33 @@
+"""The documentation speaks of what is there."""
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from shequn_sdk.cli._app import app
+from shequn_sdk.settings import DeliverySettings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_command_has_a_heading():
+    headings = set(re.findall(r"^## ([a-z-]+)$", (ROOT / "docs/cli.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert headings == set(get_command(app).commands)
+
+
+def test_every_setting_is_described():
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    for name in (*DeliverySettings.model_fields, "store", "events", "plugins", "communities", "accounts", "base_url"):
+        assert re.search(rf"\b{name}\b", text), name
+
+
+def test_python_blocks_compile():
+    for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")):
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)):
+            compile(block, f"{path.name}[{number}]", "exec", flags=0x2000)  # top-level await is fine in a sample
+
+
+def test_no_file_names_this_machine():
+    for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md"), *ROOT.glob("examples/*.py")):
+        assert not re.search(r"/(work|root|home)/", path.read_text(encoding="utf-8")), path
