@@ -210,7 +210,7 @@ class AsyncShequn:
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_on_signal, stop)
-            await publishing.run(stop)
+            await publishing.run(stop, concurrency=self.settings.delivery.concurrency)
             group.cancel_scope.cancel()
 
     # -- IN
@@ -278,7 +278,7 @@ class AsyncShequn:
             group.start_soon(dispatcher.run)
             if webhook_port:
                 group.start_soon(self._serve_webhooks, webhook_host, webhook_port)
-            await publishing.run(stop)
+            await publishing.run(stop, concurrency=self.settings.delivery.concurrency)
             group.cancel_scope.cancel()
 
     async def webhook_app(self, *, prefix: str = "/hooks") -> Any:
