@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.metrics.macros import Expander, Request
@@ -44,7 +45,7 @@ def transpile(sql: str, dialect: str) -> str:
     tree = sqlglot.parse_one(sql, read="duckdb")
     marks: dict[str, str] = {}
 
-    def hide(node: exp.Expression) -> exp.Expression:
+    def hide(node: Any) -> Any:
         # A placeholder has another form in every engine: a column name passes through all of them unchanged.
         if isinstance(node, (exp.Parameter, exp.Placeholder)):
             name = node.name
@@ -69,11 +70,11 @@ def lint(metric: Metric, request: Request) -> list[str]:
 
     try:
         text = compile_metric(metric, request).sql
-        tree = sqlglot.parse_one(text, read="duckdb")
+        tree: Any = sqlglot.parse_one(text, read="duckdb")
     except (InvalidInput, sqlglot.ParseError) as error:
         return [f"{metric.name}: {error}"]
     faults: list[str] = []
-    own = sqlglot.parse_one(_without_sources(metric, request), read="duckdb")
+    own: Any = sqlglot.parse_one(_without_sources(metric, request), read="duckdb")
     if own.find(exp.Star) is not None and any(
         not isinstance(star.parent, exp.Count) for star in own.find_all(exp.Star)
     ):
@@ -81,8 +82,9 @@ def lint(metric: Metric, request: Request) -> list[str]:
     for select in own.find_all(exp.Select):
         inputs = {column.name for column in select.find_all(exp.Column)}
         for item in select.expressions:
-            if isinstance(item, exp.Alias) and item.alias in inputs and not isinstance(item.this, exp.Column):
-                faults.append(f"{metric.name}: {item.alias!r} names an expression and an input column")
+            named = isinstance(item, exp.Alias) and item.alias in inputs
+            if named and not isinstance(item.this, exp.Column):
+                faults += [f"{metric.name}: {item.alias!r} names an expression and an input column"]
     names = [item.alias_or_name for item in tree.selects]
     if "bucket" not in names:
         faults.append(f"{metric.name}: no column bucket in {names}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shequn_sdk.metrics.model import FinishContext, Row
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["leaders", "pagerank"]
+__all__ = ["leader_scores", "leaders", "pagerank"]
 
 
 def pagerank(
@@ -47,52 +48,93 @@ def pagerank(
     out = np.bincount(source, weights=weight, minlength=nodes)
     share = weight / out[source]
     sinks = out == 0
-    rank = np.full(nodes, 1.0 / nodes)
+    rank: NDArray[np.float64] = np.full(nodes, 1.0 / nodes)
     for _ in range(rounds):
         spread = damping * float(rank[sinks].sum()) / nodes + (1.0 - damping) / nodes
         fresh = damping * np.bincount(target, weights=rank[source] * share, minlength=nodes) + spread
         moved = float(np.abs(fresh - rank).sum())
-        rank = fresh
+        rank = np.asarray(fresh, dtype=np.float64)
         if moved < tolerance:
             break
     return rank
 
 
-def leaders(rows: list[Row], context: FinishContext) -> list[Row]:
-    """Rank the members of an attention graph, best first."""
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """Persons of an attention graph and what was found about each."""
+
+    persons: NDArray[np.int64]
+    rank: NDArray[np.float64]
+    supporters: NDArray[np.int64]
+    attention: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+
+def _graph(rows: list[Row], context: FinishContext) -> _Graph | None:
     import numpy as np  # noqa: PLC0415
 
     params: Any = context.params
-    weights = {
-        "reaction": params.reaction,
-        "share": params.share,
-        "aimed": params.aimed,
-    }
-    if not rows:
-        return []
-    edges = np.array([(row["source"], row["aim"]) for row in rows], dtype=np.int64)
-    weight = np.array([weights.get(row["act"], params.comment) * row["acts"] for row in rows])
+    weights = {"reaction": params.reaction, "share": params.share, "aimed": params.aimed}
+    kept = [row for row in rows if weights.get(row["act"], params.comment) > 0]
+    if not kept:
+        return None
+    edges = np.array([(row["source"], row["aim"]) for row in kept], dtype=np.int64)
+    weight = np.array(
+        [weights.get(row["act"], params.comment) * row["acts"] for row in kept], dtype=np.float64
+    )
+    shared = np.array([row["acts"] if row["act"] == "share" else 0 for row in kept], dtype=np.float64)
     persons, flat = np.unique(edges, return_inverse=True)
     flat = flat.reshape(edges.shape)
-    keep = weight > 0
-    flat, weight = flat[keep], weight[keep]
-    rank = pagerank(flat[:, 0], flat[:, 1], weight, nodes=len(persons), damping=params.damping)
-    pairs = np.unique(flat, axis=0)
-    supporters = np.bincount(pairs[:, 1], minlength=len(persons))
-    attention = np.bincount(flat[:, 1], weights=weight, minlength=len(persons))
-    order = [int(i) for i in np.lexsort((persons, -rank)) if supporters[i] >= params.support]
+    size = len(persons)
+    rank = pagerank(flat[:, 0], flat[:, 1], weight, nodes=size, damping=params.damping)
+    pairs = np.unique(flat[:, 0] * size + flat[:, 1])
+    return _Graph(
+        persons=persons,
+        rank=rank,
+        supporters=np.bincount(pairs % size, minlength=size),
+        attention=np.asarray(np.bincount(flat[:, 1], weights=weight, minlength=size), dtype=np.float64),
+        shares=np.asarray(np.bincount(flat[:, 1], weights=shared, minlength=size), dtype=np.float64),
+    )
+
+
+def _ranked(graph: _Graph, score: NDArray[np.float64], context: FinishContext) -> list[Row]:
+    import numpy as np  # noqa: PLC0415
+
+    params: Any = context.params
+    order = [int(i) for i in np.lexsort((graph.persons, -score)) if graph.supporters[i] >= params.support]
     if params.top > 0:
         order = order[: params.top]
-    labels = context.describe([int(persons[i]) for i in order])
+    labels = context.describe([int(graph.persons[i]) for i in order])
     return [
         {
-            "bucket": "total",
+            "bucket": context.start,
             "rank": place,
-            "member": labels[int(persons[i])][0],
-            "name": labels[int(persons[i])][1],
-            "supporters": int(supporters[i]),
-            "attention": float(attention[i]),
-            "value": float(rank[i]),
+            "member": labels[int(graph.persons[i])][0],
+            "name": labels[int(graph.persons[i])][1],
+            "supporters": int(graph.supporters[i]),
+            "attention": float(graph.attention[i]),
+            "shares": int(graph.shares[i]),
+            "pagerank": float(graph.rank[i]),
+            "value": float(score[i]),
         }
         for place, i in enumerate(order, 1)
     ]
+
+
+def leaders(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Rank the members of an attention graph by PageRank, best first."""
+    graph = _graph(rows, context)
+    return [] if graph is None else _ranked(graph, graph.rank, context)
+
+
+def leader_scores(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Rank them by the percentile of PageRank times the logarithm of their audience."""
+    import numpy as np  # noqa: PLC0415
+
+    graph = _graph(rows, context)
+    if graph is None:
+        return []
+    raw = graph.rank * np.log1p(graph.supporters)
+    ordered = np.sort(raw)
+    percentile = 100.0 * np.searchsorted(ordered, raw, side="right") / len(ordered)
+    return _ranked(graph, np.asarray(percentile, dtype=np.float64), context)

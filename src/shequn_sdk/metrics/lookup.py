@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """What a computation must know of the store: zone, range of data, kinds seen, names behind numbers."""
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def scope(session: Session, community: str | None) -> Scope:
         kinds.setdefault(platform, set()).add(kind)
     where = "" if number is None else f" where s.community_no = {number}"
     _, fresh = session.rows(
-        f"select max(s.last_ts), sum(s.late), sum(s.events) from ingest_stats as s{where}"  # noqa: S608
+        f"select max(s.last_ts), sum(s.late), sum(s.events) from ingest_stats as s{where}"
     )
     newest, late, events = fresh[0]
     return Scope(

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every value is bound; what is written into the text comes from this module
 """The words that metric SQL is written in: each expands to plain SQL for one request.
 
 Macros keep the time zone, the filters and the choice between roll-up and log out of the metric files:
@@ -17,6 +18,9 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | `@same(a, b)` | `and a.d_… = b.d_…` for joins |
 | `@bucket(e)`, `@bucket_of(day)` | start of the bucket of a row, or of a day |
 | `@week(day)`, `@hour_of_week(e)` | Monday of the ISO week; 0-167, Monday 00 first |
+| `@index_of(day)`, `@next_bucket(b)` | running number of a day's bucket; start of the bucket after `b` |
+| `@spans`, `@funnel` | the days of a retention, the steps of a funnel, from the parameters |
+| `@seconds(a, b)` | whole seconds from `a` to `b` |
 | `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
 | `@first_days` | each person's first local day, as joiner or as actor |
 | `@start`, `@end`, `@param(x)` | bound values |
@@ -28,6 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from shequn_sdk.domain import Grain
 from shequn_sdk.errors import InvalidInput
@@ -48,7 +53,7 @@ _COLUMNS = {
     "entrance": "entrance",
     "kind": "kind",
 }
-_MACRO = re.compile(r"@([a-z_]+)(?:\(([^()]*)\))?")
+_MACRO = re.compile(r"@([a-z_]+)")
 _SAFE = re.compile(r"^[a-z_]+$")
 
 
@@ -89,7 +94,12 @@ class Expander:
             "bucket": self._bucket,
             "bucket_of": self._bucket_of,
             "week": self._week,
+            "index_of": self._index_of,
+            "next_bucket": self._next_bucket,
             "hour_of_week": self._hour_of_week,
+            "spans": self._spans,
+            "funnel": self._funnel,
+            "seconds": lambda a, b: f"date_diff('second', {a}, {b})",
             "person_days": self._person_days,
             "person_days_all": lambda: self._person_days(None),
             "first_days": self._first_days,
@@ -101,21 +111,34 @@ class Expander:
 
     def expand(self, text: str) -> str:
         """Give plain SQL; macros within macros are expanded too."""
-        for _ in range(8):
+        for _ in range(10):
             if "@" not in text:
                 return text
-            text = _MACRO.sub(self._one, text)
+            text = self._pass(text)
         raise InvalidInput(f"a macro does not end: {text[:80]!r}")
 
-    def _one(self, match: re.Match[str]) -> str:
-        macro = self._macros.get(match[1])
+    def _pass(self, text: str) -> str:
+        parts: list[str] = []
+        position = 0
+        while (match := _MACRO.search(text, position)) is not None:
+            parts.append(text[position : match.start()])
+            position = match.end()
+            arguments: list[str] = []
+            if text[position : position + 1] == "(":
+                arguments, position = _arguments(text, position)
+            parts.append(self._one(match[1], arguments))
+        return "".join(parts) + text[position:]
+
+    def _one(self, name: str, arguments: list[str]) -> str:
+        macro = self._macros.get(name)
         if macro is None:
-            raise InvalidInput(f"unknown macro @{match[1]}; known: {', '.join(sorted(self._macros))}")
-        arguments = [part.strip() for part in match[2].split(",")] if match[2] is not None else []
+            raise InvalidInput(f"unknown macro @{name}; known: {', '.join(sorted(self._macros))}")
         try:
             return macro(*arguments)
         except TypeError as error:
-            raise InvalidInput(f"macro @{match[1]} takes other arguments than ({match[2] or ''})") from error
+            raise InvalidInput(
+                f"macro @{name} takes other arguments than ({', '.join(arguments)})"
+            ) from error
 
     # -- sources -----------------------------------------------------------------------------------------------
 
@@ -285,6 +308,67 @@ class Expander:
             return "cast($start as date)"
         return day
 
+    def _index_of(self, day: str) -> str:
+        grain = self.request.grain
+        if grain is Grain.MONTH:
+            return f"cast(extract(year from {day}) * 12 + extract(month from {day}) as integer)"
+        if grain is Grain.WEEK:
+            return f"cast(({self._week(day)} - cast('1970-01-05' as date)) / 7 as integer)"
+        return f"cast({day} - cast('1970-01-05' as date) as integer)"
+
+    def _next_bucket(self, bucket: str) -> str:
+        grain = self.request.grain
+        if grain is Grain.MONTH:
+            return f"cast({bucket} + interval '1' month as date)"
+        return f"({bucket} + {7 if grain is Grain.WEEK else 1})"
+
+    def _spans(self) -> str:
+        """Write the days of an N-day retention: first and last day that count, and the day after which it is known."""
+        params: Any = self.request.params
+        days = sorted(set(params.days))
+        rows: list[str] = []
+        for position, day in enumerate(days):
+            last = day
+            if params.mode == "on_or_after":
+                last = 36_500
+            elif params.mode == "bracket" and position + 1 < len(days):
+                last = days[position + 1] - 1
+            ripe = day if params.mode == "on_or_after" else last
+            rows.append(f"select {day:d} as day_no, {last:d} as last_no, {ripe:d} as ripe_no")
+        return " union all ".join(rows)
+
+    def _funnel(self) -> str:
+        """Write one table per step: each person's first time at it, not before the step before, within the window."""
+        params: Any = self.request.params
+        window = f"interval '{params.window_days:d}' day"
+        kinds = [str(kind) for kind in params.steps]
+        if not all(_SAFE.match(kind) for kind in kinds):
+            raise InvalidInput(f"a kind of interaction is a plain word, not {kinds!r}")
+        tables = [
+            f"step_1 as (select @dims(e) e.person_no, min(e.ts) as entered, min(e.ts) as reached from @log as e where @keep(e) and @within(e) and e.person_no is not null and e.kind = '{kinds[0]}' group by @group(e) e.person_no)"
+        ]
+        for number, kind in enumerate(kinds[1:], 2):
+            after = ">" if kind == kinds[number - 2] else ">="
+            tables.append(
+                f"step_{number} as (select @d(s) s.person_no, s.entered, min(e.ts) as reached "
+                f"from step_{number - 1} as s join @log as e on e.person_no = s.person_no "
+                f"where @keep(e) and e.kind = '{kind}' and e.ts {after} s.reached and e.ts <= s.entered + {window} "
+                "group by @d(s) s.person_no, s.entered)"
+            )
+        rows = " union all ".join(
+            f"select @d(s) {number} as step, '{kind}' as step_kind, cast(count(*) as bigint) as numerator, "
+            "@quantile(@seconds(s.entered, s.reached), 0.5) as median_seconds, "
+            f"cast(sum(case when s.entered + {window} > cast($mature as timestamp) + interval '1' day "
+            "then 1 else 0 end) as bigint) as immature "
+            f"from step_{number} as s"
+            + (f" group by {self._d('s').rstrip(', ')}" if self.request.dims else "")
+            for number, kind in enumerate(kinds, 1)
+        )
+        return (
+            f"{', '.join(tables)}, counted as ({rows}) select @d @start as bucket, c.step, c.step_kind, c.numerator, "
+            "c.median_seconds, c.immature from counted as c"
+        )
+
     def _bucket(self, e: str) -> str:
         if self.request.grain is Grain.HOUR:
             return f"cast({e}.local_day as timestamp) + {e}.local_hour * interval '1' hour"
@@ -304,3 +388,23 @@ class Expander:
         kind = "varchar" if isinstance(value, str) else "double" if isinstance(value, float) else "integer"
         self.values[f"p_{name}"] = value
         return f"cast($p_{name} as {kind})"
+
+
+def _arguments(text: str, opening: int) -> tuple[list[str], int]:
+    """Split the arguments within the parentheses that start at `opening`; give them and where they end."""
+    depth = 0
+    found: list[str] = []
+    begin = opening + 1
+    for position in range(opening, len(text)):
+        character = text[position]
+        if character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth == 0:
+                found.append(text[begin:position].strip())
+                return found, position + 1
+        elif character == "," and depth == 1:
+            found.append(text[begin:position].strip())
+            begin = position + 1
+    raise InvalidInput(f"a parenthesis is not closed: {text[opening : opening + 60]!r}")

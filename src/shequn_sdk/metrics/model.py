@@ -19,6 +19,7 @@ __all__ = [
     "FinishContext",
     "Gaps",
     "Metric",
+    "MetricKind",
     "MetricParams",
     "Row",
     "Segment",
@@ -97,6 +98,10 @@ def sql_file(name: str) -> str:
     return files("shequn_sdk.metrics").joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
+MetricKind = Literal["count", "distinct_count", "ratio", "distribution", "stock", "score", "matrix"]
+"""How a metric comes about."""
+
+
 class Metric(Frozen):
     """A definition (指标): what is counted, in which unit, over what, and how it may be put together.
 
@@ -107,7 +112,7 @@ class Metric(Frozen):
     name: MetricName
     version: int = 1
     unit: Unit
-    kind: Literal["count", "distinct_count", "ratio", "distribution", "stock", "score", "matrix"]
+    kind: MetricKind
     additivity: Additivity
     grains: tuple[Grain, ...]
     """The first is the default."""

@@ -61,7 +61,7 @@ class Metrics:
                 that was ever seen counts as reported, too.
             rollups: whether roll-ups may be read in place of the log; results are the same.
         """
-        self._store: EventStore = getattr(store, "store", store)
+        self._store: EventStore = store if isinstance(store, EventStore) else store.store
         self.registry = registry if registry is not None else Registry()
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._reported = dict(reported_kinds or {})
@@ -309,7 +309,8 @@ class _Run:
 
     def _rows(self, compiled: Compiled, start: date, end: date) -> list[Row]:
         values: dict[str, object] = dict(compiled.values)
-        values |= {"community": self.scope.number, "start": start, "end": end}
+        mature = min(end, self.today - timedelta(days=1), self.scope.last_any or end)
+        values |= {"community": self.scope.number, "start": start, "end": end, "mature": mature}
         columns, rows = self.session.rows(
             compiled.sql, {name: values[name] for name in compiled.names if name in values}
         )

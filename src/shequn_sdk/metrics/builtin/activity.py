@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from typing import Any
+
+from pydantic import Field
+
 from shequn_sdk.domain import Additivity, Grain, Unit
 from shequn_sdk.metrics.model import ActiveParams, Finish, FinishContext, Gaps, Metric, Row, sql_file
 
@@ -18,25 +23,92 @@ def _rolling(days: int) -> str:
     return sql_file("active_rolling").replace("@window", str(days))
 
 
-def _fill_week(rows: list[Row], context: FinishContext) -> list[Row]:
+def _group(row: Row) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted((k, v) for k, v in row.items() if k.startswith("d_")))
+
+
+def _fill_week(rows: list[Row], _: FinishContext) -> list[Row]:
     """Add the hours of the week in which nothing happened."""
-    dims = {tuple(sorted((k, v) for k, v in row.items() if k.startswith("d_"))) for row in rows} or {()}
-    seen = {
-        (row["bucket"], tuple(sorted((k, v) for k, v in row.items() if k.startswith("d_")))) for row in rows
-    }
+    groups = {_group(row) for row in rows} or {()}
+    seen = {(row["bucket"], _group(row)) for row in rows}
     empty = [
         {"bucket": hour, "value": 0, **dict(group)}
-        for group in dims
+        for group in groups
         for hour in range(168)
         if (hour, group) not in seen
     ]
-    return sorted(
-        rows + empty,
-        key=lambda row: (sorted((k, str(v)) for k, v in row.items() if k[0] == "d"), row["bucket"]),
-    )
+    return sorted(rows + empty, key=lambda row: (str(_group(row)), row["bucket"]))
+
+
+def _stickiness(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Fill the days on which nobody was active; put the range together when asked for the total."""
+    groups: dict[tuple[tuple[str, object], ...], dict[date, Row]] = {}
+    for row in rows:
+        groups.setdefault(_group(row), {})[row["bucket"]] = row
+    found: list[Row] = []
+    for group, days in sorted(groups.items(), key=lambda item: str(item[0])):
+        before = [day for day in days if day < context.start]
+        monthly = days[max(before)]["denominator"] if before else 0
+        series: list[Row] = []
+        day = context.start
+        while day <= min(context.end, context.last_day):
+            row = days.get(day)
+            monthly = monthly if row is None else row["denominator"]
+            daily = 0 if row is None else row["numerator"]
+            series.append({"bucket": day, **dict(group), "numerator": daily, "denominator": monthly})
+            day += timedelta(days=1)
+        if context.grain is Grain.TOTAL and series:
+            series = [
+                {
+                    "bucket": context.start,
+                    **dict(group),
+                    "numerator": sum(row["numerator"] for row in series),
+                    "denominator": sum(row["denominator"] for row in series),
+                }
+            ]
+        found.extend(series)
+    return found
+
+
+def _best_hours(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Average over how often each hour of the week came, and draw thin data towards what is usual at that hour."""
+    params: Any = context.params
+    occurred = [0] * 7
+    day = context.start
+    while day <= min(context.end, context.last_day):
+        occurred[day.weekday()] += 1
+        day += timedelta(days=1)
+    counts = {int(row["bucket"]): float(row["numerator"]) for row in rows}
+    total_days = sum(occurred)
+    usual = [
+        sum(counts.get(weekday * 24 + hour, 0.0) for weekday in range(7)) / total_days if total_days else 0.0
+        for hour in range(24)
+    ]
+    found: list[Row] = []
+    for cell in range(168):
+        weeks, prior = occurred[cell // 24], usual[cell % 24]
+        score = (
+            (counts.get(cell, 0.0) + params.shrink * prior) / (weeks + params.shrink) if total_days else None
+        )
+        found.append(
+            {"bucket": cell, "value": score, "numerator": counts.get(cell, 0.0), "denominator": weeks}
+        )
+    order = sorted(range(168), key=lambda cell: (-(found[cell]["value"] or 0.0), cell))
+    for rank, cell in enumerate(order, 1):
+        found[cell]["rank"] = rank
+    return found
+
+
+class BestHourParams(ActiveParams):
+    """Parameters of the best posting time."""
+
+    shrink: float = Field(default=4.0, ge=0.0)
+    """Weeks of data that the hour's usual level over all weekdays weighs as much as; 0 trusts the cells alone."""
 
 
 fill_week: Finish = _fill_week
+stickiness: Finish = _stickiness
+best_hours: Finish = _best_hours
 
 METRICS = [
     Metric(
@@ -160,5 +232,142 @@ METRICS = [
         ),
         golden="active",
         finish=fill_week,
+    ),
+    Metric(
+        name="active_members.stickiness",
+        unit=Unit.RATIO,
+        kind="ratio",
+        additivity=Additivity.RATIO,
+        grains=(Grain.DAY, Grain.TOTAL),
+        dims=_DIMS,
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("stickiness").replace("@window", "28"),
+        params=ActiveParams,
+        doc={
+            "zh": "粘性:日活跃成员与月活跃成员之比,可理解为成员平均有多大比例的日子会来。",
+            "en": "Stickiness: daily over monthly active members, the share of days on which a member shows up.",
+        },
+        formula="DAU(d) / MAU(d); over a range: sum of DAU / sum of MAU",
+        edge_cases=("unknown when nobody was active in 28 days", "the first 27 days of data are partial"),
+        refs=_LIFECYCLE,
+        golden="active",
+        lead=27,
+        finish=stickiness,
+    ),
+    Metric(
+        name="active_members.active_days",
+        unit=Unit.MEMBERS,
+        kind="distribution",
+        additivity=Additivity.NONE,
+        grains=(Grain.TOTAL,),
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("active_days") + "order by d.active_days\n",
+        params=ActiveParams,
+        doc={
+            "zh": "活跃天数分布:活跃过若干天的成员各有多少人。",
+            "en": "How many members were active on how many days of the range.",
+        },
+        formula="count(persons) per number of active local days",
+        edge_cases=("members without any active day are in no row",),
+        refs=_LIFECYCLE,
+        golden="active",
+    ),
+    *(
+        Metric(
+            name=f"active_members.{state}",
+            unit=Unit.MEMBERS,
+            kind="distinct_count",
+            additivity=Additivity.NONE,
+            grains=(Grain.WEEK, Grain.DAY, Grain.MONTH),
+            dims=_DIMS,
+            sources=("person_day", "member_day", "events"),
+            sql=sql_file("lifecycle_active").replace("@state", state),
+            params=ActiveParams,
+            doc={"zh": zh, "en": en},
+            formula=formula,
+            edge_cases=(
+                "new + returning + resurrected = active members of the interval",
+                "the first join or act ever decides what is new, never the first one in the range",
+            ),
+            refs=_LIFECYCLE,
+            golden="lifecycle",
+            gaps=Gaps.ZERO,
+        )
+        for state, zh, en, formula in (
+            (
+                "new",
+                "新成员:本期首次出现并活跃的人数。",
+                "Active members first seen in this interval.",
+                "first seen in i",
+            ),
+            (
+                "returning",
+                "回访成员:上期与本期都活跃的人数。",
+                "Members active in this interval and in the one before.",
+                "active in i and i-1, not new",
+            ),
+            (
+                "resurrected",
+                "回流成员:上期不活跃、本期活跃的老成员人数。",
+                "Members active now, not in the interval before, and not new.",
+                "active in i, not in i-1, not new",
+            ),
+        )
+    ),
+    Metric(
+        name="active_members.dormant",
+        unit=Unit.MEMBERS,
+        kind="distinct_count",
+        additivity=Additivity.NONE,
+        grains=(Grain.WEEK, Grain.DAY, Grain.MONTH),
+        dims=_DIMS,
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("lifecycle_dormant"),
+        params=ActiveParams,
+        doc={
+            "zh": "沉默成员:上期活跃、本期不再活跃的人数。",
+            "en": "Members active in the interval before and silent in this one.",
+        },
+        formula="active in i-1, not in i",
+        edge_cases=("the running interval is partial: silence may still end",),
+        refs=_LIFECYCLE,
+        golden="lifecycle",
+        gaps=Gaps.ZERO,
+    ),
+    Metric(
+        name="activity.best_hour",
+        unit=Unit.MEMBERS,
+        kind="distribution",
+        additivity=Additivity.NONE,
+        grains=(Grain.HOUR_OF_WEEK,),
+        sql=sql_file("best_hour"),
+        params=BestHourParams,
+        doc={
+            "zh": "最佳发布时间:每个周内小时平均有多少活跃成员,数据少时向该小时的平均水平收缩。",
+            "en": "Best posting time: active members in an average occurrence of each hour of the week, ranked.",
+        },
+        formula="(sum of active members + k * mean of that hour over all weekdays) / (occurrences + k)",
+        edge_cases=(
+            "divided by how often that weekday lies in the range, not by weeks of data",
+            "thin data is drawn to the hour's level over all weekdays by k = shrink weeks",
+        ),
+        golden="active",
+        finish=best_hours,
+    ),
+    Metric(
+        name="activity.messages_per_member",
+        unit=Unit.EVENTS,
+        kind="ratio",
+        additivity=Additivity.NONE,
+        grains=_DAYS,
+        dims=_DIMS,
+        sql=sql_file("messages_per_member"),
+        doc={
+            "zh": "人均发言:发言成员平均每人发言多少条。",
+            "en": "Messages per member who said something in the bucket.",
+        },
+        formula="(messages + comments + questions + answers) / distinct persons who wrote them",
+        edge_cases=("silent members are not in the denominator",),
+        golden="active",
     ),
 ]

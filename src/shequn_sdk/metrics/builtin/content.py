@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from shequn_sdk.domain import Additivity, Grain, Unit
+from shequn_sdk.metrics.cascade import spread, spreaders
 from shequn_sdk.metrics.model import Metric, MetricParams, sql_file
 
 __all__ = ["METRICS", "EngagementParams"]
@@ -13,6 +16,20 @@ class EngagementParams(MetricParams):
 
     votes: bool = False
     """Count poll votes as interactions, too."""
+
+
+class ReachParams(EngagementParams):
+    """Parameters of engagement over viewers or views."""
+
+    min_reach: int = Field(default=1, ge=1)
+    """Posts that fewer saw are left out: a rate over three viewers says nothing."""
+
+
+class SpreadParams(MetricParams):
+    """Parameters of spread."""
+
+    top: int = Field(default=20, ge=0)
+    """How many to give; 0 is all."""
 
 
 METRICS = [
@@ -38,5 +55,96 @@ METRICS = [
         refs=("socialbakers: engagement",),
         golden="content",
         needs_any=frozenset({"reaction", "comment", "share"}),
+    ),
+    *(
+        Metric(
+            name=f"content.engagement.by_{below}",
+            unit=Unit.RATIO,
+            kind="ratio",
+            additivity=Additivity.RATIO,
+            grains=(Grain.DAY, Grain.WEEK, Grain.MONTH, Grain.TOTAL),
+            dims=frozenset({"community", "platform", "channel"}),
+            sql=sql_file(f"content_by_{below}"),
+            params=EngagementParams if below == "members" else ReachParams,
+            doc={"zh": zh, "en": en},
+            formula=formula,
+            edge_cases=(
+                "over several posts: sum over sum, never an average of rates",
+                edge,
+            ),
+            refs=(
+                "socialbakers: engagement rate",
+                "iconosquare and napoleoncat: followers at the time of posting",
+            ),
+            golden="content",
+            needs=frozenset(needs),
+            needs_any=frozenset({"reaction", "comment", "share"}),
+        )
+        for below, zh, en, formula, edge, needs in (
+            (
+                "reach",
+                "互动率(按触达):互动数除以看过内容的不同人数。",
+                "Engagement rate by reach: interactions over distinct viewers of the posts.",
+                "interactions / sum over posts of distinct viewers",
+                "only where the platform says who viewed",
+                {"view"},
+            ),
+            (
+                "views",
+                "互动率(按浏览):互动数除以浏览次数。",
+                "Engagement rate by views: interactions over views of the posts.",
+                "interactions / views",
+                "a view counter is taken at its largest value; platforms without views are left out, not counted as 0",
+                {"view"},
+            ),
+            (
+                "members",
+                "互动率(按成员):互动数除以发布当日的成员人数。",
+                "Engagement rate by members: interactions over members on the day of publishing.",
+                "interactions / sum over posts of members on the post's local day",
+                "the day's closing number of members",
+                set[str](),
+            ),
+        )
+    ),
+    Metric(
+        name="content.spread",
+        unit=Unit.EVENTS,
+        kind="distribution",
+        additivity=Additivity.NONE,
+        grains=(Grain.TOTAL,),
+        sql=sql_file("spread"),
+        params=SpreadParams,
+        doc={
+            "zh": "传播:内容被转发的规模、深度、宽度、触达人数与再传播率,按规模排序。",
+            "en": "Spread: how far posts were shared: size, depth, width, reach and reproduction, largest first.",
+        },
+        formula="size = shares in the tree; depth = longest path; width = most shares at one depth; "
+        "reach = distinct viewers of any node; reproduction = shares / viewers",
+        edge_cases=(
+            "a shared post that was never seen is its own root; without any dated node it is left out",
+            "trees end at depth 64",
+        ),
+        golden="spread",
+        needs_any=frozenset({"share"}),
+        finish=spread,
+    ),
+    Metric(
+        name="content.spreaders",
+        unit=Unit.EVENTS,
+        kind="score",
+        additivity=Additivity.NONE,
+        grains=(Grain.TOTAL,),
+        sql=sql_file("share_tree"),
+        params=SpreadParams,
+        doc={
+            "zh": "关键传播者:谁的转发又带来了多少次转发。",
+            "en": "Key spreaders: whose shares brought how many further shares.",
+        },
+        formula="shares below the member's own shares, each counted once per member; own shares beside it",
+        edge_cases=("a chain that shares itself is cut at depth 64",),
+        golden="spread",
+        needs_any=frozenset({"share"}),
+        finish=spreaders,
     ),
 ]

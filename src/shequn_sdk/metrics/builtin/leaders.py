@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil
+from typing import Any
+
+from pydantic import Field
+
 from shequn_sdk.domain import Additivity, Grain, Unit
-from shequn_sdk.metrics.graph import leaders
-from shequn_sdk.metrics.model import Metric, MetricParams, sql_file
+from shequn_sdk.metrics.graph import leader_scores, leaders
+from shequn_sdk.metrics.model import Finish, FinishContext, Metric, MetricKind, MetricParams, Row, sql_file
 
 __all__ = ["METRICS", "LeaderParams"]
 
@@ -23,6 +28,119 @@ class LeaderParams(MetricParams):
     support: int = 1
     """Fewest distinct others who must have paid attention."""
 
+
+class ScoreParams(LeaderParams):
+    """Parameters of the leader score: more support is asked for than of the bare rank."""
+
+    support: int = 5
+    """Fewest distinct others who must have paid attention: a ring of friends is no audience."""
+
+
+class ConcentrationParams(MetricParams):
+    """Parameters of concentration."""
+
+    share: float = Field(default=0.5, gt=0.0, le=1.0)
+    """Share of contributions that the smallest group must hold."""
+    top: float = Field(default=0.1, gt=0.0, le=1.0)
+    """Share of contributors that is the top."""
+
+
+def _spread_out(rows: list[Row]) -> list[tuple[int, int]]:
+    """Give (contributions of one person, persons with that many), most first."""
+    return sorted(((int(row["contributions"]), int(row["people"])) for row in rows), reverse=True)
+
+
+def _absence(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Give the smallest number of members who together hold the share."""
+    params: Any = context.params
+    levels = _spread_out(rows)
+    total = sum(each * people for each, people in levels)
+    if total == 0:
+        return []
+    wanted, held, members = total * params.share, 0.0, 0
+    for each, people in levels:
+        needed = min(people, ceil((wanted - held) / each - 1e-9))
+        held += each * needed
+        members += needed
+        if held >= wanted - 1e-9:
+            break
+    return [{"bucket": context.start, "value": members, "numerator": held, "denominator": total}]
+
+
+def _gini(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Give the Gini coefficient of contributions among contributors."""
+    levels = _spread_out(rows)[::-1]
+    people = sum(count for _, count in levels)
+    total = sum(each * count for each, count in levels)
+    if total == 0:
+        return []
+    weighted, before = 0.0, 0
+    for each, count in levels:
+        # ranks before+1 .. before+count, summed
+        weighted += each * (count * before + count * (count + 1) / 2)
+        before += count
+    return [
+        {
+            "bucket": context.start,
+            "value": 2 * weighted / (people * total) - (people + 1) / people,
+            "contributors": people,
+        }
+    ]
+
+
+def _top(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Give the share of contributions that the most active hold."""
+    params: Any = context.params
+    levels = _spread_out(rows)
+    people = sum(count for _, count in levels)
+    total = sum(each * count for each, count in levels)
+    if total == 0:
+        return []
+    left = max(1, round(people * params.top))
+    held, members = 0, left
+    for each, count in levels:
+        taken = min(left, count)
+        held += each * taken
+        left -= taken
+    return [{"bucket": context.start, "numerator": held, "denominator": total, "members": members}]
+
+
+absence: Finish = _absence
+gini: Finish = _gini
+top_share: Finish = _top
+
+_PARTS: tuple[tuple[str, Unit, MetricKind, str, str, str, tuple[str, ...], Finish], ...] = (
+    (
+        "absence_factor",
+        Unit.MEMBERS,
+        "count",
+        "缺席系数:贡献一半内容的最少人数,越小越依赖少数人。",
+        "Contributor absence factor: the fewest members who hold half of the contributions.",
+        "smallest n whose contributions sum to at least half of all",
+        ("chaoss: contributor absence factor",),
+        absence,
+    ),
+    (
+        "gini",
+        Unit.RATIO,
+        "score",
+        "贡献基尼系数:0 为人人相等,接近 1 为极度集中。",
+        "Gini coefficient of contributions: 0 is all alike, towards 1 is one person.",
+        "2 * sum(rank * x) / (n * sum(x)) - (n + 1) / n",
+        (),
+        gini,
+    ),
+    (
+        "top_share",
+        Unit.RATIO,
+        "ratio",
+        "头部占比:最活跃的一成成员贡献了多少内容。",
+        "Share of contributions by the most active tenth of contributors.",
+        "contributions of the top / all contributions",
+        (),
+        top_share,
+    ),
+)
 
 METRICS = [
     Metric(
@@ -46,5 +164,46 @@ METRICS = [
         refs=("Page, Brin, Motwani, Winograd 1999",),
         golden="leaders",
         finish=leaders,
+    ),
+    Metric(
+        name="kol.score",
+        unit=Unit.SCORE,
+        kind="score",
+        additivity=Additivity.NONE,
+        grains=(Grain.TOTAL,),
+        sql=sql_file("edges"),
+        params=ScoreParams,
+        doc={
+            "zh": "意见领袖得分(0 到 100):PageRank 乘以受众人数对数后的百分位,并列出各组成部分。",
+            "en": "Leader score, 0 to 100: percentile of PageRank times log of the audience, with its parts.",
+        },
+        formula="percentile of PageRank * ln(1 + distinct others who paid attention)",
+        edge_cases=(
+            "needs attention by at least support= distinct others (5), which a ring of friends does not reach",
+            "the percentile is among all members of the graph",
+        ),
+        golden="leaders",
+        finish=leader_scores,
+    ),
+    *(
+        Metric(
+            name=f"contributors.{part}",
+            unit=unit,
+            kind=kind,
+            additivity=Additivity.NONE,
+            grains=(Grain.TOTAL,),
+            sql=sql_file("contributions"),
+            params=ConcentrationParams,
+            doc={"zh": zh, "en": en},
+            formula=formula,
+            edge_cases=(
+                "contributions are messages, comments, questions, answers and shares",
+                "no point without any",
+            ),
+            refs=refs,
+            golden="leaders",
+            finish=finish,
+        )
+        for part, unit, kind, zh, en, formula, refs, finish in _PARTS
     ),
 ]

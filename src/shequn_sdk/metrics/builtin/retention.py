@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
+
+from pydantic import field_validator
 
 from shequn_sdk.domain import Additivity, Grain, Unit
 from shequn_sdk.metrics.model import ActiveParams, Finish, FinishContext, Metric, Row, sql_file
@@ -35,6 +38,38 @@ def _weekly(rows: list[Row], context: FinishContext) -> list[Row]:
 
 weekly: Finish = _weekly
 
+
+class DayParams(ActiveParams):
+    """Parameters of N-day retention."""
+
+    days: tuple[int, ...] = (1, 7, 30)
+    """Days after the first one, 0 to 3650."""
+    mode: Literal["on", "on_or_after", "bracket"] = "on"
+    """`bracket` counts days N up to the next N."""
+
+    @field_validator("days")
+    @classmethod
+    def _sane(cls, days: tuple[int, ...]) -> tuple[int, ...]:
+        if not days or not all(0 <= day <= 3650 for day in days):
+            raise ValueError("days are 0 to 3650, at least one of them")
+        return days
+
+
+def _by_day(rows: list[Row], _: FinishContext) -> list[Row]:
+    """Call the column what it is."""
+    renamed = [{("day" if key == "day_no" else key): value for key, value in row.items()} for row in rows]
+    return sorted(
+        renamed,
+        key=lambda row: (
+            str([v for k, v in sorted(row.items()) if k.startswith("d_")]),
+            row["bucket"],
+            row["day"],
+        ),
+    )
+
+
+by_day: Finish = _by_day
+
 METRICS = [
     Metric(
         name="retention.weekly",
@@ -59,5 +94,47 @@ METRICS = [
         refs=("crowd.dev: contributor retention", "amplitude: retention analysis"),
         golden="retention",
         finish=weekly,
+    ),
+    Metric(
+        name="retention.day",
+        unit=Unit.RATIO,
+        kind="matrix",
+        additivity=Additivity.RATIO,
+        grains=(Grain.TOTAL, Grain.DAY, Grain.WEEK, Grain.MONTH),
+        dims=frozenset({"community", "platform", "channel", "role", "tag", "entrance"}),
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("retention_days"),
+        params=DayParams,
+        doc={
+            "zh": "N 日留存:首次出现后第 N 个自然日仍活跃的比例。",
+            "en": "N-day retention: of the persons first seen in the bucket, the share active on local day N after it.",
+        },
+        formula="active on first day + N / persons for whom that day has fully passed",
+        edge_cases=(
+            "calendar days of the community's zone, not 24-hour spans",
+            "members for whom day N has not passed are in neither number",
+        ),
+        refs=("amplitude: retention analysis",),
+        golden="retention",
+        finish=by_day,
+    ),
+    Metric(
+        name="retention.period",
+        unit=Unit.RATIO,
+        kind="ratio",
+        additivity=Additivity.RATIO,
+        grains=(Grain.WEEK, Grain.DAY, Grain.MONTH),
+        dims=frozenset({"community", "platform", "channel", "role", "tag", "entrance"}),
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("retention_period"),
+        params=ActiveParams,
+        doc={
+            "zh": "环比留存:上期活跃的成员本期仍活跃的比例。",
+            "en": "Of the members active in the interval before, the share active in this one.",
+        },
+        formula="active in i-1 and i / active in i-1",
+        edge_cases=("no point when nobody was active before",),
+        refs=("crowd.dev: contributor retention",),
+        golden="retention",
     ),
 ]

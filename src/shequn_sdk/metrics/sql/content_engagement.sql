@@ -1,6 +1,6 @@
 -- Posts of the bucket, and what was done with them whenever it was done.
 with posts as (
-    select @dims(e) e.content_no, min(@bucket(e)) as bucket_start
+    select @dims(e) e.content_no, min(@bucket(e)) as bucket_start, min(e.local_day) as post_day
     from @log as e
     where @posts(e) and @within(e)
     group by @group(e) e.content_no

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -132,7 +132,7 @@ class DuckDBEventStore:
     # -- turns -------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _session(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _session(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
         with self._lock:
             connection = self._open(purpose)
             self._depth += 1
@@ -146,7 +146,7 @@ class DuckDBEventStore:
                     self._leave()
 
     @contextlib.contextmanager
-    def _write(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _write(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
         with self._session(purpose) as connection:
             connection.begin()
             try:
@@ -342,7 +342,7 @@ class DuckDBEventStore:
             )
 
     @contextlib.contextmanager
-    def read(self, *, purpose: str = "read", fresh: bool = True) -> Iterator[DuckDBSession]:
+    def read(self, *, purpose: str = "read", fresh: bool = True) -> Generator[DuckDBSession]:
         """Take a turn for reading; roll-ups are brought up to date first unless `fresh` is off."""
         with self._session(purpose) as con:
             if fresh:

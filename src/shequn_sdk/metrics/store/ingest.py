@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """Putting a batch into the store: one transaction, no row twice, dense keys, local days.
 
 Each step works on whole columns. The search for rows that the store already has is limited to the batch's own time
@@ -19,7 +20,6 @@ from shequn_sdk.metrics.store.zones import local_days_and_hours
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 __all__ = ["MESSAGE_KINDS", "append_batch", "content_key"]
 
@@ -54,7 +54,7 @@ def _check(batch: InteractionBatch) -> None:
         )
     if unknown := set(batch.kind) - _KINDS:
         raise InvalidInput(
-            f"unknown kind of interaction {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KINDS))}"
+            f"unknown kind of interaction {min(unknown)!r}; known: {', '.join(sorted(_KINDS))}"
         )
     if batch.occurred_at and not (min(batch.occurred_at) >= _EARLIEST and max(batch.occurred_at) < _LATEST):
         raise InvalidInput(
@@ -87,17 +87,20 @@ def _extras(batch: InteractionBatch) -> _Extras:
     return extras
 
 
-def _table(batch: InteractionBatch, zone: str) -> pa.Table:
+def _table(batch: InteractionBatch, zone: str) -> Any:
     import numpy as np  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.compute  # noqa: PLC0415
 
     extras = _extras(batch)
     micros = np.array(batch.occurred_at, dtype=np.int64)
     days, hours = local_days_and_hours(micros, zone)
+    kernels: Any = pyarrow.compute
     text = pa.array(batch.text, pa.string())
     question: Any = (
-        pc.match_substring_regex(text, r"[?？]\s*$") if any(batch.text) else pa.array([False] * len(batch))
+        kernels.match_substring_regex(text, r"[?？]\s*$")
+        if any(batch.text)
+        else pa.array([False] * len(batch))
     )
     return pa.table(
         {
@@ -193,7 +196,7 @@ def _append(
     )
     con.execute(
         f"""create or replace temp table fresh as
-        select s.* from staged as s anti join ({seen}) as old using (event_id)"""  # noqa: S608
+        select s.* from staged as s anti join ({seen}) as old using (event_id)"""
     )
     rows, distinct = con.execute("select count(*), count(distinct event_id) from fresh").fetchall()[0]
     if rows != distinct:
@@ -285,7 +288,7 @@ def _insert(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityI
         left join people as a on a.native_id = f.member
         left join people as t on t.native_id = f.target
         join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
-        order by f.ts""",  # noqa: S608
+        order by f.ts""",
         {"community": community.number, "platform": platform, "now": now},
     )
     con.execute(
@@ -293,7 +296,7 @@ def _insert(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityI
         select distinct {content_key("f.channel", "f.message")}, $platform, c.channel_no, f.message
         from fresh as f
         join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
-        where f.message <> '' and f.kind in ({_IN_MESSAGE_KINDS})""",  # noqa: S608
+        where f.message <> '' and f.kind in ({_IN_MESSAGE_KINDS})""",
         {"community": community.number, "platform": platform},
     )
     con.execute(
@@ -326,7 +329,7 @@ def _retractions(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, commun
             select $community as community_no, {content_key("f.channel", "f.message")} as content_no, p.member_no,
                 f.retracts as kind, f.detail, f.ts
             from fresh as f left join people as p on p.native_id = f.member
-            where f.kind = 'retract' and f.message <> ''""",  # noqa: S608
+            where f.kind = 'retract' and f.message <> ''""",
             {"community": community.number, "platform": batch.platform},
         )
         con.execute("insert into retractions select * from taken")
@@ -339,13 +342,13 @@ def _retractions(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, commun
     con.execute(
         f"""create or replace temp table gone as
         select distinct e.event_id, e.community_no, e.local_day from events as e join {relation} as r
-        on {_TAKES_BACK} {scope}"""  # noqa: S608
+        on {_TAKES_BACK} {scope}"""
     )
     if relation == "taken":
         con.execute(
             f"""insert into gone select distinct e.event_id, e.community_no, e.local_day
             from events as e join retractions as r on {_TAKES_BACK}
-            where e.event_id in (select event_id from fresh)"""  # noqa: S608
+            where e.event_id in (select event_id from fresh)"""
         )
     con.execute("insert into dirty_days select distinct community_no, local_day from gone")
     con.execute("update events set is_retracted = true where event_id in (select event_id from gone)")

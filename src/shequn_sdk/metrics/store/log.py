@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """The log as queries see it: live events plus Parquet archives of closed months."""
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ def refresh_view(con: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"{directory(path)}"
         )
     columns = ", ".join(EVENT_COLUMNS)
-    sql = f"select {columns} from events"  # noqa: S608
+    sql = f"select {columns} from events"
     if files:
         # Persons may have been linked since the month was archived: their number comes from the members.
         kept = ", ".join("m.person_no" if name == "person_no" else f"a.{name}" for name in EVENT_COLUMNS)
         listed = ", ".join(_quoted(directory(path) / file) for file in files)
-        sql += f" union all select {kept} from read_parquet([{listed}]) as a left join members as m using (member_no)"  # noqa: S608
+        sql += f" union all select {kept} from read_parquet([{listed}]) as a left join members as m using (member_no)"
     con.execute(f"create or replace temp view {LOG} as {sql}")
 
 
@@ -88,17 +89,17 @@ def archive_file(con: duckdb.DuckDBPyConnection, path: Path, month: str) -> int:
     con.begin()
     try:
         count, low, high = con.execute(
-            f"select count(*), min(ts), max(ts) from events where {bounds}"  # noqa: S608
+            f"select count(*), min(ts), max(ts) from events where {bounds}"
         ).fetchall()[0]
         if count:
             columns = ", ".join(EVENT_COLUMNS)
             con.execute(
-                f"copy (select {columns} from events where {bounds} order by ts) "  # noqa: S608
+                f"copy (select {columns} from events where {bounds} order by ts) "
                 f"to {_quoted(folder / name)} (format parquet, compression zstd)"
             )
             with (folder / name).open("rb+") as file:
                 os.fsync(file.fileno())
-            con.execute(f"delete from events where {bounds}")  # noqa: S608
+            con.execute(f"delete from events where {bounds}")
             con.execute(
                 "insert into archives values ($f, $low, $high, $n)",
                 {"f": name, "low": low, "high": high, "n": count},
@@ -122,7 +123,7 @@ def restore(con: duckdb.DuckDBPyConnection, path: Path, file: str) -> None:
     kept = ", ".join("m.person_no" if name == "person_no" else f"a.{name}" for name in EVENT_COLUMNS)
     con.execute(
         f"""insert into events ({", ".join(EVENT_COLUMNS)}) select {kept}
-        from read_parquet({_quoted(directory(path) / file)}) as a left join members as m using (member_no)"""  # noqa: S608
+        from read_parquet({_quoted(directory(path) / file)}) as a left join members as m using (member_no)"""
     )
     con.execute("delete from archives where file = $f", {"f": file})
     refresh_view(con, path)

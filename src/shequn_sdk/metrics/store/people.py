@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """Communities, and what is known of members: roles, tags, persons over platforms, erasure."""
 
 from __future__ import annotations
@@ -115,11 +116,11 @@ def set_members(
 
 def _dirty(con: duckdb.DuckDBPyConnection, where: str, parameters: dict[str, int]) -> None:
     con.execute(
-        f"insert into dirty_days select distinct community_no, local_day from events where {where}",  # noqa: S608
+        f"insert into dirty_days select distinct community_no, local_day from events where {where}",
         parameters,
     )
     con.execute(
-        f"insert into dirty_days select distinct community_no, local_day from member_day where {where}",  # noqa: S608
+        f"insert into dirty_days select distinct community_no, local_day from member_day where {where}",
         parameters,
     )
 
@@ -138,7 +139,7 @@ def link_persons(con: duckdb.DuckDBPyConnection, refs: Sequence[MemberRef]) -> N
         _dirty(con, "person_no = $p", {"p": person})
         for table in ("events", "members"):
             con.execute(
-                f"update {table} set person_no = $to where person_no = $p",  # noqa: S608
+                f"update {table} set person_no = $to where person_no = $p",
                 {"to": chosen, "p": person},
             )
 
@@ -159,7 +160,7 @@ def unlink_person(con: duckdb.DuckDBPyConnection, ref: MemberRef) -> None:
         for member in members:
             for table in ("events", "members"):
                 con.execute(
-                    f"update {table} set person_no = $to where member_no = $m",  # noqa: S608
+                    f"update {table} set person_no = $to where member_no = $m",
                     {"to": to, "m": member},
                 )
 
@@ -180,6 +181,6 @@ def forget(con: duckdb.DuckDBPyConnection, ref: MemberRef) -> tuple[int, int]:
         key,
     )
     for table in ("events", "retractions", "profiles", "member_tags", "members"):
-        con.execute(f"delete from {table} where member_no = $m", key)  # noqa: S608
+        con.execute(f"delete from {table} where member_no = $m", key)
     con.execute("update events set target_no = null, attrs = null where target_no = $m", key)
     return events, mentions

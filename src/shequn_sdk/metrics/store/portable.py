@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """A community in one portable file: a zip of Parquet tables that speak of native ids, not of this store's numbers."""
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def export(con: duckdb.DuckDBPyConnection, community: CommunityInfo, path: Path)
         "retractions": f"""select r.content_no, m.platform, m.native_id, r.kind, r.detail, r.ts
             from retractions as r left join members as m using (member_no) where r.community_no = {c}""",
     }
-    count = con.execute(f"select count(*) from {LOG} where community_no = {c}").fetchall()[0][0]  # noqa: S608
+    count = con.execute(f"select count(*) from {LOG} where community_no = {c}").fetchall()[0][0]
     partial = path.with_name(path.name + ".part")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
@@ -94,7 +95,7 @@ def load(con: duckdb.DuckDBPyConnection, path: Path, name: str | None) -> Append
         for part in _PARTS:
             archive.extract(f"{part}.parquet", folder)
             source = _literal(Path(folder) / f"{part}.parquet")
-            con.execute(f"create or replace temp table in_{part} as select * from read_parquet({source})")  # noqa: S608
+            con.execute(f"create or replace temp table in_{part} as select * from read_parquet({source})")
         target = name or str(about["community"])
         community = people.find_community(con, target) or people.add_community(
             con, target, str(about["zone"])
@@ -139,7 +140,7 @@ def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended
         f"""insert into events ({", ".join(EVENT_COLUMNS)}) select {selected} from fresh as f
         join channels as k on k.community_no = {c} and k.platform = f.platform and k.native_id = f.channel
         left join members as a on a.platform = f.platform and a.native_id = f.member
-        left join members as t on t.platform = f.platform and t.native_id = f.target order by f.ts"""  # noqa: S608
+        left join members as t on t.platform = f.platform and t.native_id = f.target order by f.ts"""
     )
     con.execute(
         f"""insert into contents select i.content_no, i.platform, k.channel_no, i.native_id from in_contents as i
@@ -149,7 +150,7 @@ def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended
     con.execute(
         f"""insert into profiles select {c}, m.member_no, i.role, i.entrance, i.joined_at, i.left_at
         from in_profiles as i join members as m using (platform, native_id)
-        where m.member_no not in (select member_no from profiles where community_no = {c})"""  # noqa: S608
+        where m.member_no not in (select member_no from profiles where community_no = {c})"""
     )
     con.execute(
         f"""insert into member_tags select {c}, m.member_no, i.tag from in_tags as i
@@ -162,7 +163,7 @@ def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended
         where not exists (select 1 from retractions as r where r.community_no = {c}
             and r.content_no = i.content_no and r.kind = i.kind and r.ts = i.ts)"""
     )
-    con.execute(f"insert into dirty_days select distinct {c}, local_day from fresh")  # noqa: S608
+    con.execute(f"insert into dirty_days select distinct {c}, local_day from fresh")
     total, new = con.execute(
         "select (select count(*) from in_events), (select count(*) from fresh)"
     ).fetchall()[0]

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """Roll-ups: day and hour sums that are recomputed only for the days that changed."""
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
     for table in ("member_day", "community_hour", "ingest_stats"):
         con.execute(
             f"""delete from {table} as t where exists (select 1 from dirty as d
-            where d.community_no = t.community_no and d.local_day = t.local_day)"""  # noqa: S608
+            where d.community_no = t.community_no and d.local_day = t.local_day)"""
         )
     con.execute(
         """delete from person_day as t where exists (select 1 from dirty as d
@@ -65,7 +66,7 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
         where {within} and e.member_no is not null and not e.is_bot and not e.is_spam and not e.is_retracted
             and e.kind not in ({passive})
         group by e.community_no, e.member_no, e.person_no, e.platform, e.local_day
-        order by e.local_day""",  # noqa: S608
+        order by e.local_day""",
         bounds,
     )
     con.execute(
@@ -87,7 +88,7 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
             count(*) filter (where e.is_negative and not e.is_spam)
         from {LOG} as e join dirty as d on d.community_no = e.community_no and d.local_day = e.local_day
         where {within} and not e.is_bot and not e.is_retracted
-        group by e.community_no, e.platform, e.local_day, e.local_hour, e.kind order by e.local_day""",  # noqa: S608
+        group by e.community_no, e.platform, e.local_day, e.local_hour, e.kind order by e.local_day""",
         bounds,
     )
     con.execute(
@@ -95,6 +96,6 @@ def _recompute(con: duckdb.DuckDBPyConnection) -> None:
         select e.community_no, e.platform, e.kind, e.local_day, count(*),
             count(*) filter (where e.ts < e.ingested_at - interval 1 day), max(e.ts)
         from {LOG} as e join dirty as d on d.community_no = e.community_no and d.local_day = e.local_day
-        where {within} group by e.community_no, e.platform, e.kind, e.local_day order by e.local_day""",  # noqa: S608
+        where {within} group by e.community_no, e.platform, e.kind, e.local_day order by e.local_day""",
         bounds,
     )

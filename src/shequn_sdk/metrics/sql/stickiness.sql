@@ -1,0 +1,25 @@
+-- Each active day counts until the person's next active day, at most for the window: one sort, no self join.
+with days as (
+    select @d p.person_no, p.local_day,
+        lead(p.local_day) over (partition by @d p.person_no order by p.local_day) as next_day
+    from @person_days(@window) as p
+),
+steps as (
+    select @d days.local_day as step_day, 1 as change from days
+    union all
+    select @d case when days.next_day is not null and days.next_day < days.local_day + @window
+        then days.next_day else days.local_day + @window end as step_day, -1 as change from days
+),
+changes as (
+    select @d s.step_day, cast(sum(s.change) as bigint) as change from steps as s group by @d s.step_day
+),
+windows as (
+    select @d c.step_day,
+        cast(sum(c.change) over (partition by @d 1 order by c.step_day rows unbounded preceding) as bigint) as monthly
+    from changes as c
+),
+daily as (
+    select @d p.local_day, cast(count(*) as bigint) as today from days as p group by @d p.local_day
+)
+select @d(t) t.step_day as bucket, coalesce(y.today, 0) as numerator, t.monthly as denominator
+from windows as t left join daily as y on y.local_day = t.step_day @same(y, t)
