@@ -46,7 +46,8 @@ _MUTABLE = (
 )  # fmt: skip
 
 # A row may go when nothing before it in its lane may, nothing of the lane is under way or being looked up, and no
-# earlier piece of the same content is open. The three parts are apart because each has an index of its own.
+# earlier piece of the same content is open. A piece that waits for a held one of its own content holds up nobody
+# else. The three parts are apart because each has an index of its own.
 _FREE = """
   and not exists (
     select 1 from delivery b where b.account = d.account and b.channel = d.channel
@@ -54,7 +55,10 @@ _FREE = """
   and not exists (
     select 1 from delivery e where e.account = d.account and e.channel = d.channel
       and e.state in ('planned', 'deferred') and e.due <= :now
-      and (e.priority, e.due, e.id) < (d.priority, d.due, d.id))
+      and (e.priority, e.due, e.id) < (d.priority, d.due, d.id)
+      and (e.part = 0 or not exists (
+        select 1 from delivery h where h.batch = e.batch and h.account = e.account and h.channel = e.channel
+          and h.part < e.part and h.state in ('unknown', 'awaiting_person', 'blocked', 'paused'))))
   and not exists (
     select 1 from delivery p where p.batch = d.batch and p.account = d.account and p.channel = d.channel
       and p.part < d.part and p.state not in ('landed', 'partly', 'refused', 'cancelled', 'expired'))
