@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import logging
 import random
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -53,6 +54,31 @@ class Redactor:
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._needles)} forms)"
+
+
+class _RequestLogFilter(logging.Filter):
+    """Takes known secrets out of httpx's own log line, which shows the whole URL of every request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._redactors: weakref.WeakSet[Redactor] = weakref.WeakSet()
+
+    def watch(self, redactor: Redactor) -> None:
+        self._redactors.add(redactor)
+        logger = logging.getLogger("httpx")
+        if self not in logger.filters:
+            logger.addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = shown = record.getMessage()
+        for redactor in self._redactors:
+            shown = redactor(shown)
+        if shown != text:
+            record.msg, record.args = shown, ()
+        return True
+
+
+_request_log = _RequestLogFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,7 @@ class HttpClient:
             raise ConfigError(f"base_url of {platform} must start with http:// or https://")
         self.platform = platform
         self.redact = Redactor(secrets)
+        _request_log.watch(self.redact)
         self._base_url = base_url.rstrip("/")
         self._context = context
         self._headers = dict(headers or {})
