@@ -91,7 +91,7 @@ async def main() -> None:
                 Content(text="**本周话题：** 晒出你的今日健康餐！\n\n" + "点赞最多的三位送食谱一份。" * 6), to=["hall:door"]
             )
             print(receipt.status, "in", len(receipt.posts), "pieces")
-        print(Path(folder, "board.txt").read_text("utf-8"))
+        print(await anyio.Path(folder, "board.txt").read_text("utf-8"))
 
 
 if __name__ == "__main__":
