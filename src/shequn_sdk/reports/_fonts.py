@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -12,11 +13,12 @@ from typing import Any
 from shequn_sdk.errors import ConfigError, MissingGlyphs
 from shequn_sdk.reports._extra import need
 
-__all__ = ["SHIPPED", "check_glyphs", "coverage", "find_fonts", "font_directories", "uncovered"]
+__all__ = ["SHIPPED", "check_glyphs", "coverage", "find_fonts", "font_directories", "uncovered", "web_font"]
 
 SHIPPED = Path(__file__).parent / "fonts"
 """Directory of the font that comes with the package: GB 2312, Latin, punctuation."""
 
+_SHIPPED_FONT = SHIPPED / "ShequnSansSC-Regular.otf"
 _SYSTEM = (
     "/usr/share/fonts",
     "/usr/local/share/fonts",
@@ -72,11 +74,12 @@ def coverage(font: Path) -> frozenset[int]:
     """Give the code points that a font file can draw; an unreadable file draws none."""
     library: Any = need("fontTools.ttLib")
     try:
-        if font.suffix.lower() in {".ttc", ".otc"}:
-            with library.TTCollection(str(font), lazy=True) as collection:
-                return frozenset(code for face in collection.fonts for code in (face.getBestCmap() or {}))
-        with library.TTFont(str(font), lazy=True) as face:
-            return frozenset(face.getBestCmap() or {})
+        with font.open("rb") as file:
+            if font.suffix.lower() in {".ttc", ".otc"}:
+                faces = library.TTCollection(file, lazy=True).fonts
+            else:
+                faces = [library.TTFont(file, lazy=True)]
+            return frozenset(code for face in faces for code in (face.getBestCmap() or {}))
     except (OSError, library.TTLibError, AssertionError, KeyError, ValueError):
         return frozenset()
 
@@ -109,3 +112,19 @@ def check_glyphs(text: Iterable[str], *, fonts: Iterable[Path] | None = None) ->
             characters=letters,
         )
     return missing
+
+
+def web_font(text: str) -> bytes:
+    """Give a font file with just the East Asian characters of a text; empty when there are none."""
+    wanted = {ord(char) for char in text if char >= "\u2e80"} & coverage(_SHIPPED_FONT)
+    if not wanted:
+        return b""
+    subset: Any = need("fontTools.subset")
+    options = subset.Options(hinting=False, layout_features=[], glyph_names=False, notdef_outline=True)
+    out = io.BytesIO()
+    with subset.load_font(str(_SHIPPED_FONT), options) as font:
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=wanted)
+        subsetter.subset(font)
+        font.save(out)
+    return out.getvalue()

@@ -27,17 +27,24 @@ class Theme:
     ink: str
     muted: str
     grid: str
-    background: str | None
+    background: str
     font: str
+    legends: bool
+    """Whether the picture names its series itself; a page does it in HTML, where names wrap."""
 
 
+PAGE_FONT = (
+    '"Page CJK", system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
+)
+"""Fonts of a page; `Page CJK` has East Asian characters only, the reader's own where there are some."""
 PAGE = Theme(
     series=tuple(f"var(--series-{n})" for n in range(1, 7)),
     ink="var(--ink)",
     muted="var(--muted)",
     grid="var(--grid)",
-    background=None,
-    font="inherit",
+    background="transparent",
+    font=PAGE_FONT,
+    legends=False,
 )
 PICTURE = Theme(
     series=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -46,6 +53,7 @@ PICTURE = Theme(
     grid="#e4e7eb",
     background="#ffffff",
     font="Shequn Sans SC, Noto Sans CJK SC, WenQuanYi Micro Hei, sans-serif",
+    legends=True,
 )
 
 
@@ -57,7 +65,7 @@ def config(theme: Theme) -> Spec:
         "labelColor": theme.muted,
         "titleColor": theme.muted,
     }
-    made: Spec = {
+    return {
         "font": theme.font,
         "background": theme.background,
         "view": {"stroke": None},
@@ -82,9 +90,6 @@ def config(theme: Theme) -> Spec:
         "text": {"font": theme.font, "color": theme.ink},
         "bar": {"color": theme.series[0]},
     }
-    if theme.background is None:
-        made["background"] = "transparent"
-    return made
 
 
 def time_locale(language: Language) -> Spec | str:
@@ -122,7 +127,7 @@ def _axis_format(language: Language) -> str:
 
 
 def _number_format(unit: Unit | None) -> str:
-    return ".0%" if unit is Unit.RATIO else ",~g"
+    return ".0%" if unit is Unit.RATIO else ",~r"
 
 
 def _base(mark: Mark, chart: Chart, language: Language) -> dict[str, Any]:
@@ -174,11 +179,14 @@ def _line_rows(chart: Chart, language: Language) -> tuple[list[dict[str, Any]], 
     return points, pieces
 
 
-def _color(alt: Any, marks: tuple[Mark, ...], *, legend: bool | None = None) -> Any:
+def _color(alt: Any, marks: tuple[Mark, ...], theme: Theme) -> Any:
     series = list(dict.fromkeys(mark.series for mark in marks))
-    show = len(series) > 1 if legend is None else legend
+    show = theme.legends and len(series) > 1
     return alt.Color(
-        "s:N", sort=series, scale=alt.Scale(domain=series), legend=alt.Legend() if show else None
+        "s:N",
+        sort=series,
+        scale=alt.Scale(domain=series),
+        legend=alt.Legend() if show else None,
     )
 
 
@@ -208,7 +216,7 @@ def _line(chart: Chart, language: Language, theme: Theme) -> Spec:
     alt: Any = need("altair")
     points, pieces = _line_rows(chart, language)
     tips = _tips(alt, language, ("day", "day_word"), ("s", "series"), ("shown", "value"), ("state", "state"))
-    color, x, y = _color(alt, chart.marks), _time_axis(alt, language), _value_axis(alt, chart)
+    color, x, y = _color(alt, chart.marks, theme), _time_axis(alt, language), _value_axis(alt, chart)
     dash = alt.condition("datum.part", alt.value([3, 4]), alt.value([1, 0]))
     line = (
         alt.Chart(_data(alt, pieces))
@@ -248,7 +256,7 @@ def _bars(chart: Chart, language: Language, theme: Theme) -> Spec:
         .encode(
             x=x,
             y=_value_axis(alt, chart, absolute=True),
-            color=_color(alt, chart.marks),
+            color=_color(alt, chart.marks, theme),
             opacity=alt.condition("datum.part", alt.value(0.4), alt.value(1)),
             tooltip=tips,
         )
@@ -277,7 +285,7 @@ def _ranking(chart: Chart, language: Language, theme: Theme) -> Spec:
 def _heatmap(chart: Chart, language: Language, theme: Theme) -> Spec:
     alt: Any = need("altair")
     names = WEEKDAYS[language]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "h": int(mark.x) % 24,
             "d": names[int(mark.x) // 24],
@@ -292,12 +300,12 @@ def _heatmap(chart: Chart, language: Language, theme: Theme) -> Spec:
         alt.Tooltip("when:N", title=word("hour", language)),
         *_tips(alt, language, ("shown", "value"), ("state", "state")),
     ]
-    known = [row for row in rows if row["v"] is not None]
-    top = max((row["v"] for row in known), default=0)
+    known: list[dict[str, Any]] = [row for row in rows if row["v"] is not None]
+    top = max((float(row["v"]) for row in known), default=0.0)
     cells = (
         alt.Chart(_data(alt, known))
         .mark_rect(color=theme.series[0], stroke=theme.grid, strokeWidth=0.5)
-        .encode(x=x, y=y, fillOpacity=_shade(alt, top, unit=chart.unit, theme=theme), tooltip=tips)
+        .encode(x=x, y=y, fillOpacity=_shade(alt, top), tooltip=tips)
     )
     layers = [cells]
     if top:
@@ -311,12 +319,9 @@ def _heatmap(chart: Chart, language: Language, theme: Theme) -> Spec:
     return _finish(alt.layer(*layers).properties(height={"step": 24}))
 
 
-def _shade(alt: Any, top: float, *, unit: Unit | None, theme: Theme) -> Any:
+def _shade(alt: Any, top: float) -> Any:
     """Darken by value, so that one colour works on light and dark ground."""
-    scale = alt.Scale(domain=[0, top or 1], range=[0.03, 0.95])
-    shown = alt.Legend(symbolType="square", symbolSize=180, symbolStrokeWidth=0.5, format=_number_format(unit),
-                       tickCount=4, symbolFillColor=theme.series[0])  # fmt: skip
-    return alt.FillOpacity("v:Q", scale=scale, legend=shown)
+    return alt.FillOpacity("v:Q", scale=alt.Scale(domain=[0, top or 1], range=[0.03, 0.95]), legend=None)
 
 
 def _unknown_cells(
@@ -330,7 +335,7 @@ def _unknown_cells(
 
 def _matrix(chart: Chart, language: Language, theme: Theme) -> Spec:
     alt: Any = need("altair")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"n": int(mark.x), "c": mark.y, "row": mark.y[5:] or mark.y, **_base(mark, chart, language)}
         for mark in chart.marks
     ]
@@ -350,7 +355,6 @@ def _matrix(chart: Chart, language: Language, theme: Theme) -> Spec:
             y=y,
             fillOpacity=alt.FillOpacity("v:Q", scale=scale, legend=None),
             stroke=alt.condition("datum.part", alt.value(theme.muted), alt.value("transparent")),
-            strokeDash=alt.condition("datum.part", alt.value([2, 2]), alt.value([1, 0])),
             tooltip=tips,
         )
     )

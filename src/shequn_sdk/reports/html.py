@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from shequn_sdk.domain import Unit
 from shequn_sdk.reports._extra import need
+from shequn_sdk.reports._fonts import web_font
 from shequn_sdk.reports.charts import PAGE, config, format_locale, specification, time_locale
 from shequn_sdk.reports.model import Chart, ChartKind, Language, Report, Table
 from shequn_sdk.reports.tables import chart_table, goal_status
@@ -22,6 +22,7 @@ from shequn_sdk.reports.words import day, instant, number, word
 __all__ = ["json_for_script", "render_html"]
 
 _PAGE = Path(__file__).parent / "page"
+_LOCAL = ("PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei")
 _LANG = {Language.ZH: "zh-CN", Language.EN: "en"}
 
 
@@ -35,6 +36,7 @@ class _Drawn:
     partial: bool
     missing: bool
     wide: bool
+    legend: tuple[str, ...]
 
 
 def render_html(report: Report) -> str:
@@ -59,14 +61,14 @@ def render_html(report: Report) -> str:
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((_PAGE / "page.html.j2").read_text(encoding="utf-8"))
-    page: str = template.render(
+    render = partial(
+        template.render,
         report=report,
         lang=_LANG[language],
         csp=_policy(bundle, script) if drawn else _policy(),
         css=markup((_PAGE / "page.css").read_text(encoding="utf-8")),
         charts=drawn,
         settings=markup(json_for_script(settings)),
-        bundle=markup(bundle),
         script=markup(script),
         w=lambda key: word(key, language),
         number=lambda value, unit: number(value, unit, language),
@@ -76,7 +78,9 @@ def render_html(report: Report) -> str:
         status=goal_status,
         numeric=_numeric,
     )
-    return re.sub(r"\n{2,}", "\n", page) if not drawn else page
+    # The first pass tells which characters the page shows; the second brings those that a reader may lack.
+    shown: str = render(fonts="", bundle="")
+    return render(fonts=markup(_font_css(shown)), bundle=markup(bundle))
 
 
 def json_for_script(value: object) -> str:
@@ -95,18 +99,33 @@ def json_for_script(value: object) -> str:
 
 def _draw(chart: Chart, element: str, language: Language, markup: Any) -> _Drawn:
     spec: Mapping[str, Any] = specification(chart, language, theme=PAGE)
+    series = tuple(dict.fromkeys(mark.series for mark in chart.marks))
     return _Drawn(
+        legend=series if len(series) > 1 else (),
         id=element,
         json=markup(json_for_script(spec)),
         table=chart_table(chart, language),
         partial=any(mark.partial for mark in chart.marks),
         missing=any(mark.value is None for mark in chart.marks),
-        wide=chart.kind in {ChartKind.MATRIX, ChartKind.HEATMAP},
+        wide=chart.kind is ChartKind.MATRIX,
     )
 
 
 def _numeric(table: Table, column: int) -> bool:
     return any(isinstance(row[column], int | float) for row in table.rows)
+
+
+def _font_css(text: str) -> str:
+    """Name the page's fonts and bring the Chinese characters it shows, for readers without a Chinese font."""
+    css = f":root{{--font:{PAGE.font}}}"
+    if font := web_font(text):
+        data = base64.b64encode(font).decode()
+        sources = ",".join([*(f'local("{name}")' for name in _LOCAL), f"url(data:font/otf;base64,{data})"])
+        css += (
+            f'@font-face{{font-family:"Page CJK";font-display:block;src:{sources};'
+            "unicode-range:U+2E80-9FFF,U+F900-FAFF,U+FE30-FE4F,U+FF00-FFEF}"
+        )
+    return css
 
 
 @lru_cache(maxsize=1)
@@ -124,6 +143,6 @@ def _policy(*scripts: str) -> str:
     )
     allowed = hashes or "'none'"
     return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; font-src data:; "
         "base-uri 'none'; form-action 'none'"
     )

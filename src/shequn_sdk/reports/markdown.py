@@ -54,7 +54,7 @@ def _section(section: Section, report: Report, pictures: Mapping[str, str]) -> l
     for finding in section.findings:
         lines += _finding(finding, report)
     for chart in section.charts:
-        lines += ["", *_chart(chart, report, pictures, covered=bool(section.tables))]
+        lines += ["", *_chart(chart, report, pictures, covered=bool(section.tables), under=section.title)]
     for table in section.tables:
         lines += ["", *([f"### {escape(table.title)}", ""] if table.title else []), *_table(table, report)]
     lines += ["", *(f"- {escape(note)}" for note in section.notes)]
@@ -89,8 +89,10 @@ def _finding(finding: Finding, report: Report) -> list[str]:
     return [*lines, *(f"- {escape(action)}" for action in finding.actions)]
 
 
-def _chart(chart: Chart, report: Report, pictures: Mapping[str, str], *, covered: bool) -> list[str]:
-    lines: list[str] = [f"### {escape(chart.title)}", ""]
+def _chart(
+    chart: Chart, report: Report, pictures: Mapping[str, str], *, covered: bool, under: str
+) -> list[str]:
+    lines: list[str] = [] if chart.title == under else [f"### {escape(chart.title)}", ""]
     if address := pictures.get(chart.name):
         return [*lines, f"![{escape(chart.title)}]({address})"]
     if covered:

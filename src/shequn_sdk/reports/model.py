@@ -235,6 +235,8 @@ class ReportContext:
     """Display names of members by the id that metrics use."""
     titles: Mapping[str, str] = field(default_factory=dict[str, str])
     """Titles of contents by the id that metrics use."""
+    meanings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What metrics mean, by name and in the report's language; built-in words are used for the rest."""
     sections: tuple[ReportSection, ...] = ()
     """Sections that plugins offer; `render(context)` gives a `Section`, or an awaitable of one, or None."""
     retention: str = "retention.weekly"

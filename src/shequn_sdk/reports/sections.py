@@ -22,7 +22,7 @@ from shequn_sdk.reports.model import (
     Section,
     Table,
 )
-from shequn_sdk.reports.words import hour_of_week, meaning, number, word
+from shequn_sdk.reports.words import hour_of_week, meaning, number, part_title, word
 
 __all__ = [
     "BUILT_IN",
@@ -193,7 +193,7 @@ async def growth(context: ReportContext, numbers: Numbers) -> Section | None:
                 kind=ChartKind.LINE,
                 marks=_marks(total, word("members", language)),
                 unit=total.unit,
-                description=meaning("members.total", language),
+                description=_meaning(context, "members.total"),
             )
         )
     flows = (*_marks(joined, word("joined", language)),) if joined else ()
@@ -244,7 +244,7 @@ async def heatmap(context: ReportContext, numbers: Numbers) -> Section | None:
         unit=result.unit,
         x_title=word("hour", language),
         y_title=word("weekday", language),
-        description=" ".join((meaning("activity.heatmap", language), *text)),
+        description=_meaning(context, "activity.heatmap"),
     )
     return Section(name="heatmap", title=word("heatmap", language), text=text, charts=(chart,))
 
@@ -274,7 +274,7 @@ async def retention(context: ReportContext, numbers: Numbers) -> Section | None:
         unit=result.unit,
         x_title=word("weeks_since", language),
         y_title=word("cohort", language),
-        description=meaning(result.metric, language),
+        description=_meaning(context, result.metric),
     )
     return Section(name="retention", title=word("retention", language), charts=(chart,))
 
@@ -345,7 +345,7 @@ def _ranking(
     ]
     if fractions:
         columns += [Column(title=f"{value} · n"), Column(title=f"{value} · N")]
-    columns += [Column(title=part.replace("_", " ")) for part in parts]
+    columns += [Column(title=part_title(part, language)) for part in parts]
     rows: list[tuple[Cell, ...]] = []
     for place, (point, label) in enumerate(zip(points, labels, strict=True), start=1):
         cells: list[Cell] = [place, label, point.value]
@@ -367,7 +367,7 @@ def _ranking(
         marks=marks,
         unit=result.unit,
         x_title=value,
-        description=meaning(result.metric, language),
+        description=_meaning(context, result.metric),
     )
     table = Table(columns=tuple(columns), rows=tuple(rows))
     return Section(name=name, title=title, charts=(chart,), tables=(table,))
@@ -383,6 +383,8 @@ async def content(context: ReportContext, numbers: Numbers) -> Section | None:
     language = context.language
     if result is None:
         return None
+    if not any(point.dims for point in result.points):
+        return await _engagement_over_time(context, numbers)
     return _ranking(
         context,
         result,
@@ -393,6 +395,48 @@ async def content(context: ReportContext, numbers: Numbers) -> Section | None:
         names=context.titles,
         limit=_POSTS,
     )
+
+
+async def _engagement_over_time(context: ReportContext, numbers: Numbers) -> Section | None:
+    """Interactions per post by week, or by day when the metric has no weeks."""
+    language = context.language
+    result = await numbers.get("content.engagement", grain=Grain.WEEK) or await numbers.get(
+        "content.engagement"
+    )
+    if result is None or not result.points:
+        return None
+    title = word("content", language)
+    marks = tuple(Mark(x=p.bucket, value=p.value, partial=p.partial) for p in result.points)
+    chart = Chart(
+        name="content_engagement",
+        title=title,
+        kind=ChartKind.BARS,
+        marks=marks,
+        x_title=word("per_post", language),
+        description=_meaning(context, result.metric),
+    )
+    # Interactions per post is no share of anything: 3.2 is written 3.2, not 320%.
+    columns = tuple(
+        Column(title=word(key, language)) for key in ("week_of", "posts_made", "interactions", "per_post")
+    )
+    rows = tuple(
+        (_marked(p, language), _whole(p.denominator), _whole(p.numerator), p.value) for p in result.points
+    )
+    return Section(
+        name="content_engagement", title=title, charts=(chart,), tables=(Table(columns=columns, rows=rows),)
+    )
+
+
+def _marked(point: MetricPoint, language: Language) -> str:
+    return f"{point.bucket} ({word('partial', language)})" if point.partial else point.bucket
+
+
+def _whole(value: float | None) -> float | int | None:
+    return int(value) if value is not None and float(value).is_integer() else value
+
+
+def _meaning(context: ReportContext, metric: str) -> str:
+    return context.meanings.get(metric) or meaning(metric, context.language)
 
 
 async def leaders(context: ReportContext, numbers: Numbers) -> Section | None:
@@ -508,8 +552,8 @@ def definitions(context: ReportContext, results: Sequence[MetricResult]) -> Sect
             result.metric,
             f"v{result.version}",
             word(f"unit.{result.unit.value}", language),
-            result.grain.value,
-            meaning(result.metric, language) or "—",
+            word(f"grain.{result.grain.value}", language),
+            _meaning(context, result.metric) or "—",
         )
     return Section(
         name="notes",

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from shequn_sdk.domain import Unit
 from shequn_sdk.reports.model import Language
 
-__all__ = ["WEEKDAYS", "day", "hour_of_week", "instant", "meaning", "number", "word"]
+__all__ = ["WEEKDAYS", "day", "hour_of_week", "instant", "meaning", "number", "part_title", "word"]
 
 WEEKDAYS = {
     Language.ZH: ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
@@ -66,6 +66,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "content": ("内容互动", "Content engagement"),
     "post": ("内容", "Post"),
     "engagement": ("互动", "Engagement"),
+    "week_of": ("周", "Week of"),
+    "posts_made": ("内容数", "Posts"),
+    "interactions": ("互动数", "Interactions"),
+    "per_post": ("每条内容的互动", "Interactions per post"),
     "kol": ("意见领袖", "Opinion leaders"),
     "member": ("成员", "Member"),
     "score": ("得分", "Score"),
@@ -108,8 +112,16 @@ _WORDS: dict[str, tuple[str, str]] = {
     "partial_count": ("{metric}：{count} 个时段未完整。", "{metric}: {count} periods are partial."),
     "missing_count": ("{metric}：{count} 个时段未上报。", "{metric}: {count} values were not reported."),
     "empty_store": ("所选周期内没有数据。", "There is no data in this period."),
-    "last_complete": ("最近完整时段 {bucket}", "last complete: {bucket}"),
-    "partial_value": ("未完整，截至 {bucket}", "partial, {bucket}"),
+    "last_complete": ("截至 {bucket}", "as of {bucket}"),
+    "partial_value": ("未完整，{bucket}", "partial, {bucket}"),
+    "grain.hour": ("小时", "hour"),
+    "grain.day": ("天", "day"),
+    "grain.week": ("周", "week"),
+    "grain.month": ("月", "month"),
+    "grain.hour_of_week": ("一周小时", "hour of week"),
+    "grain.total": ("整个周期", "whole period"),
+    "part.supporters": ("互动来源人数", "Supporters"),
+    "part.attention": ("收到的关注", "Attention"),
     "unit.members": ("人", "members"),
     "unit.events": ("次", "events"),
     "unit.posts": ("条", "posts"),
@@ -129,7 +141,7 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "members.joined": ("当天加入的成员数。", "Members who joined in the day."),
     "members.left": ("当天退出的成员数。", "Members who left in the day."),
     "retention.weekly": ("每周加入的成员在之后第 N 周仍活跃的比例。", "Share of each week's newcomers who are active N weeks later."),
-    "content.engagement": ("内容收到的反应、评论与转发。", "Reactions, comments and shares that a post received."),
+    "content.engagement": ("每条内容平均收到的点赞、评论与转发。", "Reactions, comments and shares that a post received, on average."),
     "activity.heatmap": ("一周 168 小时的活跃分布（社群时区）。", "Activity by hour of the week, in the community's time zone."),
     "kol.pagerank": ("加权互动图上的 PageRank。", "PageRank on the weighted graph of who answers whom."),
 }  # fmt: skip
@@ -140,6 +152,11 @@ def word(key: str, language: Language, **parts: object) -> str:
     zh, en = _WORDS[key]
     text = zh if language is Language.ZH else en
     return text.format(**parts) if parts else text
+
+
+def part_title(name: str, language: Language) -> str:
+    """Name a part of a score; parts of plugins keep their own name."""
+    return word(f"part.{name}", language) if f"part.{name}" in _WORDS else name.replace("_", " ")
 
 
 def meaning(metric: str, language: Language) -> str:
@@ -158,7 +175,7 @@ def number(value: float | None, unit: Unit | None, language: Language) -> str:
         return f"{int(value):,}"
     if unit is Unit.SCORE and abs(value) < 1:
         return f"{value:.4f}"
-    return f"{value:,.2f}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def day(value: date, language: Language) -> str:
