@@ -133,9 +133,9 @@ _RENEW = Fast(
     "and lease_until >= :now"
 )
 _CHECKS = Fast(
-    "update delivery set check_at = :again, fence = fence + 1, owner = :owner where id in "
-    "(select id from delivery where check_at is not null and check_at <= :now order by check_at limit :count) "
-    "and check_at <= :now returning " + COLUMNS
+    f"""update delivery set check_at = :again, fence = fence + 1, owner = :owner where id in (
+  select id from delivery where check_at is not null and check_at <= :now order by check_at limit :count)
+  and check_at <= :now returning {COLUMNS}"""  # noqa: S608
 )
 _LATER_PARTS = Fast(
     f"select {COLUMNS} from delivery where batch = :batch and account = :account and channel = :channel "  # noqa: S608

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -32,7 +32,7 @@ class Wall:
     """Per channel: what the next requests do. An exception is raised before landing; ("landed", exception) after."""
     native_key: bool = False
     reminders: list[str] = field(default_factory=list)
-    confirmation: Confirmation = Confirmation(sent=0, pending=1)
+    confirmation: Confirmation = field(default_factory=lambda: Confirmation(sent=0, pending=1))
     cancelled: list[str] = field(default_factory=list)
     lookup: Any = None
     before: Callable[[str], Any] | None = None
@@ -49,7 +49,7 @@ class FakeAdapter:
     def __init__(self, account: str, manifest: Manifest, wall: Wall, clock: Any) -> None:
         self.account, self.manifest, self.wall, self.clock = account, manifest, wall, clock
 
-    async def __aenter__(self) -> FakeAdapter:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None: ...

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 from shequn_sdk.domain import Article, Button, Content, EntityKind, Link, Media, MediaKind, Poll
 from shequn_sdk.errors import InvalidInput, NotSupported
@@ -184,7 +184,7 @@ def test_link_cost_counts_apart():
 def test_splits_at_paragraphs_then_sentences():
     text = "第一段。\n\n" + "第二段第一句。第二段第二句！" * 3
     variant = compose(Content(text=text), manifest(text=30))
-    assert [piece.text for piece in variant.pieces][0].startswith("第一段。")
+    assert variant.pieces[0].text.startswith("第一段。")
     assert all(piece.text[-1] in "。！" for piece in variant.pieces)
     assert "split" in variant.changes[0].what
 
