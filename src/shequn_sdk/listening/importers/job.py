@@ -152,7 +152,7 @@ class ImportJob:
 
     def _make_key(self, options: ImportOptions) -> str:
         fields = options.model_dump_json(exclude={"now", "batch_rows"})
-        parts = (str(self._source.resolve()), self._name, self._community, fields)
+        parts = (str(self._source.absolute()), self._name, self._community, fields)
         return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     async def run(self) -> ImportResult:

@@ -36,8 +36,8 @@ def head_of(source: Path, size: int = _SAMPLE) -> bytes:
     try:
         with source.open("rb") as file:
             return file.read(size)
-    except OSError as error:
-        raise InvalidInput(f"{source.name} cannot be read: {error.strerror}", source=source.name) from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{source.name!r} cannot be read: {error}", source=source.name) from error
 
 
 def detect_encoding(source: Path, wanted: str | None) -> str:

@@ -186,9 +186,10 @@ class CsvImporter:
                 rows.take(first.number, record)
             if rows.read >= options.batch_rows:
                 yield rows.flush(Position(offset=last.end, line=last.number, context={"columns": names}))
-        if last is None:
+        if rows is None:
             raise InvalidInput(f"{source.name} is empty", source=source.name)
-        assert rows is not None
+        if last is None:
+            return
         yield rows.flush(Position(offset=last.end, line=last.number, context={"columns": names}))
 
 
