@@ -18,6 +18,8 @@ __all__: list[str] = []
 _KEY = "shequn_contract"
 _SKIP_PREFIX = "not in the manifest: "
 
+_MARKS = {"proven": "✓", "failed": "✗", "declared": "○", "not declared": "·"}
+
 pytest.register_assert_rewrite("shequn_sdk.testing.contract", "shequn_sdk.testing._contract")
 
 
@@ -51,14 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not hasattr(_contract(cls), name):
             continue
         capabilities: list[str] = []
+        any_of: list[str] = []
         for marker in item.iter_markers("requires"):
-            capabilities += [
-                str(capability) for capability in (*marker.args, *marker.kwargs.get("any_of", ()))
-            ]
+            capabilities += map(str, marker.args)
+            any_of += map(str, marker.kwargs.get("any_of", ()))
             capabilities += [key for key in marker.kwargs if key != "any_of"]
-        item.user_properties.append(
-            (_KEY, {"class": cls.__name__, "test": name, "capabilities": capabilities})
-        )
+        entry = {"class": cls.__name__, "test": name, "capabilities": capabilities, "any_of": any_of}
+        item.user_properties.append((_KEY, entry))
 
 
 def _is_ours(cls: type) -> bool:
@@ -67,6 +68,11 @@ def _is_ours(cls: type) -> bool:
 
 def _contract(cls: type) -> type:
     return next(base for base in cls.__mro__ if base.__name__ == "AdapterContract" and _is_ours(base))
+
+
+def _account(value: Any) -> tuple[str, str, list[str]]:
+    platform, mode, declared = value if value is not None else ("", "", ())
+    return str(platform), str(mode), [str(name) for name in declared]
 
 
 class _Certificate:
@@ -82,7 +88,7 @@ class _Certificate:
         entry = found.get(_KEY)
         if not isinstance(entry, dict) or (report.when != "call" and report.outcome == "passed"):
             return
-        platform, mode = found.get("shequn_account", ("", ""))  # pyright: ignore[reportGeneralTypeIssues]
+        platform, mode, declared = _account(found.get("shequn_account"))
         outcome, reason = report.outcome, ""
         if hasattr(report, "wasxfail"):
             outcome, reason = "xfailed", str(report.wasxfail)
@@ -93,8 +99,10 @@ class _Certificate:
             return
         self._results[report.nodeid] = {
             **entry,
-            "platform": str(platform),
-            "mode": str(mode),
+            "capabilities": [*entry["capabilities"], *(name for name in entry["any_of"] if name in declared)],
+            "declared": declared,
+            "platform": platform,
+            "mode": mode,
             "outcome": outcome,
             "reason": reason,
         }
@@ -108,9 +116,12 @@ class _Certificate:
             title = f"{one['platform'] or '?'}{' (' + one['mode'] + ')' if one['mode'] else ''}"
             terminalreporter.section(f"shequn contract: {title}", sep="-")
             for row in one["capabilities"]:
-                mark = {"proven": "✓", "failed": "✗", "not declared": "·"}.get(row["state"], "!")
-                counts = f"{row['passed']} passed" + (f", {row['failed']} failed" if row["failed"] else "")
-                text = counts if row["state"] != "not declared" else row["reason"]
+                mark = _MARKS[row["state"]]
+                text = f"{row['passed']} passed" + (f", {row['failed']} failed" if row["failed"] else "")
+                if row["state"] == "declared":
+                    text = "its methods are there; what they do is for the plugin's own tests to show"
+                elif row["state"] == "not declared":
+                    text = row["reason"]
                 terminalreporter.write_line(f"  {mark} {row['capability']:<24} {text}")
             terminalreporter.write_line(
                 f"  {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped by the manifest, "
@@ -154,15 +165,24 @@ def _certify(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _by_capability(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = ["always", *sorted({capability for row in rows for capability in row["capabilities"]})]
+    declared = {name for row in rows for name in row["declared"]}
+    names = ["always", *sorted(declared | {name for row in rows for name in row["capabilities"]})]
     table: list[dict[str, Any]] = []
     for capability in names:
         mine = [row for row in rows if capability in (row["capabilities"] or ["always"])]
-        if not mine:
+        if not mine and capability not in declared:
             continue
         passed = sum(row["outcome"] == "passed" for row in mine)
         failed = sum(row["outcome"] == "failed" for row in mine)
-        state = "failed" if failed else "proven" if passed else "not declared"
+        state = (
+            "failed"
+            if failed
+            else "proven"
+            if passed
+            else "declared"
+            if capability in declared
+            else "not declared"
+        )
         reason = next((row["reason"].removeprefix(_SKIP_PREFIX) for row in mine if row["reason"]), "")
         table.append(
             {

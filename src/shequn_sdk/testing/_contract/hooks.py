@@ -121,7 +121,10 @@ class ContractHooks:
         ) as server:
             account, recorder = self.make_account(server), Recorder()
             manifest = self.platform.manifest(account)
-            request.node.user_properties.append(("shequn_account", (manifest.platform, manifest.mode)))
+            declared = sorted(map(str, manifest.capabilities))
+            request.node.user_properties.append(
+                ("shequn_account", (manifest.platform, manifest.mode, declared))
+            )
             _skip_undeclared(request, manifest)
             sandbox = server[self.platform.name]
             described = sandbox.describe()
@@ -146,9 +149,9 @@ def _skip_undeclared(request: pytest.FixtureRequest, manifest: Manifest) -> None
         wanted = [capability for capability in marker.args if capability not in manifest.capabilities]
         if wanted:
             pytest.skip(SKIP_PREFIX + "; ".join(manifest.explain(capability) for capability in wanted))
-        for capability in (marker.kwargs.get("any_of", ()),):
-            if capability and not set(capability) & manifest.capabilities:
-                pytest.skip(SKIP_PREFIX + "; ".join(manifest.explain(one) for one in capability))
+        any_of: tuple[Capability, ...] = marker.kwargs.get("any_of", ())
+        if any_of and not manifest.capabilities.intersection(any_of):
+            pytest.skip(SKIP_PREFIX + "; ".join(manifest.explain(capability) for capability in any_of))
         for flag, check in _FLAGS.items():
             if marker.kwargs.get(flag) and not check(manifest):
                 pytest.skip(f"{SKIP_PREFIX}{manifest.platform} is not {flag.replace('_', ' ')}")
