@@ -31,7 +31,7 @@ __all__ = ["DuckDBEventStore", "DuckDBSession"]
 
 
 def _translate(error: duckdb.Error, path: Path) -> StoreError:
-    text = str(error)
+    text = str(error).replace(str(path), path.name).replace(path.name, "the file")
     if isinstance(error, duckdb.IOException):
         if "No space left" in text or "Disk quota" in text or "File too large" in text:
             return StoreFull(
@@ -155,7 +155,9 @@ class DuckDBEventStore:
             except BaseException as error:
                 with contextlib.suppress(duckdb.Error):
                     connection.rollback()
-                if isinstance(error, (duckdb.IOException, duckdb.FatalException)):
+                if isinstance(
+                    error, (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
+                ):
                     self._close()  # after a failed write DuckDB refuses further work on this connection
                 raise
 
