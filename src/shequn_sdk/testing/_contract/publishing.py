@@ -40,7 +40,8 @@ _PERHAPS = (FaultKind.SERVER_ERROR_AFTER, FaultKind.RESET_AFTER, FaultKind.MALFO
 
 
 async def _publish(rig: Rig, piece: Piece, key: str, *, channel: str = "") -> Post:
-    return await within(rig.adapter.publish(channel or rig.channel, piece, idempotency_key=key))
+    request = rig.adapter.publish(channel or rig.channel, piece, idempotency_key=key)
+    return await within(request, clock=rig.clock)
 
 
 @every_test_requires(Capability.PUBLISH_TEXT)

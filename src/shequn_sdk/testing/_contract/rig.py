@@ -165,10 +165,31 @@ class Rig:
         return heard
 
 
-async def within(awaitable: Awaitable[_T]) -> _T:
-    """Await, but not for ever."""
+async def within(awaitable: Awaitable[_T], *, clock: ManualClock | None = None) -> _T:
+    """Await, but not for ever; with `clock`, time begins to pass there when nothing comes for a second.
+
+    An adapter that waits on the clock where it should not is then found out instead of hanging.
+    """
+
+    async def pass_time() -> None:
+        await anyio.sleep(1.0)
+        while clock is not None:
+            clock.advance(1.0)
+            await anyio.sleep(0.05)
+
+    results: list[_T] = []
+    errors: list[Exception] = []
     with anyio.fail_after(PATIENCE):
-        return await awaitable
+        async with anyio.create_task_group() as group:
+            group.start_soon(pass_time)
+            try:
+                results.append(await awaitable)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+                errors.append(error)
+            group.cancel_scope.cancel()
+    for error in errors:
+        raise error
+    return results[0]
 
 
 def ids(value: Any) -> list[str]:
