@@ -31,6 +31,8 @@ __all__ = [
 
 FUTURE_GRACE = timedelta(days=1)
 """How far ahead of the clock an instant may lie: zones and clocks that are off."""
+MOST_TEXT = 16 << 20
+"""Characters of text after which a batch is given, however few rows it has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -94,7 +96,8 @@ class ImportOptions(Frozen):
     """Zone of times that tell none."""
     time_format: TimeFormat = TimeFormat.AUTO
     date_order: DateOrder = DateOrder.AUTO
-    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+    batch_rows: int = Field(default=100_000, ge=1, le=1_000_000)
+    """Rows per batch; long texts make batches smaller. Memory grows with it, not with the file."""
     max_line: int = Field(default=1 << 20, ge=64)
     """Longest line or record in bytes; longer ones are skipped and counted."""
     now: AwareDatetime | None = None

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -174,17 +175,20 @@ class ImportJob:
             result = state.result.model_copy(update={"bytes_total": total, "resumed_at": resume.offset})
         self._report(result)
         chunks = self._importer.read(self._source, options=self._options, resume=resume)
+        reader = ThreadPoolExecutor(1, thread_name_prefix="import")
         try:
-            while (chunk := await anyio.to_thread.run_sync(_next, chunks)) is not None:
+            # The next chunk is read while the event store takes this one.
+            coming = reader.submit(next, chunks, None)
+            while (chunk := await anyio.to_thread.run_sync(coming.result)) is not None:
+                coming = reader.submit(next, chunks, None)
                 stored = await self._append(chunk.batch, self._community) if len(chunk.batch) else None
                 result = _added(result, chunk, stored)
                 await anyio.to_thread.run_sync(self._save, chunk.position, result)
                 self._report(result)
         finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(close)
+            reader.submit(_close, chunks)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(reader.shutdown)
         await anyio.to_thread.run_sync(self._forget)
         elapsed = timedelta(seconds=time.perf_counter() - began)
         return result.model_copy(update={"elapsed": elapsed, "complete": not result.warning})
@@ -268,8 +272,10 @@ class ImportJob:
                 self._state_file.unlink()
 
 
-def _next(chunks: Iterator[Chunk]) -> Chunk | None:
-    return next(chunks, None)
+def _close(chunks: Iterator[Chunk]) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
 
 
 def _added(result: ImportResult, chunk: Chunk, stored: object) -> ImportResult:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shequn_sdk.domain import InteractionBatch, InteractionKind
-from shequn_sdk.listening.importers.base import Chunk, ImportOptions, Position, Skips, clean
+from shequn_sdk.listening.importers.base import MOST_TEXT, Chunk, ImportOptions, Position, Skips, clean
 from shequn_sdk.listening.importers.jsonstream import JsonItems
 
 __all__ = ["JsonRows", "text_of"]
@@ -43,16 +43,12 @@ class JsonRows:
         self.batch = InteractionBatch(platform=self._platform, source=self._source)
         self.skips = Skips()
         self.read = 0
+        self._size = 0
 
     @property
     def full(self) -> bool:
         """Whether a chunk should be given."""
-        return self.read >= self._full or len(self.batch) >= self._full
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was read since the last chunk."""
-        return not self.read
+        return self.read >= self._full or len(self.batch) >= self._full or self._size > MOST_TEXT
 
     def add(
         self,
@@ -64,6 +60,7 @@ class JsonRows:
         **columns: Any,
     ) -> None:
         """Add a row; `attrs` without empty values become JSON."""
+        self._size += len(columns.get("text", ""))
         kept = {key: value for key, value in (attrs or {}).items() if value not in (None, "", [], {})}
         self.batch.append(
             id=id,

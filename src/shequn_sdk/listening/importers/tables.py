@@ -15,6 +15,7 @@ from typing import Any
 from shequn_sdk.domain import InteractionBatch, InteractionKind
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.listening.importers.base import (
+    MOST_TEXT,
     Chunk,
     ImportOptions,
     Position,
@@ -184,7 +185,7 @@ class CsvImporter:
                 rows.skips.add(skip[0].number, skip[1], skip[2])
             elif any(record):
                 rows.take(first.number, record)
-            if rows.read >= options.batch_rows:
+            if rows.read >= options.batch_rows or rows.size > MOST_TEXT:
                 yield rows.flush(Position(offset=last.end, line=last.number, context={"columns": names}))
         if rows is None:
             raise InvalidInput(f"{source.name} is empty", source=source.name)
@@ -266,6 +267,7 @@ class _Table:
         self.batch = InteractionBatch(platform=self._options.platform or "import", source=self._source)
         self.skips = Skips()
         self.read = 0
+        self.size = 0
 
     def flush(self, position: Position) -> Chunk:
         chunk = Chunk(self.batch, position, self.read, self.skips)
@@ -275,6 +277,7 @@ class _Table:
     def take(self, number: int, record: Sequence[Any]) -> None:
         """Add a record, or count why not."""
         self.read += 1
+        self.size += sum(map(len, record)) if self._source == "csv" else 0
         get = self._get
         if len(record) <= self._map["occurred_at"] or (
             self.width and len(record) > self.width and any(record[self.width :])

@@ -12,6 +12,7 @@ from pathlib import Path
 from shequn_sdk.domain import InteractionBatch, InteractionKind
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.listening.importers.base import (
+    MOST_TEXT,
     Chunk,
     DateOrder,
     ImportOptions,
@@ -107,7 +108,7 @@ class WhatsAppImporter:
             elif (stamp := _STAMP.match(text)) is not None:
                 if record is not None:
                     reader.take(record)
-                    if reader.read >= options.batch_rows:
+                    if reader.read >= options.batch_rows or reader.size > MOST_TEXT:
                         # the line that begins the next record is read again when resumed
                         yield reader.flush(Position(offset=end, line=number), context={"order": order})
                 record = _Record(line.number, stamp, [], len(text))
@@ -179,6 +180,7 @@ class _Reader:
         self.batch = InteractionBatch(platform=self._options.platform or "whatsapp", source="whatsapp export")
         self.skips = Skips()
         self.read = 0
+        self.size = 0
 
     def flush(self, position: Position, *, context: dict[str, object]) -> Chunk:
         held = {**context, "same": dict(self._same), "moment": self._moment}
@@ -188,6 +190,7 @@ class _Reader:
 
     def take(self, record: _Record) -> None:
         self.read += 1
+        self.size += record.size
         at = self._instant(record.stamp)
         if isinstance(at, SkipReason):
             self.skips.add(record.line, at, record.stamp[0])
