@@ -7,6 +7,7 @@ print; in a picture they are fixed. The series palette is Okabe and Ito's, which
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shequn_sdk.domain import Unit
@@ -17,6 +18,7 @@ from shequn_sdk.reports.words import WEEKDAYS, hour_of_week, number, word
 __all__ = ["PAGE", "PICTURE", "Theme", "config", "format_locale", "specification", "time_locale"]
 
 Spec = dict[str, Any]
+_FEW = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +196,24 @@ def _tips(alt: Any, language: Language, *names: tuple[str, str]) -> list[Any]:
     return [alt.Tooltip(f"{name}:N", title=word(key, language)) for name, key in names]
 
 
-def _time_axis(alt: Any, language: Language) -> Any:
-    return alt.X(
-        "t:T",
-        scale=alt.Scale(type="utc"),
-        axis=alt.Axis(
-            title=None, format=_axis_format(language), labelOverlap="greedy", grid=False, labelFlush=True,
-            tickCount={"expr": "max(3, floor(width / 80))"},
-        ),
-    )  # fmt: skip
+def _time_axis(alt: Any, chart: Chart, language: Language, *, padding: int = 0) -> Any:
+    """Give the axis of days; few buckets are labelled themselves, because weeks start on Monday here."""
+    buckets = sorted({mark.x for mark in chart.marks})
+    ticks: Spec = {"tickCount": {"expr": "max(3, floor(width / 80))"}}
+    if len(buckets) <= _FEW:
+        ticks = {
+            "values": [int(datetime.fromisoformat(_stamp(bucket)).timestamp() * 1000) for bucket in buckets]
+        }
+    axis = alt.Axis(
+        title=None,
+        format=_axis_format(language),
+        labelOverlap="greedy",
+        labelSeparation=6,
+        grid=False,
+        labelFlush=True,
+        **ticks,
+    )
+    return alt.X("t:T", scale=alt.Scale(type="utc", padding=padding), axis=axis)
 
 
 def _value_axis(alt: Any, chart: Chart, *, absolute: bool = False) -> Any:
@@ -216,7 +227,7 @@ def _line(chart: Chart, language: Language, theme: Theme) -> Spec:
     alt: Any = need("altair")
     points, pieces = _line_rows(chart, language)
     tips = _tips(alt, language, ("day", "day_word"), ("s", "series"), ("shown", "value"), ("state", "state"))
-    color, x, y = _color(alt, chart.marks, theme), _time_axis(alt, language), _value_axis(alt, chart)
+    color, x, y = _color(alt, chart.marks, theme), _time_axis(alt, chart, language), _value_axis(alt, chart)
     dash = alt.condition("datum.part", alt.value([3, 4]), alt.value([1, 0]))
     line = (
         alt.Chart(_data(alt, pieces))
@@ -249,7 +260,7 @@ def _bars(chart: Chart, language: Language, theme: Theme) -> Spec:
     ]
     tips = _tips(alt, language, ("day", "day_word"), ("s", "series"), ("shown", "value"), ("state", "state"))
     days = len({mark.x for mark in chart.marks})
-    x = _time_axis(alt, language)
+    x = _time_axis(alt, chart, language, padding=18 if days <= _FEW else 6)
     bars = (
         alt.Chart(_data(alt, [row for row in rows if row["v"] is not None]))
         .mark_bar(width={"expr": f"max(1, min(28, 0.72 * width / {max(days, 1)}))"})
@@ -276,9 +287,10 @@ def _ranking(chart: Chart, language: Language, theme: Theme) -> Spec:
         tooltip=[alt.Tooltip("x:N", title=word("rank", language)),
                  *_tips(alt, language, ("shown", "value"), ("state", "state"))],
     )  # fmt: skip
-    bars = base.mark_bar(cornerRadiusEnd=3, color=theme.series[0]).encode(
-        opacity=alt.condition("datum.part", alt.value(0.4), alt.value(1))
-    )
+    bars = base.mark_bar(cornerRadiusEnd=3, color=theme.series[0])
+    # Pale tells partial bars from whole ones; where all are partial there is nothing to tell apart.
+    if not all(mark.partial for mark in chart.marks):
+        bars = bars.encode(opacity=alt.condition("datum.part", alt.value(0.4), alt.value(1)))
     return _finish(alt.layer(bars).properties(height={"step": 24}))
 
 

@@ -75,7 +75,8 @@ class Numbers:
     @property
     def missing(self) -> tuple[str, ...]:
         """Names of metrics that are not available."""
-        return tuple(name for (name, _), result in self._results.items() if result is None)
+        known = {name for (name, _), result in self._results.items() if result is not None}
+        return tuple(dict.fromkeys(name for name, _ in self._results if name not in known))
 
 
 def _latest(result: MetricResult | None, *, complete: bool = False) -> MetricPoint | None:
@@ -306,12 +307,14 @@ def _label(point: MetricPoint, names: Mapping[str, str]) -> str:
 
 def _extra_columns(points: Sequence[MetricPoint]) -> tuple[str, ...]:
     """Name dimensions that hold numbers: the parts that a score is made of."""
-    found: dict[str, None] = {}
+    found: dict[str, bool] = {}
     for point in points:
         for key, value in point.dims.items():
             if isinstance(value, float | int) and not isinstance(value, bool) and key != "rank":
-                found[key] = None
-    return tuple(found)
+                # A score that is repeated as its own part says nothing.
+                found.setdefault(key, False)
+                found[key] = found[key] or value != point.value
+    return tuple(key for key, says_more in found.items() if says_more)
 
 
 def _ranked(result: MetricResult, limit: int) -> list[MetricPoint]:
@@ -379,12 +382,14 @@ def _cell(value: JsonValue) -> Cell:
 
 async def content(context: ReportContext, numbers: Numbers) -> Section | None:
     """Posts by engagement."""
-    result = await numbers.get("content.engagement")
+    result = await numbers.get("content.engagement", grain=Grain.WEEK) or await numbers.get(
+        "content.engagement"
+    )
     language = context.language
-    if result is None:
+    if result is None or not result.points:
         return None
     if not any(point.dims for point in result.points):
-        return await _engagement_over_time(context, numbers)
+        return _engagement_over_time(context, result)
     return _ranking(
         context,
         result,
@@ -397,14 +402,9 @@ async def content(context: ReportContext, numbers: Numbers) -> Section | None:
     )
 
 
-async def _engagement_over_time(context: ReportContext, numbers: Numbers) -> Section | None:
+def _engagement_over_time(context: ReportContext, result: MetricResult) -> Section:
     """Interactions per post by week, or by day when the metric has no weeks."""
     language = context.language
-    result = await numbers.get("content.engagement", grain=Grain.WEEK) or await numbers.get(
-        "content.engagement"
-    )
-    if result is None or not result.points:
-        return None
     title = word("content", language)
     marks = tuple(Mark(x=p.bucket, value=p.value, partial=p.partial) for p in result.points)
     chart = Chart(
@@ -508,36 +508,31 @@ async def findings(context: ReportContext, _numbers: Numbers) -> Section | None:
 def data_notes(context: ReportContext, results: Sequence[MetricResult]) -> tuple[str, ...]:
     """Say what a reader must know before trusting the numbers."""
     language = context.language
-    notes: list[str] = []
+    # The same note on many metrics is one line that names them all.
+    notes: dict[str, list[str]] = {}
     for result in results:
-        parts: list[str] = [
-            word("warning_note", language, metric=result.metric, warning=warning)
-            for warning in result.warnings
-        ]
-        coverage = result.coverage
-        if coverage and coverage.covered < coverage.total:
-            missing = "、".join(coverage.missing) or "—"
-            parts.append(
-                word(
-                    "coverage_note",
-                    language,
-                    metric=result.metric,
-                    covered=coverage.covered,
-                    total=coverage.total,
-                    missing=missing,
-                )
-            )
-        if result.late_share:
-            share = number(result.late_share, Unit.RATIO, language)
-            parts.append(word("late_note", language, metric=result.metric, share=share))
-        partial = sum(point.partial for point in result.points)
-        unknown = sum(point.value is None for point in result.points)
-        if partial:
-            parts.append(word("partial_count", language, metric=result.metric, count=partial))
-        if unknown:
-            parts.append(word("missing_count", language, metric=result.metric, count=unknown))
-        notes.extend(part for part in parts if part not in notes)
-    return tuple(notes)
+        for note in _notes_of(result, language):
+            names = notes.setdefault(note, [])
+            if result.metric not in names:
+                names.append(result.metric)
+    return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
+
+
+def _notes_of(result: MetricResult, language: Language) -> list[str]:
+    notes = list(result.warnings)
+    coverage = result.coverage
+    if coverage and coverage.covered < coverage.total:
+        missing = ", ".join(coverage.missing) or "—"
+        notes.append(
+            word("coverage_note", language, covered=coverage.covered, total=coverage.total, missing=missing)
+        )
+    if result.late_share:
+        notes.append(word("late_note", language, share=number(result.late_share, Unit.RATIO, language)))
+    if partial := sum(point.partial for point in result.points):
+        notes.append(word("partial_count", language, count=partial))
+    if unknown := sum(point.value is None for point in result.points):
+        notes.append(word("missing_count", language, count=unknown))
+    return notes
 
 
 def definitions(context: ReportContext, results: Sequence[MetricResult]) -> Section:
