@@ -1,0 +1,452 @@
+"""The local WeChat Work as the sandbox runtime sees it: ready-made people and places, and what people do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shequn_sdk.errors import InvalidInput, TargetNotFound
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.http import HttpClient
+from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
+from shequn_wecom.events import CUSTOMERS
+from shequn_wecom.sandbox.callbacks import CallbackSender
+from shequn_wecom.sandbox.campaigns import CampaignCalls
+from shequn_wecom.sandbox.customers import CustomerCalls
+from shequn_wecom.sandbox.directory import Directory
+from shequn_wecom.sandbox.groups import GroupCalls
+from shequn_wecom.sandbox.messages import Messages
+from shequn_wecom.sandbox.people import People
+from shequn_wecom.sandbox.refusals import Refuse, refusal_body
+from shequn_wecom.sandbox.robots import Robots
+from shequn_wecom.sandbox.server import READS, make_app
+from shequn_wecom.sandbox.state import (
+    ROOT,
+    App,
+    AppChat,
+    CorpMember,
+    CustomerGroup,
+    GroupEntry,
+    Robot,
+    Said,
+    TagGroupRecord,
+    TagRecord,
+    World,
+)
+from shequn_wecom.sandbox.tokens import Tokens
+
+__all__ = ["WecomSandbox"]
+
+AGENT = 1000002
+SMALL_AGENT = 1000003
+_MODES = ("app", "robot", "appchat", "customer")
+_PUBLISHES = frozenset({"message/send", "appchat/send", "webhook/send", "externalcontact/add_msg_template"})
+_NO_REACTIONS = "WeChat Work has no reactions that an application could see"
+
+
+class WecomSandbox(BaseSandbox):
+    """A corporation with an application, robots, an app group, customers and a customer group.
+
+    Options: `mode` (whose account and channels `describe` puts first), `callback_url`, `token_seconds`,
+    `rotate_tokens`, `trusted_ips`, `wrong_secrets`, `calls_per_minute`, `calls_per_hour`, `robot_window` (fixed or
+    sliding), `read_lag` (seconds until a change of a customer group can be read), `mass_per_month`, `refuse_escapes`.
+    """
+
+    platform = "wecom"
+    reasons: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"react": _NO_REACTIONS, "share": "no forwarding of messages is told to an application"}
+    )
+
+    def __init__(self, context: SandboxContext) -> None:
+        super().__init__(context)
+        self.mode = str(context.options.get("mode", "app"))
+        if self.mode not in _MODES:
+            raise InvalidInput(f"mode of the wecom sandbox is one of {', '.join(_MODES)}, not {self.mode!r}")
+        self.world = World(clock=context.clock, rng=context.rng, options=context.options)
+        self.tokens = Tokens(self.world)
+        self._callback_token = self.world.hex(24)
+        self._aes_key = _aes_key(self.world.hex(64))
+        self.callbacks = CallbackSender(
+            context, self.world, token=self._callback_token, encoding_aes_key=self._aes_key
+        )
+        self._messages = Messages(self.world)
+        self._campaigns = CampaignCalls(self.world)
+        robots = Robots(self.world, self._messages)
+        self._robot_key = ""
+        self._chat_id = ""
+        self._group_id = ""
+        self._people_acts = People(self.world, self.callbacks)
+        self._furnish()
+        handlers = {
+            **self._messages.routes(),
+            **Directory(self.world).routes(),
+            **CustomerCalls(self.world).routes(),
+            **GroupCalls(self.world).routes(),
+            **self._campaigns.routes(),
+        }
+        self.app: Any = make_app(
+            self.world,
+            self.tokens,
+            handlers,
+            {"webhook/send": robots.send, "webhook/upload_media": robots.upload},
+            self._set_callback,
+        )
+
+    def _furnish(self) -> None:
+        world = self.world
+        world.departments.update({2: "运营", 3: "客服"})
+        world.member_tags[1] = "核心"
+        world.apps[AGENT] = App(AGENT, "社群助手", world.hex(43))
+        world.apps[SMALL_AGENT] = App(
+            SMALL_AGENT, "小应用", world.hex(43), customer_contact=False, whole_corp=False
+        )
+        for userid, name, departments, cares in (
+            ("lin", "小林", [2], True),
+            ("chen", "小陈", [2], True),
+            ("wang", "小王", [3], False),
+        ):
+            world.members[userid] = CorpMember(userid, name, departments, customer_contact=cares)
+        world.members["lin"].tags.add(1)
+        self._robot_key = _uuid(world.hex(32))
+        world.robots[self._robot_key] = Robot(self._robot_key, "robot")
+        self._chat_id = "core2026"
+        world.appchats[self._chat_id] = AppChat(self._chat_id, "核心成员群", "lin", ["lin", "chen"], AGENT)
+        tags = TagGroupRecord(f"et{world.hex(30)}", "阶段", 1, world.now())
+        for name in ("新客", "活跃"):
+            tag = TagRecord(f"et{world.hex(30)}", name, 0, world.now())
+            tags.tags[tag.id] = tag
+        world.tag_groups[tags.id] = tags
+        self._group_id = self._new_group("读书会")
+
+    def _new_group(self, title: str) -> str:
+        world = self.world
+        group = CustomerGroup(
+            f"wr{world.hex(30)}", title, "lin", world.now(), notice="友善交流", admins=["chen"]
+        )
+        group.members["lin"] = GroupEntry("lin", external=False, joined_at=world.now(), name="小林")
+        world.groups[group.id] = group
+        return group.id
+
+    # what a client needs
+
+    def describe(self) -> dict[str, Any]:
+        """Give addresses, secrets and ids; `accounts` holds ready settings for each mode."""
+        accounts = {mode: self._account(mode) for mode in _MODES}
+        first = accounts[self.mode]
+        world = self.world
+        tag = next(iter(next(iter(world.tag_groups.values())).tags))
+        return {
+            "base_url": f"{self.context.base_url}/cgi-bin",
+            "callback_control": f"{self.context.base_url}/_callback",
+            "webhook_url": f"{self.context.base_url}/cgi-bin/webhook/send?key={self._robot_key}",
+            "corp_id": world.corp_id,
+            "agent_id": AGENT,
+            "mode": self.mode,
+            "secrets": first["secrets"],
+            "options": first["options"],
+            "channels": first["channels"],
+            "members": first["members"],
+            "accounts": accounts,
+            "tags": [tag],
+            "small_app": {"agent_id": SMALL_AGENT, "corp_secret": world.apps[SMALL_AGENT].secret},
+        }
+
+    def _account(self, mode: str) -> dict[str, Any]:
+        base_url = f"{self.context.base_url}/cgi-bin"
+        if mode == "robot":
+            return {
+                "base_url": base_url,
+                "secrets": {"key": self._robot_key},
+                "options": {"mode": mode},
+                "channels": ["robot"],
+                "members": list(self.world.members),
+            }
+        secrets = {"corp_secret": self.world.apps[AGENT].secret}
+        if mode in {"app", "customer"}:
+            secrets |= {"callback_token": self._callback_token, "encoding_aes_key": self._aes_key}
+        options: dict[str, Any] = {"mode": mode, "corp_id": self.world.corp_id, "agent_id": AGENT}
+        members = [member.userid for member in self.world.members.values()]
+        if mode == "customer":
+            options["sender"] = "lin"
+            members = list(self.world.customers)
+        channels = {
+            "app": ["@all", "party:2", "tag:1", "user:lin"],
+            "appchat": list(self.world.appchats),
+            "customer": [*self.world.groups, CUSTOMERS],
+        }[mode]
+        return {
+            "base_url": base_url,
+            "secrets": secrets,
+            "options": options,
+            "channels": channels,
+            "members": members,
+        }
+
+    async def start(self) -> None:
+        """Begin to send callbacks."""
+        self.callbacks.start()
+
+    async def stop(self) -> None:
+        """End callbacks."""
+        await self.callbacks.stop()
+
+    def operation(self, method: str, path: str) -> str:
+        """Name a request for fault rules."""
+        name = path.removeprefix("/cgi-bin/").strip("/")
+        if name in _PUBLISHES:
+            return "publish"
+        if name == "gettoken":
+            return "gettoken"
+        leaf = name.rsplit("/", 1)[-1]
+        reads = name in READS or leaf.startswith(("get", "list", "statistic"))
+        return "read" if reads else name
+
+    def rate_limited(self, retry_after: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Give WeCom's answer to too many calls: a 200 with 45009, and no Retry-After."""
+        body = refusal_body(Refuse(45009), at=self.now(), serial=self.world.serial(), address="127.0.0.1")
+        return (
+            200,
+            {"content-type": "application/json; charset=UTF-8", "error-code": "45009"},
+            json.dumps(body).encode(),
+        )
+
+    # callbacks
+
+    async def register_callback(self, url: str) -> bool:
+        """Check an address as the console does, and use it when it answers the check; gives whether it did."""
+        echo = str(self.world.rng.randrange(10**18, 10**19))
+        joint = "&" if "?" in url else "?"
+        client = HttpClient(
+            platform="wecom", base_url=url, context=AdapterContext(clock=self.context.clock, timeout=5.0)
+        )
+        async with client:
+            reply = await client.request(
+                "GET",
+                f"{url}{joint}{self.callbacks.check_query(echo)}",
+                operation="check of the callback address",
+            )
+        if reply.status != 200 or reply.body != echo.encode():
+            return False
+        self.callbacks.url = url
+        return True
+
+    async def _set_callback(self, request: Request) -> Response:
+        """Answer `/_callback`: POST `{"url": …, "check": true}` sets where callbacks go."""
+        if request.method == "POST":
+            body = await request.json()
+            url = str(body.get("url", ""))
+            if url and body.get("check", True):
+                if not await self.register_callback(url):
+                    return JSONResponse({"ok": False, "why": "the address did not answer the check"}, 400)
+            else:
+                self.callbacks.url = url
+        return JSONResponse(
+            {
+                "ok": True,
+                "url": self.callbacks.url,
+                "delivered": self.callbacks.delivered,
+                "failed": len(self.callbacks.failed),
+                "waiting": len(self.callbacks.waiting),
+            }
+        )
+
+    # people
+
+    def native_id(self, person: Person, attempt: int) -> str:
+        """Give a customer's id in mode customer, else a userid."""
+        return (
+            self._customer_id(person, attempt) if self.mode == "customer" else self._userid(person, attempt)
+        )
+
+    @staticmethod
+    def _customer_id(person: Person, attempt: int = 0) -> str:
+        return "wm" + hashlib.sha256(f"{person.id}/{attempt}".encode()).hexdigest()[:30]
+
+    @staticmethod
+    def _userid(person: Person, attempt: int = 0) -> str:
+        return "u" + hashlib.sha256(f"{person.id}/{attempt}".encode()).hexdigest()[:15]
+
+    def _as_customer(self, person: Person) -> str:
+        return self.member_id(person) if self.mode == "customer" else self._customer_id(person)
+
+    def _as_member(self, person: Person) -> str:
+        for member in self.world.members.values():
+            if person.id == member.userid:
+                return member.userid
+        return self._userid(person) if self.mode == "customer" else self.member_id(person)
+
+    # what people see
+
+    def channels(self) -> Sequence[SandboxChannel]:
+        """Give all channels of all modes."""
+        world = self.world
+        found = [SandboxChannel("@all", "全员", "broadcast", len(world.members))]
+        found += [
+            SandboxChannel(
+                f"party:{number}",
+                name,
+                "broadcast",
+                sum(number in member.departments or number == ROOT for member in world.members.values()),
+            )
+            for number, name in world.departments.items()
+        ]
+        found += [SandboxChannel(robot.channel, "群机器人", "robot") for robot in world.robots.values()]
+        found += [
+            SandboxChannel(chat.id, chat.name, "group", len(chat.members)) for chat in world.appchats.values()
+        ]
+        found += [
+            SandboxChannel(group.id, group.name, "group", len(group.members))
+            for group in world.groups.values()
+            if not group.dismissed
+        ]
+        found.append(SandboxChannel(CUSTOMERS, "客户", "broadcast", len(world.customers)))
+        known = {channel.native_id for channel in found}
+        found += [SandboxChannel(name, name, "direct", 1) for name in world.said if name not in known]
+        return found
+
+    def messages(self, channel: str, *, limit: int = 50) -> Sequence[SandboxMessage]:
+        """Give the newest messages of a channel, newest first."""
+        said = self.world.said.get(channel, [])
+        return [self._shown(item) for item in reversed(said[-limit:])] if limit > 0 else []
+
+    def _shown(self, said: Said) -> SandboxMessage:
+        options = (said.body.get("template_card") or {}).get("checkbox", {}).get("option_list", [])
+        choices = [
+            (
+                str(option.get("text", "")),
+                sum(str(option.get("id")) in votes for votes in said.votes.values()),
+            )
+            for option in options
+        ]
+        return SandboxMessage(
+            channel=said.channel,
+            native_id=said.id,
+            author_id=said.author,
+            author_name=said.author_name,
+            by_account=said.by_account,
+            text=said.text,
+            at=said.at,
+            attachments=said.attachments,
+            choices=choices,
+            waiting_for_person=said.waiting,
+        )
+
+    # what people do
+
+    def create_channel(self, title: str, *, kind: str = "group") -> str:
+        """Make a channel of the sandbox's mode: a department, an app group or a customer group.
+
+        A robot has one channel, which is given again.
+        """
+        world = self.world
+        if self.mode == "robot":
+            return "robot"
+        if self.mode == "appchat":
+            chat_id = f"chat{world.hex(16)}"
+            world.appchats[chat_id] = AppChat(chat_id, title[:50], "lin", ["lin", "chen"], AGENT)
+            return chat_id
+        if self.mode == "customer":
+            return self._new_group(title)
+        number = max(world.departments) + 1
+        world.departments[number] = title
+        world.members["lin"].departments.append(number)
+        return f"party:{number}"
+
+    def join(self, channel: str, person: Person, *, invite: str = "") -> None:
+        """Let a person in: as a customer, into a customer group or app group, or as a member of a department."""
+        world, acts = self.world, self._people_acts
+        if channel == CUSTOMERS or channel.startswith("customer:"):
+            acts.become_customer(self._as_customer(person), person.name, invite=invite)
+        elif channel in world.groups:
+            acts.join_group(world.group(channel), self._as_customer(person), person.name, invite=invite)
+        elif channel in world.appchats:
+            acts.hire(self._as_member(person), person.name, ROOT)
+            chat = world.appchats[channel]
+            chat.members = list(dict.fromkeys([*chat.members, self._as_member(person)]))
+        elif channel == "@all" or channel.startswith(("party:", "user:", "tag:")) or channel == "robot":
+            number = int(channel[6:]) if channel.startswith("party:") else ROOT
+            if number not in world.departments:
+                raise self._unknown(channel)
+            acts.hire(self._as_member(person), person.name, number)
+        else:
+            raise self._unknown(channel)
+
+    def leave(self, channel: str, person: Person) -> None:
+        """Let a person go."""
+        world, acts = self.world, self._people_acts
+        if channel == CUSTOMERS or channel.startswith("customer:"):
+            acts.drop_members(self._as_customer(person))
+        elif channel in world.groups:
+            acts.leave_group(world.group(channel), self._as_customer(person))
+        elif channel in world.appchats:
+            chat = world.appchats[channel]
+            chat.members = [userid for userid in chat.members if userid != self._as_member(person)]
+        else:
+            acts.resign(self._as_member(person))
+
+    def say(self, channel: str, person: Person, text: str, *, reply_to: str = "") -> str:
+        """Let a person write: to the application, or into a group, where no application hears it."""
+        world = self.world
+        if channel in world.groups:
+            return self._people_acts.talk_in_group(
+                world.group(channel), self._as_customer(person), person.name, text
+            )
+        if channel in world.appchats or channel == "robot":
+            return self._people_acts.talk(channel, self._as_member(person), person.name, text)
+        if channel == CUSTOMERS or channel.startswith("customer:"):
+            return self._people_acts.talk(
+                f"customer:{self._as_customer(person)}", self._as_customer(person), person.name, text
+            )
+        if channel != "@all" and not channel.startswith(("party:", "user:", "tag:")):
+            raise self._unknown(channel)
+        userid = self._as_member(person)
+        return self._people_acts.write_to_app(channel, userid, person.name, text, agent=AGENT)
+
+    def vote(self, channel: str, person: Person, message: str, choice: int) -> None:
+        """Let a person vote on a vote card, once."""
+        if choice < 0:
+            self.refuse("vote")
+        self._people_acts.vote(self._card(channel, message), self._as_member(person), choice, agent=AGENT)
+
+    def press(self, channel: str, person: Person, message: str, data: str) -> None:
+        """Let a person press a card's button with that key."""
+        self._people_acts.press(self._card(channel, message), self._as_member(person), data, agent=AGENT)
+
+    def _card(self, channel: str, message: str) -> Said:
+        for said in self.world.said.get(channel, []):
+            if message in {said.id, said.task_id}:
+                return said
+        raise TargetNotFound(f"there is no message {message} in {channel}", platform="wecom")
+
+    def confirm(self, channel: str, task: str) -> None:
+        """Let the members in charge press send."""
+        try:
+            self._campaigns.confirm(task)
+        except Refuse as refuse:
+            raise TargetNotFound(
+                f"there is no mass message {task} to confirm in {channel}", platform="wecom", code=refuse.code
+            ) from None
+
+    def dismiss(self, channel: str) -> None:
+        """Let the owner dismiss a customer group."""
+        self._people_acts.dismiss(self.world.group(channel))
+
+    def _unknown(self, channel: str) -> TargetNotFound:
+        return TargetNotFound(f"the wecom sandbox has no channel {channel!r}", platform="wecom")
+
+
+def _aes_key(digits: str) -> str:
+    return (
+        base64.b64encode(bytes.fromhex(digits)).decode().rstrip("=")[:43].replace("+", "a").replace("/", "b")
+    )
+
+
+def _uuid(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
