@@ -32,11 +32,11 @@ __all__ = ["DuckDBEventStore", "DuckDBSession"]
 
 def _translate(error: duckdb.Error, path: Path) -> StoreError:
     text = str(error).replace(str(path), path.name).replace(path.name, "the file")
+    if any(sign in text for sign in ("No space left", "Disk quota", "File too large")):
+        return StoreFull(
+            f"no space left for the event store {path}: nothing of this was kept; free some space"
+        )
     if isinstance(error, duckdb.IOException):
-        if "No space left" in text or "Disk quota" in text or "File too large" in text:
-            return StoreFull(
-                f"no space left for the event store {path}: nothing of this was kept; free some space"
-            )
         if "Could not set lock" in text or "Conflicting lock" in text:
             return StoreBusy(
                 f"another program has {path} open without taking turns; close it (a DuckDB shell?) and try again"

@@ -55,19 +55,16 @@ def export(con: duckdb.DuckDBPyConnection, community: CommunityInfo, path: Path)
     }
     count = con.execute(f"select count(*) from {LOG} where community_no = {c}").fetchall()[0][0]
     partial = path.with_name(path.name + ".part")
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            about = {
-                "format": _FORMAT,
-                "version": _VERSION,
-                "community": community.name,
-                "zone": community.zone,
-            }
-            archive.writestr("about.json", json.dumps(about | {"events": count}))
-            for name, sql in queries.items():
-                part = Path(folder) / f"{name}.parquet"
-                con.execute(f"copy ({sql}) to {_literal(part)} (format parquet, compression zstd)")
-                archive.write(part, part.name)
+    about = {"format": _FORMAT, "version": _VERSION, "community": community.name, "zone": community.zone}
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent) as folder,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        archive.writestr("about.json", json.dumps(about | {"events": count}))
+        for name, sql in queries.items():
+            part = Path(folder) / f"{name}.parquet"
+            con.execute(f"copy ({sql}) to {_literal(part)} (format parquet, compression zstd)")
+            archive.write(part, part.name)
     partial.replace(path)
     return count
 
