@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -12,9 +13,12 @@ from shequn_sdk.platforms.manifest import RateLimit, RateShape
 
 __all__ = ["Budget", "make_budget"]
 
-_MARGIN = 0.01
-_LEAST_MARGIN = 0.01
-_MOST_MARGIN = 0.15
+_MARGIN = 0.002
+_LEAST_MARGIN = 0.002
+_MOST_MARGIN = 0.05
+_TRANSIT = 0.03
+"""Longest time on the way that is reckoned with, as share of the window; also what a request without answer costs."""
+_MOST_TRANSIT = 1.0
 
 
 class Budget(Protocol):
@@ -31,6 +35,10 @@ class Budget(Protocol):
 
     def take(self, now: float) -> None:
         """Count one request."""
+        ...
+
+    def settle(self, taken: float, now: float) -> None:
+        """Note that the request counted at `taken` was answered: the platform counted it no later than now."""
         ...
 
     def widen(self) -> None:
@@ -50,11 +58,16 @@ class _Base:
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
         self.per = limit.per / timedelta(seconds=1)
-        # The platform counts arrivals, we count departures: the way may be shorter for a later request.
+        # The platform counts arrivals, which lie between departure and answer: until the answer is there, a request
+        # counts as late as it may have arrived. Otherwise a quick one after a slow one would be too early.
+        self.transit = min(self.per * _TRANSIT, _MOST_TRANSIT)
         self.margin = min(max(self.per * _MARGIN, _LEAST_MARGIN), _MOST_MARGIN)
 
+    def settle(self, taken: float, now: float) -> None:
+        """Do nothing: even pacing does not depend on when a request arrived."""
+
     def widen(self) -> None:
-        self.margin = min(self.margin * 2, self.per * 0.1)
+        self.margin = min(self.margin * 2 + 0.001, self.per * 0.1)
 
 
 class _Gcra(_Base):
@@ -106,9 +119,16 @@ class _Sliding(_Base):
         return wait
 
     def take(self, now: float) -> None:
-        self.stamps.append(now)
+        self.stamps.append(now + self.transit)
         if self.pace is not None:
             self.pace.take(now)
+
+    def settle(self, taken: float, now: float) -> None:
+        """Count the request from its answer on, when that came before the longest time on the way."""
+        late = taken + self.transit
+        if now < late and late in self.stamps:
+            self.stamps.remove(late)
+            insort(self.stamps, max(now, taken))
 
     def dump(self) -> Any:
         return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0]
@@ -131,7 +151,7 @@ class _Window(_Base):
     def _bounds(self, now: float) -> tuple[float, float]:
         if self.limit.shape is RateShape.FIXED:
             if now >= self.start + self.per + self.margin or now < self.start - self.per:
-                return now, now + self.per + self.margin
+                return now + self.transit, now + self.transit + self.per + self.margin
             return self.start, self.start + self.per + self.margin
         if self.per >= 86_400:
             local = datetime.fromtimestamp(now, UTC).astimezone(self.zone)
@@ -164,6 +184,11 @@ class _Window(_Base):
     def take(self, now: float) -> None:
         self._roll(now)
         self.count += 1
+
+    def settle(self, taken: float, now: float) -> None:
+        """A fixed window began when its first request arrived, which was before the answer."""
+        if self.limit.shape is RateShape.FIXED and taken < now < self.start <= taken + self.transit:
+            self.start = now
 
     def dump(self) -> Any:
         return [self.start if math.isfinite(self.start) else 0.0, self.count]

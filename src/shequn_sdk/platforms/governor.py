@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -69,6 +70,7 @@ class Governor:
         self._refusals: dict[str, int] = {}
         self._lineups: dict[str, _Lineup] = {}
         self._limits: dict[tuple[str, str, str], tuple[tuple[str, RateLimit], ...]] = {}
+        self._under_way: dict[tuple[str, str], deque[tuple[tuple[tuple[str, RateLimit], ...], float]]] = {}
         self._count = 0
 
     def is_free(self, account: str, manifest: Manifest | None, channel: str) -> bool:
@@ -150,6 +152,7 @@ class Governor:
         error: RateLimited,
     ) -> float:
         """Obey a refusal: nothing of its scope goes before Retry-After is over. Gives the seconds to wait."""
+        self._settle(account, channel)
         scope = error.scope or "account"
         key = self._block_key(scope, account, manifest, channel, operation)
         times = self._refusals[key] = self._refusals.get(key, 0) + 1
@@ -164,7 +167,8 @@ class Governor:
         return wait
 
     def answered(self, account: str, manifest: Manifest, channel: str, *, operation: str = "publish") -> None:
-        """Note that a request was taken: the count of refusals in a row starts anew."""
+        """Note that an answer came: from now on the request counts by when it can have arrived at the latest."""
+        self._settle(account, channel)
         if self._refusals:
             for scope in ("app", "account", "channel", "endpoint"):
                 self._refusals.pop(self._block_key(scope, account, manifest, channel, operation), None)
@@ -228,9 +232,22 @@ class Governor:
         now = self._now()
         for key, _ in waiter.limits:
             self._budgets[key].take(now)
+        if waiter.limits:
+            self._under_way.setdefault((waiter.account, waiter.channel), deque()).append((waiter.limits, now))
         learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
         if learned is not None:
             learned.take(now)
+
+    def _settle(self, account: str, channel: str) -> None:
+        waiting = self._under_way.get((account, channel))
+        if not waiting:
+            return
+        limits, taken = waiting.popleft()
+        if not waiting:
+            del self._under_way[account, channel]
+        now = self._now()
+        for key, _ in limits:
+            self._budgets[key].settle(taken, now)
 
     def _limits_of(
         self, account: str, manifest: Manifest, channel: str, operation: str, priority: Priority
