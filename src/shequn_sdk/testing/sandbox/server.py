@@ -271,7 +271,14 @@ class SandboxServer:
                 call_back=self._call_back,
                 options=self._options.get(spec.platform, {}),
             )
-            platform = spec.create(context)
+            try:
+                platform = spec.create(context)
+            except Exception as error:
+                raise PluginError(
+                    f"the sandbox of {spec.platform!r} cannot be made ({type(error).__name__}: {error}); "
+                    "report it to its plugin's authors",
+                    plugin=spec.platform,
+                ) from error
             self._platforms[spec.platform] = platform
             self._apps[spec.platform] = PlayedApp(
                 platform, faults=self.faults, max_body=self._max_body, stopping=self._stopping
