@@ -201,8 +201,11 @@ def _time_axis(alt: Any, chart: Chart, language: Language, *, padding: int = 0) 
     buckets = sorted({mark.x for mark in chart.marks})
     ticks: Spec = {"tickCount": {"expr": "max(3, floor(width / 80))"}}
     if len(buckets) <= _FEW:
+        days = [datetime.fromisoformat(_stamp(bucket)) for bucket in buckets]
         ticks = {
-            "values": [int(datetime.fromisoformat(_stamp(bucket)).timestamp() * 1000) for bucket in buckets]
+            "values": [
+                alt.DateTime(year=t.year, month=t.month, date=t.day, hours=t.hour, utc=True) for t in days
+            ]
         }
     axis = alt.Axis(
         title=None,

@@ -197,14 +197,25 @@ async def growth(context: ReportContext, numbers: Numbers) -> Section | None:
                 description=_meaning(context, "members.total"),
             )
         )
-    flows = (*_marks(joined, word("joined", language)),) if joined else ()
-    flows += _marks(left, word("left", language), negative=True) if left else ()
+    flows: tuple[Mark, ...] = ()
+    names: list[str] = []
+    notes: list[str] = []
+    for key, result in (("joined", joined), ("left", left)):
+        if result is None:
+            continue
+        if _sum(result) is None:
+            notes.append(f"{word(key, language)}: {word('not_reported', language)}")
+            continue
+        names.append(word(key, language))
+        flows += _marks(result, names[-1], negative=key == "left")
     if flows:
-        title = " / ".join(word(key, language) for key, of in (("joined", joined), ("left", left)) if of)
+        title = " / ".join(names)
         charts.append(
             Chart(name="members_flow", title=title, kind=ChartKind.BARS, marks=flows, unit=Unit.MEMBERS)
         )
-    return Section(name="growth", title=word("growth", language), charts=tuple(charts)) if charts else None
+    if not charts:
+        return None
+    return Section(name="growth", title=word("growth", language), charts=tuple(charts), notes=tuple(notes))
 
 
 async def activity(context: ReportContext, numbers: Numbers) -> Section | None:

@@ -153,3 +153,15 @@ async def test_sections_of_plugins_are_placed_and_their_failures_contained(repor
     assert "“Wrong” failed" in notes
     assert "secret detail" not in notes
     assert "Silent" not in notes
+
+
+async def test_a_flow_that_no_platform_reports_is_named_and_not_drawn(report_context):
+    context = report_context(language=Language.EN)
+    left = context.compute.prepared["members.left"]
+    points = tuple(point.model_copy(update={"value": None}) for point in left.points)
+    context.compute.prepared["members.left"] = left.model_copy(update={"points": points})
+    report = await build_report(context)
+    growth = section(report, "growth")
+    assert {mark.series for mark in growth.charts[1].marks} == {"Joined"}
+    assert growth.notes == ("Left: not reported",)
+    assert cards(report)["Left"].value is None
