@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(400, "can't remove chat owner", PermissionDenied, "nobody can act against the owner"),
     Rule(400, "user_admin_invalid", PermissionDenied, "this administrator was made by somebody else"),
-    Rule(400, "method is available only", Conflict, "turn the group into a supergroup first"),
+    Rule(400, "method is available", Conflict, "turn the group into a supergroup first"),
     Rule(400, "the chat is not a forum", Conflict, "switch topics on in the group's settings"),
     Rule(400, "chat_not_forum", Conflict, "switch topics on in the group's settings"),
     # 400: rights
