@@ -1,0 +1,60 @@
+"""The contract suite, once for each mode."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import ClassVar
+from urllib.parse import parse_qsl
+
+from shequn_sdk.platforms.hooks import PlatformSpec, SandboxSpec
+from shequn_sdk.platforms.ports import WebhookRequest
+from shequn_sdk.testing.contract import AdapterContract
+from shequn_wecom import shequn_platforms, shequn_sandboxes
+
+[PLATFORM] = shequn_platforms()
+[SANDBOX] = shequn_sandboxes()
+
+TYPICAL = (
+    "<xml><ToUserName>ww1</ToUserName><FromUserName>lin</FromUserName><CreateTime>1772409600</CreateTime>"
+    "<MsgType>text</MsgType><Content>打卡</Content><MsgId>77</MsgId><AgentID>1000002</AgentID></xml>"
+)
+
+
+def signed(rig, body: bytes | None) -> WebhookRequest:
+    plain = TYPICAL if body is None else body.decode()
+    query, envelope = rig.sandbox.callbacks.envelope(plain)
+    return WebhookRequest("POST", "/wecom", dict(parse_qsl(query)), {}, envelope, rig.clock.now())
+
+
+class TestApp(AdapterContract):
+    platform: ClassVar[PlatformSpec] = PLATFORM
+    sandbox: ClassVar[SandboxSpec] = SANDBOX
+    sandbox_options = MappingProxyType({"mode": "app"})
+    unknown_channel = "user:nobody"
+
+    def sign_webhook(self, rig, body):
+        return signed(rig, body)
+
+
+class TestRobot(AdapterContract):
+    platform: ClassVar[PlatformSpec] = PLATFORM
+    sandbox: ClassVar[SandboxSpec] = SANDBOX
+    sandbox_options = MappingProxyType({"mode": "robot"})
+    unknown_channel = "elsewhere"
+
+
+class TestAppChat(AdapterContract):
+    platform: ClassVar[PlatformSpec] = PLATFORM
+    sandbox: ClassVar[SandboxSpec] = SANDBOX
+    sandbox_options = MappingProxyType({"mode": "appchat"})
+    unknown_channel = "nowhere"
+
+
+class TestCustomer(AdapterContract):
+    platform: ClassVar[PlatformSpec] = PLATFORM
+    sandbox: ClassVar[SandboxSpec] = SANDBOX
+    sandbox_options = MappingProxyType({"mode": "customer"})
+    unknown_channel = "wrNowhere"
+
+    def sign_webhook(self, rig, body):
+        return signed(rig, body)
