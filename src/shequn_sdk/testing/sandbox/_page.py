@@ -62,13 +62,17 @@ def page(platforms: Mapping[str, PlatformSandbox], *, now: str, nonce: str) -> s
 
 
 def fragment(platforms: Mapping[str, PlatformSandbox], *, now: str, limit: int = 30) -> str:
-    """Give the part of the page that changes: every channel with its newest messages."""
+    """Give the part of the page that changes: every channel with its newest messages, lively channels first."""
     parts = [f'<p class="soft">沙盒时间 <time>{escape(now)}</time></p>']
     for name, platform in platforms.items():
-        cards = "".join(
-            _channel(f"{name}-{number}", channel, platform.messages(channel.native_id, limit=limit))
+        rooms = [
+            (f"{name}-{number}", channel, platform.messages(channel.native_id, limit=limit))
             for number, channel in enumerate(platform.channels())
+        ]
+        rooms.sort(
+            key=lambda room: max((message.at.timestamp() for message in room[2]), default=0.0), reverse=True
         )
+        cards = "".join(_channel(key, channel, messages) for key, channel, messages in rooms)
         empty = '<p class="soft">还没有渠道</p>'
         parts.append(f'<h2>{escape(name)}</h2><div class="channels">{cards or empty}</div>')
     return "".join(parts)

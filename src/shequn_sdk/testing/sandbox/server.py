@@ -42,6 +42,7 @@ class _Http(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.access_log = False  # its lines hold whole URLs, and with them tokens
         self.app = _with_transport(self.app, transport)
 
 

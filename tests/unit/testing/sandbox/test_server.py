@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import time
 
 import httpx
@@ -31,6 +32,12 @@ async def test_a_platform_sees_paths_without_its_prefix(wall_server, client) -> 
     assert wall_server["wall"].started
     assert list(wall_server) == ["wall"]
     assert len(wall_server) == 1
+
+
+async def test_requests_are_not_logged(client, caplog) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await client.post("/wall/post/with-a-token", content="x")
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
 
 
 async def test_account_comes_from_what_the_platform_describes(wall_server) -> None:
