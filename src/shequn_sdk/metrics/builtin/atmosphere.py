@@ -116,6 +116,5 @@ METRICS = [
         formula="messages met by another person / messages",
         edge_cases=("only answers that name the message count; talk that merely follows does not",),
         golden="atmosphere",
-        needs_any=frozenset({"reaction", "comment", "share", "answer"}),
     ),
 ]
