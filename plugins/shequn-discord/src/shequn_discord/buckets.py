@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -108,6 +108,16 @@ class Buckets:
         self._sent: deque[float] = deque(maxlen=GLOBAL_PER_SECOND)
         self._global_until = 0.0
         self._invalid: deque[float] = deque()
+        self._ahead = 0.0
+
+    def _now(self) -> float:
+        return self._clock.monotonic() + self._ahead
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep; time counts as passed even on a clock whose `monotonic` stands still."""
+        goal = self._now() + seconds
+        await self._clock.sleep(seconds)
+        self._ahead += max(0.0, goal - self._now())
 
     def bucket(self, route: str, major: str) -> Bucket:
         """Give the bucket of a route (method and path template) and its top-level resource."""
@@ -120,7 +130,7 @@ class Buckets:
         return found
 
     def _forget(self) -> None:
-        now = self._clock.monotonic()
+        now = self._now()
         for key in [
             k for k, b in self._buckets.items() if not b.under_way and max(b.reset_at, b.blocked_until) < now
         ]:
@@ -149,7 +159,7 @@ class Buckets:
     @asynccontextmanager
     async def slot(
         self, route: str, major: str, *, operation: str, exempt: bool = False
-    ) -> AsyncIterator[Bucket]:
+    ) -> AsyncGenerator[Bucket]:
         """Wait for a token; the request goes inside. `exempt` calls do not count against the global limit.
 
         Raises:
@@ -158,7 +168,7 @@ class Buckets:
         bucket = self.bucket(route, major)
         waited = 0.0
         while True:
-            now = self._clock.monotonic()
+            now = self._now()
             self._guard(now, operation)
             if not bucket.known and bucket.lock.locked():
                 # One request at a time until the first answer has told the bucket's size.
@@ -180,7 +190,7 @@ class Buckets:
                     operation=operation,
                 )
             waited += wait
-            await self._clock.sleep(wait)
+            await self._sleep(wait)
         bucket.under_way += 1
         if not exempt:
             self._sent.append(now)
@@ -204,7 +214,7 @@ class Buckets:
         retry_after: float | None,
     ) -> None:
         """Learn from an answer."""
-        now = self._clock.monotonic()
+        now = self._now()
         name = headers.get("x-ratelimit-bucket")
         if name and self._names.get(route) != name:
             self._names[route] = name

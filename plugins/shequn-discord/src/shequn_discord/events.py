@@ -178,7 +178,7 @@ class _Frame(Struct, frozen=True, kw_only=True, tag_field="t", gc=False):
     """A dispatch whose type is known."""
 
 
-def _frame(tag: str, data: Any) -> type[_Frame]:
+def _frame(tag: str, data: Any) -> type[Any]:
     return msgspec.defstruct(
         f"_{tag}", [("d", data)], bases=(_Frame,), frozen=True, kw_only=True, tag=tag, tag_field="t", gc=False
     )

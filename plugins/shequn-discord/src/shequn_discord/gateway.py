@@ -242,7 +242,7 @@ class Shard:
                         await self._take(message.encode())
                         continue
                     buffer += message
-                    if buffer[-4:] != _END:
+                    if not buffer.endswith(_END):
                         continue
                     try:
                         text = inflate.decompress(bytes(buffer))
