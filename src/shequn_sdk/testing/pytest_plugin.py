@@ -58,7 +58,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             capabilities += map(str, marker.args)
             any_of += map(str, marker.kwargs.get("any_of", ()))
             capabilities += [key for key in marker.kwargs if key != "any_of"]
-        entry = {"class": cls.__name__, "test": name, "capabilities": capabilities, "any_of": any_of}
+        entry = {
+            "class": cls.__name__,
+            "test": name,
+            "capabilities": capabilities,
+            "any_of": any_of,
+            "suite": sum(test.startswith("test") for test in dir(_contract(cls))),
+        }
         item.user_properties.append((_KEY, entry))
 
 
@@ -127,6 +133,7 @@ class _Certificate:
                 f"  {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped by the manifest, "
                 f"{len(one['excused'])} excused, {len(one['skipped_by_hand'])} skipped by hand: "
                 + ("CERTIFIED" if one["certified"] else "NOT CERTIFIED")
+                + ("" if one["complete"] else ", only a part of the suite ran")
             )
         path = self._config.getoption("--shequn-certificate")
         if path:
@@ -147,11 +154,13 @@ def _certify(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     by_hand = [row["test"] for row in rows if row["outcome"] == "skipped" and row not in by_manifest]
     failed = [row["test"] for row in rows if row["outcome"] == "failed"]
     passed = sum(row["outcome"] == "passed" for row in rows)
+    complete = len({row["test"] for row in rows}) == rows[0]["suite"]
     return {
         "contract": name,
         "platform": next((row["platform"] for row in rows if row["platform"]), ""),
         "mode": next((row["mode"] for row in rows if row["mode"]), ""),
-        "certified": passed > 0 and not failed and not by_hand,
+        "certified": complete and passed > 0 and not failed and not by_hand,
+        "complete": complete,
         "passed": passed,
         "failed": len(failed),
         "skipped": len(by_manifest),

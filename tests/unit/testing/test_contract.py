@@ -51,6 +51,7 @@ BROKEN = {
     "FindsNothing": ["test_what_perhaps_landed_is_found"],
     "FindsAnything": ["test_what_perhaps_landed_is_found"],
     "MakesUpIds": ["test_what_a_member_says_arrives", "test_a_duplicate_is_recognised"],
+    "TellsTimeOfArrival": ["test_a_late_event_keeps_its_time"],
     "FailsOnUnknownEvents": ["test_unknown_events_are_kept"],
     "BelievesWebhooks": ["test_forged_webhook_is_refused", "test_oversized_webhook_is_refused"],
     "BelievesOldWebhooks": ["test_replayed_webhook_is_refused_or_recognised"],
@@ -128,10 +129,13 @@ def test_an_excused_override_is_in_the_certificate(echo, pytester) -> None:
     )
     done.assert_outcomes(passed=2, xfailed=1, skipped=1)
     done.stdout.fnmatch_lines(
-        ["*shequn contract: echo*", "*1 passed, 0 failed, 1 skipped*1 excused*: CERTIFIED"]
+        [
+            "*shequn contract: echo*",
+            "*1 passed, 0 failed, 1 skipped*1 excused*: NOT CERTIFIED, only a part of the suite ran",
+        ]
     )
     (told,) = json.loads((pytester.path / "cert.json").read_text())["certificates"]
-    assert told["certified"] is True
+    assert told["certified"] is told["complete"] is False
     assert told["excused"] == [{"test": "test_text_lands", "reason": "lands elsewhere"}]
     table = {row["capability"]: row for row in told["capabilities"]}
     assert table["publish_poll"]["state"] == "not declared"
@@ -151,7 +155,7 @@ def test_a_failure_or_a_skip_by_hand_is_no_certificate(echo, pytester) -> None:
         "class TestEcho(AdapterContract):\n    platform = PLATFORM\n    sandbox = SANDBOX\n"
     )
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", "test_text_lands or test_check")
-    done.stdout.fnmatch_lines(["*1 skipped by hand: NOT CERTIFIED"])
+    done.stdout.fnmatch_lines(["*1 skipped by hand: NOT CERTIFIED*"])
 
 
 def test_the_pytest_plugin_loads_nothing_heavy(pytester) -> None:

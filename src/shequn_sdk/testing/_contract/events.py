@@ -103,6 +103,31 @@ class EventContract(ContractHooks):
         for text, seen in by_text.items():
             assert len(seen) == 1, f"{text} came under {seen}"
 
+    @pytest.mark.requires(any_of=_SOURCES)
+    async def test_a_late_event_keeps_its_time(self, rig: Rig) -> None:
+        """An event delivered behind later ones is not lost, and says when it happened, not when it came."""
+        rig.faults.set([FaultRule(FaultKind.LATE_EVENT, times=1)])
+        person = rig.person()
+
+        def act(turn: int) -> None:
+            if turn == 0:
+                rig.sandbox.join(rig.channel, person)
+            for number in range(4):
+                rig.clock.advance(60.0)
+                rig.sandbox.say(rig.channel, person, f"late-{turn}-{number}")
+
+        def whole(all_: list[tuple[RawEvent, Parsed]]) -> list[list[Interaction]]:
+            turns: dict[str, list[Interaction]] = {}
+            for text, item in sorted(_texts(all_, "late-").items()):
+                turns.setdefault(text.rpartition("-")[0], []).append(item)
+            return [items for items in turns.values() if len(items) == 4]
+
+        heard = await rig.hear(act, lambda all_: bool(whole(all_)))
+        for items in whole(heard):
+            times = [item.occurred_at for item in items]
+            assert times == sorted(times)
+            assert times[-1] - times[0] >= timedelta(minutes=2)
+
     @pytest.mark.requires(Capability.POLL_EVENTS)
     async def test_events_come_in_order_until_acknowledged(self, rig: Rig) -> None:
         """Order is that of the happening; what was not acknowledged comes again under the same ids."""
