@@ -132,7 +132,8 @@ def measure(way: str, path: Path) -> dict[str, float]:
 MODULES = {
     "read": ("shequn_sdk.listening.importers.edges",),
     "job": ("shequn_sdk.listening.importers.job", "shequn_sdk.listening.importers.edges", "anyio"),
-    "store": ("shequn_sdk.listening.importers.job", "shequn_sdk.metrics.store.duckdb", "anyio"),
+    # pyarrow loads pandas with its first array, where pandas is installed
+    "store": ("shequn_sdk.listening.importers.job", "shequn_sdk.metrics.store.duckdb", "anyio", "pandas"),
     "pandas": ("pandas",),
     "loop": (),
 }
