@@ -16,9 +16,11 @@ __all__ = ["Budget", "make_budget"]
 _MARGIN = 0.002
 _LEAST_MARGIN = 0.002
 _MOST_MARGIN = 0.05
-_TRANSIT = 0.03
-"""Longest time on the way that is reckoned with, as share of the window; also what a request without answer costs."""
-_MOST_TRANSIT = 1.0
+_TRANSIT = 0.2
+"""Longest time on the way that is reckoned with, as share of the window."""
+_MOST_TRANSIT = 5.0
+_QUICKEST = 0.8
+"""Share of the quickest round trip that every later one is trusted to take as well."""
 
 
 class Budget(Protocol):
@@ -59,9 +61,17 @@ class _Base:
         self.limit = limit
         self.per = limit.per / timedelta(seconds=1)
         # The platform counts arrivals, which lie between departure and answer: until the answer is there, a request
-        # counts as late as it may have arrived. Otherwise a quick one after a slow one would be too early.
+        # counts as late as it may have arrived. Afterwards only the difference to the quickest round trip counts,
+        # because a later request needs at least that long as well.
         self.transit = min(self.per * _TRANSIT, _MOST_TRANSIT)
+        self.quickest = math.inf
         self.margin = min(max(self.per * _MARGIN, _LEAST_MARGIN), _MOST_MARGIN)
+
+    def arrived(self, taken: float, now: float) -> float:
+        """Give the instant from which a request that was answered `now` has to count."""
+        trip = max(now - taken, 0.0)
+        self.quickest = min(self.quickest * 1.01, trip)
+        return taken + min(trip - self.quickest * _QUICKEST, self.transit)
 
     def settle(self, taken: float, now: float) -> None:
         """Do nothing: even pacing does not depend on when a request arrived."""
@@ -124,11 +134,11 @@ class _Sliding(_Base):
             self.pace.take(now)
 
     def settle(self, taken: float, now: float) -> None:
-        """Count the request from its answer on, when that came before the longest time on the way."""
+        """Count the request from when it can have arrived at the latest."""
         late = taken + self.transit
-        if now < late and late in self.stamps:
+        if late in self.stamps:
             self.stamps.remove(late)
-            insort(self.stamps, max(now, taken))
+            insort(self.stamps, self.arrived(taken, now))
 
     def dump(self) -> Any:
         return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0]
@@ -187,8 +197,8 @@ class _Window(_Base):
 
     def settle(self, taken: float, now: float) -> None:
         """A fixed window began when its first request arrived, which was before the answer."""
-        if self.limit.shape is RateShape.FIXED and taken < now < self.start <= taken + self.transit:
-            self.start = now
+        if self.limit.shape is RateShape.FIXED and self.start == taken + self.transit:
+            self.start = self.arrived(taken, now)
 
     def dump(self) -> Any:
         return [self.start if math.isfinite(self.start) else 0.0, self.count]

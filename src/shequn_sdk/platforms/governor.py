@@ -21,6 +21,8 @@ __all__ = ["BucketReport", "Governor", "RateReporter"]
 _ORDER = {Priority.REPLY: 0, Priority.NORMAL: 1, Priority.CAMPAIGN: 2}
 _FIRST_BACKOFF = 1.0
 _MOST_BACKOFF = 60.0
+_TIMER = 0.0005
+"""Timers may fire this much early."""
 
 
 @runtime_checkable
@@ -51,6 +53,8 @@ class _Lineup:
     """Those who wait on one platform."""
 
     waiters: list[_Waiter] = field(default_factory=list["_Waiter"])
+    idle_until: float = 0.0
+    """Before this instant nothing fits for any of the waiters."""
     leader: _Waiter | None = None
     """The one that sleeps until the next budget is free; the others sleep until it tells them."""
 
@@ -114,6 +118,17 @@ class Governor:
             self._limits_of(account, manifest, channel, operation, priority),
         )
         lineup = self._lineups.setdefault(manifest.platform, _Lineup())
+        if self._clock.monotonic() < lineup.idle_until:
+            # Nothing fits for those who wait; it may for this one, which then takes nothing from them.
+            wait = self._wait_of(waiter, {})
+            if wait <= 0 and not any(
+                one.account == account and one.channel == channel for one in lineup.waiters
+            ):
+                self._take(waiter)
+                return 0.0
+            if wait > longest:
+                return wait
+            lineup.idle_until = min(lineup.idle_until, self._clock.monotonic() + wait)
         lineup.waiters.append(waiter)
         deadline = self._clock.monotonic() + longest
         try:
@@ -122,7 +137,7 @@ class Governor:
                 if waiter.granted:
                     return 0.0
                 left = deadline - self._clock.monotonic()
-                need = self._wait_of(waiter)
+                need = self._wait_of(waiter, {})
                 if left <= 0 or need > left:
                     return max(need, 0.001)
                 waiter.event = anyio.Event()
@@ -162,6 +177,7 @@ class Governor:
             wait = min(_FIRST_BACKOFF * 2.0 ** (times - 1), _MOST_BACKOFF)
         until = self._now() + wait
         self._blocked[key] = max(self._blocked.get(key, 0.0), until)
+        self._wake(manifest)
         for name, _ in self._limits_of(account, manifest, channel, operation, Priority.NORMAL):
             self._budgets[name].widen()
         return wait
@@ -169,6 +185,7 @@ class Governor:
     def answered(self, account: str, manifest: Manifest, channel: str, *, operation: str = "publish") -> None:
         """Note that an answer came: from now on the request counts by when it can have arrived at the latest."""
         self._settle(account, channel)
+        self._wake(manifest)
         if self._refusals:
             for scope in ("app", "account", "channel", "endpoint"):
                 self._refusals.pop(self._block_key(scope, account, manifest, channel, operation), None)
@@ -189,6 +206,7 @@ class Governor:
         if bucket is None or bucket.identity != report.bucket:
             bucket = self._learned[route] = LearnedBucket(report.bucket)
         bucket.observe(report, now)
+        self._wake(manifest)
 
     # inside
 
@@ -197,26 +215,33 @@ class Governor:
 
     def _pump(self, lineup: _Lineup) -> float:
         """Grant whatever fits now; give the seconds until something else may fit."""
+        now = self._clock.monotonic()
+        if now < lineup.idle_until:
+            return lineup.idle_until - now + _TIMER
         soonest = _MOST_BACKOFF
+        waits: dict[tuple[str, int, bool], float] = {}
         if len(lineup.waiters) > 1:
             lineup.waiters.sort(key=lambda one: (_ORDER[one.priority], -one.queued, one.number))
         left: list[_Waiter] = []
         busy: set[tuple[str, str]] = set()
         for waiter in lineup.waiters:
             lane = (waiter.account, waiter.channel)
-            wait = self._wait_of(waiter) if lane not in busy else _MOST_BACKOFF
+            wait = self._wait_of(waiter, waits) if lane not in busy else _MOST_BACKOFF
             if wait > 0:
                 busy.add(lane)
                 soonest = min(soonest, wait)
                 left.append(waiter)
                 continue
             self._take(waiter)
+            waits.clear()
             waiter.granted = True
             waiter.event.set()
         lineup.waiters[:] = left
-        return soonest + 0.0005
+        lineup.idle_until = now + soonest if left else 0.0
+        return soonest + _TIMER
 
-    def _wait_of(self, waiter: _Waiter) -> float:
+    def _wait_of(self, waiter: _Waiter, known: dict[tuple[str, int, bool], float]) -> float:
+        """Give the seconds that `waiter` must wait at least; `known` keeps what is worked out in one pass."""
         now = self._now()
         spread = waiter.priority is Priority.CAMPAIGN
         wait = self._blocked_for(waiter.account, waiter.manifest, waiter.channel, waiter.operation)
@@ -224,7 +249,11 @@ class Governor:
             usable = limit.amount
             if waiter.priority is not Priority.REPLY and limit.reserve:
                 usable = max(int(limit.amount * (1 - limit.reserve)), 1)
-            wait = max(wait, self._budgets[key].wait(now, usable=usable, spread=spread))
+            asked = (key, usable, spread)
+            need = known.get(asked)
+            if need is None:
+                need = known[asked] = self._budgets[key].wait(now, usable=usable, spread=spread)
+            wait = max(wait, need)
         learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
         return wait if learned is None else max(wait, learned.wait(now))
 
@@ -237,6 +266,13 @@ class Governor:
         learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
         if learned is not None:
             learned.take(now)
+
+    def _wake(self, manifest: Manifest) -> None:
+        """Let those who wait look again: what they wait for may come earlier now."""
+        lineup = self._lineups.get(manifest.platform)
+        if lineup is not None and lineup.waiters:
+            lineup.idle_until = 0.0
+            (lineup.leader or lineup.waiters[0]).event.set()
 
     def _settle(self, account: str, channel: str) -> None:
         waiting = self._under_way.get((account, channel))

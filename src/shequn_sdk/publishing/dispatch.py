@@ -175,6 +175,11 @@ class Dispatcher:
         found = await self._store.read(look)
         return None if found is None else from_us(found)
 
+    async def forgotten(self) -> list[int]:
+        """Give deliveries that are due and that no wake has reached, and look-ups that are due."""
+        now = self._now()
+        return await self._store.read(lambda conn: ledger.overdue(conn, now=now))
+
     async def tick(self) -> None:
         """Prolong own leases, take back ended ones."""
         now = self._now()
@@ -247,6 +252,8 @@ class Dispatcher:
             return None
         row = self._claimed.pop(delivery, None)
         known = row is not None
+        if not known and await self._check_one(delivery):
+            return None
         if row is None:
             row = await self._claim(delivery)
         while row is not None:
@@ -255,6 +262,16 @@ class Dispatcher:
             return None
         found = await self._store.read(lambda conn: ledger.find(conn, delivery))
         return from_us(found.ready_at) if found.state in {"planned", "deferred"} else None
+
+    async def _check_one(self, delivery: int) -> bool:
+        now = self._now()
+        again = now + us(self._options.lease) * 3
+        row = await self._store.write(
+            lambda conn: ledger.take_check(conn, delivery, now=now, again=again, owner=self.worker)
+        )
+        if row is not None:
+            await self._check(row)
+        return row is not None
 
     async def _claim(self, delivery: int) -> Row | None:
         now = self._now()

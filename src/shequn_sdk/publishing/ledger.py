@@ -31,11 +31,13 @@ __all__ = [
     "next_check",
     "next_instant",
     "of_owner",
+    "overdue",
     "owners",
     "release_rest",
     "remember_move",
     "renew",
     "take",
+    "take_check",
     "take_checks",
 ]
 
@@ -136,6 +138,14 @@ _CHECKS = Fast(
     f"""update delivery set check_at = :again, fence = fence + 1, owner = :owner where id in (
   select id from delivery where check_at is not null and check_at <= :now order by check_at limit :count)
   and check_at <= :now returning {COLUMNS}"""  # noqa: S608
+)
+_CHECK_ONE = Fast(
+    "update delivery set check_at = :again, fence = fence + 1, owner = :owner "  # noqa: S608
+    f"where id = :id and check_at is not null and check_at <= :now returning {COLUMNS}"
+)
+_OVERDUE = Fast(
+    "select id from delivery where state in ('planned', 'deferred') and ready_at <= :now "
+    "union select id from delivery where check_at is not null and check_at <= :now limit 1000"
 )
 _LATER_PARTS = Fast(
     f"select {COLUMNS} from delivery where batch = :batch and account = :account and channel = :channel "  # noqa: S608
@@ -338,6 +348,17 @@ def any_ready(conn: Connection, *, now: int) -> bool:
         _ANY_READY.one(conn, {"now": now, "priority": priority}) is not None
         for priority in range(len(PRIORITIES))
     )
+
+
+def take_check(conn: Connection, delivery: int, *, now: int, again: int, owner: str) -> Row | None:
+    """Claim the look-up of one row, if it is due."""
+    found = _CHECK_ONE.one(conn, {"id": delivery, "now": now, "again": again, "owner": owner})
+    return None if found is None else Row._make(found)
+
+
+def overdue(conn: Connection, *, now: int) -> list[int]:
+    """Give rows whose time has come and that nobody works on, up to 1,000."""
+    return [row[0] for row in _OVERDUE.all(conn, {"now": now})]
 
 
 def next_instant(conn: Connection, *, now: int) -> int | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, Self, TypeAlias
@@ -19,31 +19,30 @@ from shequn_sdk.domain import (
     DeliveryState,
     LatePolicy,
     OnUnknown,
-    Piece,
     Priority,
     Receipt,
     Transition,
     Variant,
-    new_id,
 )
-from shequn_sdk.errors import InvalidInput, NotSupported, UnknownName
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import care, ledger, queries
 from shequn_sdk.publishing.compose import compose
 from shequn_sdk.publishing.dispatch import AccountBook, Dispatcher
 from shequn_sdk.publishing.failpoints import hit
-from shequn_sdk.publishing.policy import DeliveryOptions, us
-from shequn_sdk.publishing.rows import PRIORITIES, Row, receipt_of, to_delivery
+from shequn_sdk.publishing.planning import Plan, Planner, Target, by_lane
+from shequn_sdk.publishing.policy import DeliveryOptions
+from shequn_sdk.publishing.rows import Row, receipt_of, to_delivery
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.scheduling.embedded import EmbeddedEngine
-from shequn_sdk.scheduling.engine import Wake
+from shequn_sdk.scheduling.engine import DeliveryEngine, Wake, WakeSource
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
-__all__ = ["Publishing", "Target"]
+__all__ = ["EngineFactory", "Publishing", "Target"]
 
-Target: TypeAlias = str | ChannelRef
-"""A channel as text `account:native-id`, or parsed."""
+_log = logging.getLogger(__name__)
+
+EngineFactory: TypeAlias = Callable[[WakeSource, Clock], DeliveryEngine]
 
 _AT_REST = frozenset(
     {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked", "paused"}
@@ -68,6 +67,7 @@ class Publishing:
         on_unknown: OnUnknown | None = None,
         options: DeliveryOptions | None = None,
         governor: Governor | None = None,
+        engine: EngineFactory | None = None,
     ) -> None:
         """Publish for `accounts` through `store`.
 
@@ -79,6 +79,7 @@ class Publishing:
                 None holds them.
             options: leases, attempts, waits.
             governor: share one with other users of the same accounts.
+            engine: makes the engine of `run`; the embedded one by default.
         """
         self._store = store
         self._accounts = accounts
@@ -87,8 +88,10 @@ class Publishing:
         self._on_unknown = on_unknown
         self._options = options or DeliveryOptions()
         self.governor = governor or Governor(self._clock)
+        self._planner = Planner(accounts, self._clock)
+        self._make_engine = engine
         self._slots: dict[str, anyio.CapacityLimiter] = {}
-        self._engine: EmbeddedEngine | None = None
+        self._engine: DeliveryEngine | None = None
         self._rested = anyio.Event()
         self._swept = False
 
@@ -134,19 +137,15 @@ class Publishing:
             UnknownName: an account does not exist; nothing was written.
             InvalidInput: a channel is malformed, or `to` is empty.
         """
-        rows = await self._write(
-            content,
-            to,
+        plan = Plan(
             at=at,
             priority=priority,
-            idempotency_key=idempotency_key,
             on_unknown=on_unknown,
             needs_approval=needs_approval,
             late=late,
             grace=grace,
-            schedule_id=None,
-            actor=self._worker,
         )
+        rows = await self._write(content, to, plan, key=idempotency_key)
         now = to_us(self._clock.now())
         ids = [row.id for group in rows for row in group if row.due <= now]
         if ids:
@@ -172,19 +171,17 @@ class Publishing:
         actor: str = "",
     ) -> list[Receipt]:
         """Write deliveries into the ledger and leave the sending to a worker; arguments as for `publish`."""
-        rows = await self._write(
-            content,
-            to,
+        plan = Plan(
             at=at,
             priority=priority,
-            idempotency_key=idempotency_key,
             on_unknown=on_unknown,
             needs_approval=needs_approval,
             late=late,
             grace=grace,
             schedule_id=schedule_id,
-            actor=actor or self._worker,
+            actor=actor,
         )
+        rows = await self._write(content, to, plan, key=idempotency_key)
         return [receipt_of(group) for group in rows]
 
     async def plan_many(
@@ -201,26 +198,12 @@ class Publishing:
         """
         new: list[Row] = []
         for content, to, at in contents:
-            new += self._rows(
-                content,
-                self._parse(to),
-                batch=content.id,
-                at=at,
-                priority=priority,
-                on_unknown=on_unknown,
-                needs_approval=False,
-                late=LatePolicy.SEND,
-                grace=None,
-                schedule_id=None,
-            )
+            plan = Plan(at=at, priority=priority, on_unknown=on_unknown)
+            new += self._planner.rows(content, self._planner.parse(to), plan, batch=content.id)
         actor = actor or self._worker
-
-        def write(conn: Connection) -> int:
-            return len(ledger.insert(conn, [self._follow(conn, row) for row in new], actor=actor))
-
-        written = await self._store.write(write)
-        await self._wake()
-        return written
+        written = await self._store.write(lambda conn: self._planner.write(conn, new, key=None, actor=actor))
+        await self._wake(written)
+        return len(written)
 
     def preview(self, content: Content, to: Target) -> Variant:
         """Give the form that `content` will have in a channel, with what had to change; sends nothing.
@@ -241,12 +224,46 @@ class Publishing:
         dispatcher = self._dispatcher()
         await dispatcher.sweep(dead_workers=True)
         self._swept = True
-        engine = EmbeddedEngine(dispatcher, clock=self._clock)
+        engine: DeliveryEngine
+        stop = stop or anyio.Event()
+        if self._make_engine is None:
+            engine = EmbeddedEngine(dispatcher, clock=self._clock)
+        else:
+            engine = self._make_engine(dispatcher, self._clock)
         self._engine = engine
         try:
-            await engine.run(dispatcher.handle, concurrency=concurrency, stop=stop or anyio.Event())
+            if isinstance(engine, EmbeddedEngine):
+                await engine.run(dispatcher.handle, concurrency=concurrency, stop=stop)
+            else:
+                await self._supervise(engine, dispatcher, concurrency, stop)
         finally:
             self._engine = None
+
+    async def _supervise(
+        self, engine: DeliveryEngine, dispatcher: Dispatcher, concurrency: int, stop: anyio.Event
+    ) -> None:
+        """Run an engine that only carries wakes: restart it when it ends, and wake again what it has forgotten."""
+
+        async def sweep() -> None:
+            while not stop.is_set():
+                await dispatcher.tick()
+                await engine.submit([Wake(one, self._clock.now()) for one in await dispatcher.forgotten()])
+                with anyio.move_on_after(dispatcher.tick_every):
+                    await stop.wait()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(sweep)
+            pause = 0.1
+            while not stop.is_set():
+                try:
+                    await engine.run(dispatcher.handle, concurrency=concurrency, stop=stop)
+                    pause = 0.1
+                except Exception:  # noqa: BLE001 - whatever ends an engine, the deliveries have to go on
+                    _log.exception("the engine ended; it is started again in %.1f s", pause)
+                with anyio.move_on_after(pause):
+                    await stop.wait()
+                pause = min(pause * 2, 30.0)
+            group.cancel_scope.cancel()
 
     async def drain(self, *, until: datetime | None = None) -> int:
         """Do everything that is due now and return; gives how many claims were worked on.
@@ -317,7 +334,7 @@ class Publishing:
     async def get_receipts(self, idempotency_key: str) -> list[Receipt]:
         """Give the receipts of what was published under a key; empty when nothing was."""
         rows = await self._store.read(lambda conn: ledger.by_batch(conn, idempotency_key))
-        return [receipt_of(group) for group in _by_lane(rows)]
+        return [receipt_of(group) for group in by_lane(rows)]
 
     async def history(self, delivery: int) -> list[Transition]:
         """Give every step of a delivery with its cause, oldest first."""
@@ -409,154 +426,29 @@ class Publishing:
         rested, self._rested = self._rested, anyio.Event()
         rested.set()
 
-    async def _wake(self) -> None:
+    async def _wake(self, rows: Sequence[Row]) -> None:
         if self._engine is not None:
-            await self._engine.submit([Wake(0, self._clock.now())])
+            await self._engine.submit([Wake(row.id, from_us(row.ready_at)) for row in rows])
 
     async def _care(self, work: care.Work) -> Delivery:
         now = to_us(self._clock.now())
         row = await self._store.write(lambda conn: work(conn, now))
         self._settled(row)
-        await self._wake()
+        await self._wake([row])
         return to_delivery(row)
 
-    def _parse(self, to: Sequence[Target]) -> list[ChannelRef]:
-        if isinstance(to, str):
-            raise InvalidInput("`to` is a list of channels, not one text")
-        refs = list(dict.fromkeys(ChannelRef.parse(one) for one in to))
-        if not refs:
-            raise InvalidInput("nowhere to publish to: give at least one channel")
-        for ref in refs:
-            if ref.account not in self._accounts.names():
-                self._accounts.platform(ref.account)
-                raise UnknownName("account", ref.account)
-        return refs
-
-    def _rows(
-        self,
-        content: Content,
-        refs: Sequence[ChannelRef],
-        *,
-        batch: str,
-        at: datetime | None,
-        priority: Priority,
-        on_unknown: OnUnknown | None,
-        needs_approval: bool,
-        late: LatePolicy,
-        grace: timedelta | None,
-        schedule_id: str | None,
-    ) -> list[Row]:
-        now = to_us(self._clock.now())
-        if at is not None and at.tzinfo is None:
-            raise InvalidInput("`at` has no time zone: give an aware datetime")
-        due = now if at is None else to_us(at)
-        rows: list[Row] = []
-        variants: dict[str, tuple[tuple[Piece, ...], str, str]] = {}
-        for ref in refs:
-            if ref.account not in variants:
-                variants[ref.account] = self._compose(content, ref.account)
-            pieces, error, error_type = variants[ref.account]
-            documents = [piece.model_dump_json(exclude_defaults=True) for piece in pieces]
-            for part, piece in enumerate(pieces):
-                key = hashlib.sha256(f"{batch}\x00{ref}\x00{part}".encode()).hexdigest()[:32]
-                rows.append(
-                    Row(
-                        id=0,
-                        batch=batch,
-                        content_id=content.id,
-                        account=ref.account,
-                        channel=ref.native_id,
-                        target=ref.native_id,
-                        platform=self._accounts.platform(ref.account),
-                        part=part,
-                        parts=len(pieces),
-                        state="refused" if error else "blocked" if needs_approval else "planned",
-                        priority=PRIORITIES.index(priority),
-                        due=due,
-                        ready_at=due,
-                        attempts=0,
-                        limited=0,
-                        moves=0,
-                        key=key,
-                        owner="",
-                        fence=0,
-                        lease_until=None,
-                        attempted_at=None,
-                        check_at=None,
-                        checks=0,
-                        reminders=0,
-                        deadline=None,
-                        on_unknown=str(on_unknown) if on_unknown is not None else "",
-                        late=str(late),
-                        grace=None if grace is None else us(grace),
-                        schedule_id=schedule_id,
-                        error=error or ("waits for an approval" if needs_approval else ""),
-                        error_type=error_type,
-                        post=None,
-                        text=_shown(piece),
-                        piece=documents[part],
-                        created_at=now,
-                        updated_at=now,
-                    )
-                )
-        return rows
-
-    def _compose(self, content: Content, account: str) -> tuple[tuple[Piece, ...], str, str]:
-        """Give the pieces, or one that cannot be sent with the reason why."""
-        manifest = self._accounts.manifest(account)
-        try:
-            return compose(content, manifest, account=account).pieces, "", ""
-        except (NotSupported, InvalidInput) as error:
-            return (Piece(text=content.text),), str(error), type(error).__name__
-
     async def _write(
-        self,
-        content: Content,
-        to: Sequence[Target],
-        *,
-        at: datetime | None,
-        priority: Priority,
-        idempotency_key: str | None,
-        on_unknown: OnUnknown | None,
-        needs_approval: bool,
-        late: LatePolicy,
-        grace: timedelta | None,
-        schedule_id: str | None,
-        actor: str,
+        self, content: Content, to: Sequence[Target], plan: Plan, *, key: str | None
     ) -> list[list[Row]]:
-        refs = self._parse(to)
-        batch = idempotency_key or new_id()
-        new = self._rows(
-            content,
-            refs,
-            batch=batch,
-            at=at,
-            priority=priority,
-            on_unknown=on_unknown,
-            needs_approval=needs_approval,
-            late=late,
-            grace=grace,
-            schedule_id=schedule_id,
-        )
-
-        def write(conn: Connection) -> list[Row]:
-            known = ledger.by_batch(conn, batch) if idempotency_key else []
-            lanes = {row.lane for row in known}
-            fresh = [self._follow(conn, row) for row in new if row.lane not in lanes]
-            return known + ledger.insert(conn, fresh, actor=actor)
-
-        written = await self._store.write(write)
+        refs = self._planner.parse(to)
+        new = self._planner.rows(content, refs, plan, batch=key or "")
+        actor = plan.actor or self._worker
+        written = await self._store.write(lambda conn: self._planner.write(conn, new, key=key, actor=actor))
         hit("planned")
-        await self._wake()
+        await self._wake(written)
         order = {(ref.account, ref.native_id): number for number, ref in enumerate(refs)}
-        groups = [group for group in _by_lane(written) if group[0].lane in order]
+        groups = [group for group in by_lane(written) if group[0].lane in order]
         return sorted(groups, key=lambda group: order[group[0].lane])
-
-    @staticmethod
-    def _follow(conn: Connection, row: Row) -> Row:
-        """Send to the channel's present id, when it was moved."""
-        target = ledger.moved_to(conn, row.account, row.channel)
-        return row if target == row.target else row._replace(target=target)
 
     async def _await(self, ids: Sequence[int], lanes: Sequence[tuple[str, str]]) -> None:
         """Return when `ids` have come to rest: as onlooker of a running worker, else by working on their lanes."""
@@ -617,21 +509,3 @@ class Publishing:
             return [ledger.by_ids(conn, (row.id for row in group)) for group in groups]
 
         return [receipt_of(group) for group in await self._store.read(look)]
-
-
-def _by_lane(rows: Iterable[Row]) -> list[list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.lane, []).append(row)
-    return [sorted(group, key=lambda row: row.part) for group in groups.values()]
-
-
-def _shown(piece: Piece) -> str:
-    """Give what people see of a piece in lists."""
-    if piece.text:
-        return piece.text
-    if piece.poll is not None:
-        return piece.poll.question
-    if piece.article is not None:
-        return piece.article.title
-    return " ".join(media.filename or str(media.kind) for media in piece.media)
