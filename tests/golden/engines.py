@@ -44,7 +44,9 @@ def fill(store: DuckDBEventStore, golden: dict[str, Any]) -> None:
             batch.append(occurred_at=datetime.fromisoformat(fields.pop("at")), **fields)
         store.append(batch, community="golden")
     for refs in golden["link"]:
-        store.link_persons([MemberRef(platform=p, native_id=n) for p, _, n in (ref.partition(":") for ref in refs)])
+        store.link_persons(
+            [MemberRef(platform=p, native_id=n) for p, _, n in (ref.partition(":") for ref in refs)]
+        )
 
 
 class ReadOnly:
@@ -59,13 +61,15 @@ class ReadOnly:
         yield self._session
 
 
-def copy_tables(store: DuckDBEventStore) -> dict[str, tuple[list[tuple[str, str]], list[tuple[Any, ...]]]]:
+def copy_tables(
+    store: DuckDBEventStore,
+) -> dict[str, tuple[list[tuple[str, str, bool]], list[tuple[Any, ...]]]]:
     """Give columns with types, and rows, of each table."""
     found = {}
     with store.read() as session:
         for table in TABLES:
             types = session.rows(
-                "select column_name, data_type from duckdb_columns() where table_name = $t order by column_index",
+                "select column_name, data_type, is_nullable from duckdb_columns() where table_name = $t order by column_index",
                 {"t": table},
             )[1]
             found[table] = (types, session.rows(f"select * from {table}")[1])
@@ -92,7 +96,7 @@ def to_postgres(connection: Any, store: DuckDBEventStore) -> None:
     connection.execute(f"create schema {schema}")
     connection.execute(f"set search_path to {schema}")
     for table, (columns, rows) in copy_tables(store).items():
-        spelled = ", ".join(f'"{name}" {_PG.get(kind, kind)}' for name, kind in columns)
+        spelled = ", ".join(f'"{name}" {_PG.get(kind, kind)}' for name, kind, _ in columns)
         connection.execute(f"create table {table} ({spelled})")
         if rows:
             marks = ", ".join(["%s"] * len(columns))
@@ -123,7 +127,7 @@ _CH = {
     "DOUBLE": "Float64",
     "VARCHAR": "String",
     "BOOLEAN": "Bool",
-    "DATE": "Date32",
+    "DATE": "Date",
     "TIMESTAMP": "DateTime64(6, 'UTC')",
     "UUID": "UUID",
     "DECIMAL(18,4)": "Decimal(18, 4)",
@@ -165,7 +169,10 @@ def _read(kind: str, value: Any) -> Any:
 
 def to_clickhouse(connection: Any, store: DuckDBEventStore) -> None:
     for table, (columns, rows) in copy_tables(store).items():
-        spelled = ", ".join(f"`{name}` Nullable({_CH[kind]})" for name, kind in columns)
+        spelled = ", ".join(
+            f"`{name}` Nullable({_CH[kind]})" if optional else f"`{name}` {_CH[kind]}"
+            for name, kind, optional in columns
+        )
         connection.query(f"create table {table} ({spelled}) engine = Memory")
         if rows:
             values = ", ".join("(" + ", ".join(_literal(value) for value in row) + ")" for row in rows)
@@ -178,7 +185,9 @@ def metrics_over(source: Any, golden: dict[str, Any], *, rollups: bool) -> Metri
 
 
 def postgres_address() -> str:
-    return os.environ.get("SHEQUN_TEST_POSTGRES", "host=127.0.0.1 port=5432 user=postgres dbname=postgres connect_timeout=2")
+    return os.environ.get(
+        "SHEQUN_TEST_POSTGRES", "host=127.0.0.1 port=5432 user=postgres dbname=postgres connect_timeout=2"
+    )
 
 
 Make = Callable[[dict[str, Any]], Metrics]

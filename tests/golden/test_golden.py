@@ -20,7 +20,9 @@ ALL = [
 def close(found, wanted, tolerance):
     if isinstance(wanted, bool) or wanted is None or isinstance(wanted, str):
         return found == wanted
-    return found is not None and math.isclose(float(found), float(wanted), rel_tol=tolerance, abs_tol=tolerance)
+    return found is not None and math.isclose(
+        float(found), float(wanted), rel_tol=tolerance, abs_tol=tolerance
+    )
 
 
 def check(metrics, case):
@@ -35,7 +37,9 @@ def check(metrics, case):
         points = [point for point in points if point.bucket in only]
     if case["args"].get("_nonzero"):
         points = [point for point in points if point.value]
-    shown = [(point.bucket, point.value, point.numerator, point.denominator, dict(point.dims)) for point in points]
+    shown = [
+        (point.bucket, point.value, point.numerator, point.denominator, dict(point.dims)) for point in points
+    ]
     assert len(points) == len(case["expect"]), f"{case['why']}: {shown}"
     tolerance = case["args"].get("_tolerance", 1e-12)
     for point, wanted in zip(points, case["expect"], strict=True):

@@ -29,7 +29,7 @@ class Compiled:
 
 def compile_metric(metric: Metric, request: Request, *, dialect: str = "duckdb") -> Compiled:
     """Expand the macros; translate for engines other than DuckDB, whose dialect the files are written in."""
-    expander = Expander(request)
+    expander = Expander(request, dialect=dialect)
     text = expander.expand(metric.sql)
     if dialect != "duckdb":
         text = transpile(text, dialect)
@@ -51,6 +51,10 @@ def transpile(sql: str, dialect: str) -> str:
             name = node.name
             marks[f"shequn_mark_{name}"] = f"${name}"
             return exp.column(f"shequn_mark_{name}")
+        if dialect == "clickhouse" and isinstance(node, exp.PercentileCont):
+            return exp.CombinedParameterizedAgg(
+                this="quantileExactInclusive", expressions=[node.expression], params=[node.this]
+            )
         return node
 
     text = tree.transform(hide).sql(dialect=dialect)

@@ -76,8 +76,9 @@ class Request:
 class Expander:
     """Expands the macros of one request; remembers the values to bind."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, dialect: str = "duckdb") -> None:
         self.request = request
+        self.dialect = dialect
         self.values: dict[str, object] = {}
         self._macros: dict[str, Callable[..., str]] = {
             "log": self._log,
@@ -370,6 +371,8 @@ class Expander:
         )
 
     def _bucket(self, e: str) -> str:
+        if self.request.grain is Grain.HOUR and self.dialect == "clickhouse":
+            return f"addHours(cast({e}.local_day as timestamp), {e}.local_hour)"
         if self.request.grain is Grain.HOUR:
             return f"cast({e}.local_day as timestamp) + {e}.local_hour * interval '1' hour"
         if self.request.grain is Grain.HOUR_OF_WEEK:

@@ -41,14 +41,14 @@ moves as (
 ),
 states as (
     select @d m.community_no, m.person_no, m.ts, m.local_day, m.turn,
-        lag(m.turn) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
+        lag(m.turn, 1, 9) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
     from moves as m
 ),
 changes as (
     select @d s.community_no, s.person_no, s.ts, s.local_day, s.turn,
-        case when s.turn < 2 and (s.before_turn is null or s.before_turn = 2) then 1
+        case when s.turn < 2 and (s.before_turn = 9 or s.before_turn = 2) then 1
             when s.turn = 2 and s.before_turn < 2 then -1 else 0 end as change,
-        case when s.turn = 2 and (s.before_turn is null or s.before_turn < 2) then 1 else 0 end as gone
+        case when s.turn = 2 and (s.before_turn = 9 or s.before_turn < 2) then 1 else 0 end as gone
     from states as s
 ),
 persons as (
@@ -65,12 +65,12 @@ flows as (
     group by @d p.local_day
 ),
 sizes as (
-    select @d f.local_day as from_day, lead(f.local_day) over (partition by @d 1 order by f.local_day) as to_day,
+    select @d f.local_day as from_day, lead(f.local_day, 1, f.local_day) over (partition by @d 1 order by f.local_day) as to_day,
         sum(f.change) over (partition by @d 1 order by f.local_day rows unbounded preceding) as members
     from flows as f
 )
 select @d(p) p.bucket_start as bucket, cast(coalesce(sum(r.interactions), 0) as double) as numerator,
     cast(sum(z.members) as bigint) as denominator
-from posts as p join sizes as z on p.post_day >= z.from_day and (z.to_day is null or p.post_day < z.to_day) @same(z, p)
+from posts as p join sizes as z on p.post_day >= z.from_day and (p.post_day < z.to_day or z.to_day = z.from_day) @same(z, p)
 left join per_post as r on r.post_no = p.content_no
 group by @d(p) p.bucket_start

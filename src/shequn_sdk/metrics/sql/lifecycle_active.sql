@@ -7,8 +7,7 @@ firsts as (
 ),
 steps as (
     select @d u.person_no, u.unit, u.ordinal,
-        lag(u.ordinal) over (partition by @d u.person_no order by u.ordinal) as earlier,
-        lead(u.ordinal) over (partition by @d u.person_no order by u.ordinal) as later
+        lag(u.ordinal, 1, -9) over (partition by @d u.person_no order by u.ordinal) as earlier
     from units as u
 ),
 states as (

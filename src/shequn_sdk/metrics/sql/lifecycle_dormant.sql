@@ -4,10 +4,10 @@ with units as (
 ),
 steps as (
     select @d u.person_no, @next_bucket(u.unit) as next_unit, u.ordinal,
-        lead(u.ordinal) over (partition by @d u.person_no order by u.ordinal) as later
+        lead(u.ordinal, 1, -9) over (partition by @d u.person_no order by u.ordinal) as later
     from units as u
 )
 select @d s.next_unit as bucket, cast(count(*) as bigint) as value
 from steps as s
-where (s.later is null or s.later > s.ordinal + 1) and s.next_unit between @bucket_of(@start) and @end
+where (s.later = -9 or s.later > s.ordinal + 1) and s.next_unit between @bucket_of(@start) and @end
 group by @d s.next_unit

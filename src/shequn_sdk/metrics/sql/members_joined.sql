@@ -12,14 +12,14 @@ with moves as (
 ),
 states as (
     select @d m.community_no, m.person_no, m.ts, m.local_day, m.turn,
-        lag(m.turn) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
+        lag(m.turn, 1, 9) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
     from moves as m
 ),
 changes as (
     select @d s.community_no, s.person_no, s.ts, s.local_day, s.turn,
-        case when s.turn < 2 and (s.before_turn is null or s.before_turn = 2) then 1
+        case when s.turn < 2 and (s.before_turn = 9 or s.before_turn = 2) then 1
             when s.turn = 2 and s.before_turn < 2 then -1 else 0 end as change,
-        case when s.turn = 2 and (s.before_turn is null or s.before_turn < 2) then 1 else 0 end as gone
+        case when s.turn = 2 and (s.before_turn = 9 or s.before_turn < 2) then 1 else 0 end as gone
     from states as s
 ),
 persons as (

@@ -11,7 +11,7 @@ hits as (
     join @person_days_all as p on p.person_no = m.person_no @same(p, m)
         and p.local_day between m.first_day + m.day_no and m.first_day + m.last_no
 )
-select @d(m) @bucket_of(m.first_day) as bucket, m.day_no, cast(count(h.person_no) as bigint) as numerator,
+select @d(m) @bucket_of(m.first_day) as bucket, m.day_no as day_no, cast(count(h.person_no) as bigint) as numerator,
     cast(count(*) as bigint) as denominator
 from mature as m left join hits as h on h.person_no = m.person_no and h.day_no = m.day_no @same(h, m)
 group by @d(m) @bucket_of(m.first_day), m.day_no

@@ -3,7 +3,7 @@ with units as (
     from @person_days_all as p
 ),
 steps as (
-    select @d @next_bucket(u.unit) as next_unit, case when lead(u.ordinal)
+    select @d @next_bucket(u.unit) as next_unit, case when lead(u.ordinal, 1, -9)
         over (partition by @d u.person_no order by u.ordinal) = u.ordinal + 1 then 1 else 0 end as stayed
     from units as u
 )

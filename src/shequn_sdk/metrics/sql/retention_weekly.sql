@@ -13,5 +13,5 @@ stays as (
     from firsts as f join weeks as w on w.person_no = f.person_no @same(w, f)
     group by @d(f) f.cohort, cast((w.active_week - f.cohort) / 7 as integer)
 )
-select @d(c) c.cohort as bucket, s.period, coalesce(s.stayed, 0) as numerator, c.members as denominator
+select @d(c) c.cohort as bucket, s.period as period, coalesce(s.stayed, 0) as numerator, c.members as denominator
 from cohorts as c left join stays as s on s.cohort = c.cohort @same(s, c)

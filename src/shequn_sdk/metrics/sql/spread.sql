@@ -32,6 +32,6 @@ dates as (
     select t.root, min(e.local_day) as first_day from tree as t join event_log as e on e.content_no = t.node
     where e.kind in ('message', 'comment', 'question', 'answer', 'share') group by t.root
 )
-select z.first_day as bucket, x.root, x.shares, x.depth, x.width, coalesce(v.viewers, 0) as viewers
+select z.first_day as bucket, x.root as root, x.shares as shares, x.depth as depth, x.width as width, coalesce(v.viewers, 0) as viewers
 from shapes as x join dates as z on z.root = x.root left join reached as v on v.root = x.root
 where z.first_day between @start and @end
