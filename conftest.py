@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -9,3 +11,13 @@ import pytest
 def anyio_backend() -> str:
     """Run async tests on asyncio."""
     return "asyncio"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms out, unless they are asked for by `-m slow` or by name."""
+    if "slow" in (config.getoption("-m") or "") or os.environ.get("SHEQUN_SLOW"):
+        return
+    skip = pytest.mark.skip(reason="long form: run with -m slow")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(skip)

@@ -10,7 +10,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "publish_to_a_channel.py": ["landed", "refused", "on the platform: '早安！"],
     "listen_and_answer.py": ["欢迎 林小满", "好问题"],
-    "import_and_measure.py": ["5 interactions added", "importing again adds 0", "2026-03-02 2", "2026-03-04 1"],
+    "import_and_measure.py": [
+        "5 interactions added",
+        "importing again adds 0",
+        "2026-03-02 2",
+        "2026-03-04 1",
+    ],
     "write_a_metric.py": ["2026-03-02 2", "2026-03-03 0", "2026-03-04 1"],
     "write_a_plugin.py": ["landed in 2 pieces", "door"],
 }

@@ -131,17 +131,19 @@ async def _live(
     while step < end:
         instants.add(step)
         step += EVERY
+    day = clock.now().date()
     with out.progress(f"{days} days", float(days)) as show:
-        for instant in sorted(instants | {end}):
+        for instant in sorted(instants | {end, end + timedelta(minutes=30)}):
             life.live_until(instant)
-            await sq.drain()
+            await sq.deliver_due()
             while await sq.poll_once():
-                await sq.drain()
+                await sq.process()
+                await sq.deliver_due()
+            if clock.now().date() != day:
+                day = clock.now().date()
+                await sq.collect()
             show((clock.now() - start) / timedelta(days=1))
-    clock.advance(timedelta(minutes=30))
     await sq.drain()
-    while await sq.poll_once():
-        await sq.drain()
 
 
 def _last(result: MetricResult) -> float | None:

@@ -472,6 +472,14 @@ class Shequn(_Twin):
         """See `AsyncShequn.process`."""
         return self._do(self._inner.process)
 
+    def collect(self) -> int:
+        """See `AsyncShequn.collect`."""
+        return self._do(self._inner.collect)
+
+    def deliver_due(self) -> int:
+        """See `AsyncShequn.deliver_due`."""
+        return self._do(self._inner.deliver_due)
+
     def drain(self) -> None:
         """See `AsyncShequn.drain`."""
         self._do(self._inner.drain)

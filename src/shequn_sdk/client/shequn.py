@@ -249,14 +249,22 @@ class AsyncShequn:
         return sum([(await sources.poll_once(name)).new for name in names])
 
     async def process(self) -> int:
-        """Dispatch what was received and fill the event store; gives the number of interactions."""
-        dispatcher = await self._workspace.dispatcher()
-        return (await dispatcher.drain()).interactions
+        """Call the handlers for what was received; gives the number of interactions."""
+        return (await (await self._workspace.dispatcher()).dispatch_pending()).interactions
+
+    async def collect(self) -> int:
+        """Put what was received into the event store; gives the number of interactions."""
+        return (await (await self._workspace.dispatcher()).forward_pending()).interactions
+
+    async def deliver_due(self) -> int:
+        """Deliver what is due now, and return; gives the number of deliveries that were worked on."""
+        return await (await self._workspace.publishing()).drain()
 
     async def drain(self) -> None:
-        """Do everything that waits now: dispatch, deliver what is due, fill the event store."""
+        """Do everything that waits now: `process`, `deliver_due`, `collect`."""
         await self.process()
-        await (await self._workspace.publishing()).drain()
+        await self.deliver_due()
+        await self.collect()
 
     async def run(self, *, webhook_host: str = "127.0.0.1", webhook_port: int = 0) -> None:
         """Listen, dispatch and deliver until cancelled, or until SIGTERM or SIGINT, which finish what is under way.
