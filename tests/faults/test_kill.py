@@ -165,7 +165,7 @@ async def test_a_frozen_worker_that_wakes_late_does_no_harm(workers, wall, tmp_p
     assert frozen.stdout is not None
     frozen.stdout.readline()
     deadline = time.monotonic() + 20
-    while not wall.requests and time.monotonic() < deadline:
+    while not wall.requests and time.monotonic() < deadline:  # noqa: ASYNC110
         await anyio.sleep(0.005)
     frozen.send_signal(signal.SIGSTOP)
     try:
@@ -182,7 +182,7 @@ async def test_sigterm_finishes_what_is_under_way(workers, wall, tmp_path):
     wall.delay = 0.05
     process = workers.start()
     deadline = time.monotonic() + 20
-    while len(wall.requests) < 5 and time.monotonic() < deadline:
+    while len(wall.requests) < 5 and time.monotonic() < deadline:  # noqa: ASYNC110
         await anyio.sleep(0.005)
     workers.end(process, signal.SIGTERM)
     found = await states(tmp_path / "store.db")

@@ -126,7 +126,7 @@ async def main(path: str, url: str) -> None:
     publishing = Publishing(store, OneAccount(adapter), options=options)
     stop = anyio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print("ready", flush=True)
+    print("ready", flush=True)  # noqa: T201
     await publishing.run(stop, concurrency=int(setting("CONCURRENCY", "16")))
     await store.aclose()
     await adapter.client.aclose()
