@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -135,7 +135,7 @@ class Handler:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Drained:
     """What one drain did."""
 
@@ -144,12 +144,13 @@ class Drained:
     unknown: int = 0
     failures: int = 0
 
-    def __iadd__(self, other: Drained) -> Self:
-        self.events += other.events
-        self.interactions += other.interactions
-        self.unknown += other.unknown
-        self.failures += other.failures
-        return self
+    def __add__(self, other: Drained) -> Drained:
+        return Drained(
+            self.events + other.events,
+            self.interactions + other.interactions,
+            self.unknown + other.unknown,
+            self.failures + other.failures,
+        )
 
 
 @dataclass(slots=True)
@@ -211,6 +212,12 @@ class Dispatcher:
         self._forward_batch = forward_batch
         self._handlers: list[Handler] = []
         self._ready = False
+        self._trouble: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """Why `run` cannot drain at the moment; empty when it can."""
+        return tuple(self._trouble.values())
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -334,17 +341,22 @@ class Dispatcher:
             if self._append is not None:
                 group.start_soon(self._loop, self.forward_pending, poll_interval, name="events")
 
-    async def _loop(self, step: Callable[[], Awaitable[Drained]], interval: timedelta) -> None:
+    async def _loop(self, step: Any, interval: timedelta) -> None:
         failures = 0
         while True:
             try:
                 await step()
-            except ShequnError as error:
+            except Exception as error:  # noqa: BLE001 - events stay in the inbox until it works again
                 failures += 1
-                _log.warning("dispatch waits after %s: %s", type(error).__name__, error)
+                self._trouble[step.__name__] = f"{type(error).__name__}: {error}"
+                if isinstance(error, ShequnError):
+                    _log.warning("dispatch waits after %s: %s", type(error).__name__, error)
+                else:
+                    _log.exception("dispatch waits after an unexpected failure")
                 await self._clock.sleep(min(30.0, 0.5 * 2 ** min(failures, 6)))
             else:
                 failures = 0
+                self._trouble.pop(step.__name__, None)
                 await self._inbox.wait(interval.total_seconds())
 
     async def _prepare(self) -> None:

@@ -183,12 +183,15 @@ class Inbox:
         """Give channels that got another id, as (account, old, new)."""
         return await self._run(self._file.moves)
 
-    async def prune(self, *, keep: timedelta = timedelta(days=7)) -> int:
+    async def prune(
+        self, *, keep: timedelta = timedelta(days=7), keep_dead: timedelta = timedelta(days=90)
+    ) -> int:
         """Delete events that every consumer has passed and that are older than `keep`; gives how many.
 
         A redelivery after that time is taken for a new event, so `keep` must exceed the platform's redelivery time.
+        Dead letters whose last attempt is older than `keep_dead` go as well: raw events are personal data.
         """
-        return await self._run(self._file.prune, keep)
+        return await self._run(self._file.prune, keep, keep_dead)
 
     async def stats(self) -> InboxStats:
         """Give sizes, positions and counts."""

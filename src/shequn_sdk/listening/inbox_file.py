@@ -397,10 +397,11 @@ class InboxFile:
 
     # -- care
 
-    def prune(self, keep: timedelta) -> int:
+    def prune(self, keep: timedelta, keep_dead: timedelta) -> int:
         """Delete what all consumers have passed and that is older than `keep`."""
         before = _micros(self.clock.now() - keep)
         with self.transaction() as db:
+            db.execute("delete from dead where at < ?", (_micros(self.clock.now() - keep_dead),))
             passed = db.execute("select min(position) from consumers").fetchone()[0]
             if passed is None:
                 return 0

@@ -244,6 +244,29 @@ async def test_run_handles_what_comes_later(inbox, dispatcher, store):
             group.cancel_scope.cancel()
 
 
+async def test_run_outlives_a_failing_event_store(inbox, manual_clock):
+    calls: list[int] = []
+
+    async def append(batch: InteractionBatch, community: str) -> None:
+        calls.append(len(batch))
+        if len(calls) == 1:
+            raise RuntimeError("somebody's bug")
+
+    dispatcher = Dispatcher(FakeAccounts(bot=EchoAdapter()), inbox, clock=manual_clock, append=append)
+    await inbox.add("bot", [raw(1)])
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(dispatcher.run)
+            while not dispatcher.trouble:  # noqa: ASYNC110 - no bell rings there
+                await anyio.sleep(0.005)
+            assert dispatcher.trouble == ("RuntimeError: somebody's bug",)
+            while len(calls) < 2 or dispatcher.trouble:
+                manual_clock.advance(1)
+                await anyio.sleep(0.005)
+            group.cancel_scope.cancel()
+    assert calls == [1, 1]
+
+
 async def test_names_and_channels_must_be_clear(inbox, manual_clock):
     dispatcher = Dispatcher(FakeAccounts(), inbox, clock=manual_clock)
     dispatcher.on(name="a")(print)

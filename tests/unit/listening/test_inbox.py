@@ -98,6 +98,18 @@ async def test_prune_takes_only_what_all_consumers_passed_and_is_old(inbox, manu
     assert await inbox.add("bot", [event(3)]) == Added(duplicates=1)
 
 
+async def test_old_dead_letters_are_pruned(inbox, manual_clock):
+    await inbox.add("bot", [event(1)])
+    (one,) = await inbox.read("a")
+    await inbox.bury([Failure(one, "parse", "no")])
+    manual_clock.advance(timedelta(days=89))
+    await inbox.prune()
+    assert len(await inbox.list_dead()) == 1
+    manual_clock.advance(timedelta(days=2))
+    await inbox.prune()
+    assert await inbox.list_dead() == []
+
+
 async def test_sequence_is_never_reused_after_pruning(inbox, manual_clock):
     await inbox.add("bot", [event(1)])
     (one,) = await inbox.read("a")

@@ -22,6 +22,7 @@ __all__ = ["EdgeListImporter", "looks_like_edges"]
 
 _PLATFORM = "import"
 _COMMENT = (b"#", b"%")
+_TARGETS = ([b"dst"], [b"target"], [b"to"], [b"receiver"], [b"destination"])
 _COMMENT_BYTES = b"#%"
 
 
@@ -50,6 +51,9 @@ class EdgeListImporter:
         for line in lines(
             source, encoding=encoding, offset=start.offset, number=start.line, max_line=options.max_line
         ):
+            if line.number == 1 and options.header:
+                last = line
+                continue
             rows.read += 1
             data = line.data
             fields = data.split(delimiter) if data is not None else ()
@@ -148,9 +152,6 @@ def _slow(
         return
     fields = [clean(part.strip()) for part in text.split(delimiter.decode() if delimiter else None)]
     if "\x00" in text or len(fields) != 3 or not all(fields):
-        if line.number == 1 and options.header:
-            rows.read -= 1
-            return
         rows.skips.add(line.number, SkipReason.MALFORMED, text)
         return
     at = times.read(fields[2])
@@ -171,6 +172,9 @@ def looks_like_edges(head: bytes) -> bool:
     found = [line for line in head.splitlines()[:6] if line.strip() and not line.startswith(_COMMENT)]
     if not found:
         return False
+    names = found[0].lower().replace(b",", b" ").split()
+    if b"," in found[0] and not names[-1].isdigit() and names[1:2] not in _TARGETS:
+        return False  # a table with named columns
     rows = [line.replace(b",", b" ").split() for line in (found[1:] or found)]
     try:
         return all(len(row) == 3 and float(row[2]) >= 0 for row in rows[:3])

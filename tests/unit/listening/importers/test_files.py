@@ -312,6 +312,7 @@ def test_parquet(tmp_path):
         ("# comment\n1\t2\t10\n", 1),
         ("a,b,1767225600000\n", 1),
         ("a, b ,2026-01-01T00:00:00Z\n", 1),
+        ("a b 5\n1 2 10\n", 2),
         ("张三 李四 10\n\n  \n1 2 10", 2),
     ],
 )
@@ -325,6 +326,14 @@ def test_edge_forms(tmp_path, text, kept):
         row["member"] == row["member"].strip() and row["target"] == row["target"].strip() for row in rows
     )
     assert chunk.position.offset == len(text.encode())
+
+
+def test_edges_with_a_header_that_looks_like_a_row(tmp_path):
+    path = tmp_path / "edges.txt"
+    path.write_text("1 2 3\n1 2 10\n", encoding="utf-8")
+    rows, _, total, _ = read("edges", path, header=True)
+    assert [row["occurred_at"] for row in rows] == [10_000_000]
+    assert total == 1
 
 
 def test_edge_skips(tmp_path):
@@ -432,6 +441,22 @@ def test_formats_are_recognised():
         "whatsapp_ios_us.txt": "whatsapp",
         "whatsapp_zh.txt": "whatsapp",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("src dst time\n1 2 10\n", "edges"),
+        ("1 2 10\n3 4 11\n", "edges"),
+        ("source,target,time\na,b,10\n", "edges"),
+        ("member,channel,time\na,b,10\n", "csv"),
+        ("member,time\na,10\n", "csv"),
+    ],
+)
+def test_edges_and_tables_are_told_apart(tmp_path, text, expected):
+    path = tmp_path / "log.csv"
+    path.write_text(text, encoding="utf-8")
+    assert Importers().detect(path) == expected
 
 
 def test_registry(tmp_path):
