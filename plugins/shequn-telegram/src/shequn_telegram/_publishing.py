@@ -42,6 +42,8 @@ class Publishing(AdapterBase):
 
         Telegram has no key against duplicates, so `idempotency_key` is not sent.
         """
+        if piece.article is not None:
+            self.manifest.require(Capability.PUBLISH_ARTICLE)
         request = render(channel, piece)
         files = await self._files(request.uploads)
         timeout = _UPLOAD_TIMEOUT if files else None

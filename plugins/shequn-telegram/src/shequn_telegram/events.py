@@ -125,7 +125,13 @@ _ENVELOPE = frozenset(
 _NO_MINOR_UNITS = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF", "XTR"}
 )  # fmt: skip
-_UNREADABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+_UNREADABLE: tuple[type[Exception], ...] = (
+    msgspec.MsgspecError,
+    ValueError,
+    OverflowError,
+    OSError,
+    RecursionError,
+)
 
 _ALL_FIELDS = set(Interaction.model_fields)
 """Shared by all interactions made here: they are frozen, so nobody changes it."""

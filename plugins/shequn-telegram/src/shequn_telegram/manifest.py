@@ -291,8 +291,7 @@ MANIFEST = Manifest(
     secrets=("token",),
     notes=(
         "The bot must be an administrator to hear every message, joins and reactions.",
-        "The Bot API tells neither views nor how often a post was forwarded elsewhere; `share` is a forward into a "
-        "channel where the bot is.",
+        "The Bot API tells neither views nor forwards elsewhere; `share` is a forward into a channel where the bot is.",
         "A send that got no answer may have landed and cannot be looked up: it stays unknown until a person decides.",
         "The limit of one group, 20 messages a minute, is taken for channels as well.",
     ),

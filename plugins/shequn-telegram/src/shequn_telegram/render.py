@@ -239,7 +239,7 @@ def _poll(found: dict[str, Any], piece: Piece, poll: Poll) -> Request:
 
 def _album(found: dict[str, Any], piece: Piece) -> Request:
     kinds = {media.kind for media in piece.media}
-    if not (kinds <= _VISUAL or kinds == {MediaKind.DOCUMENT} or kinds == {MediaKind.AUDIO}):
+    if not (kinds <= _VISUAL or kinds in ({MediaKind.DOCUMENT}, {MediaKind.AUDIO})):
         named = ", ".join(sorted(kinds))
         raise _invalid(
             f"{named} do not go into one album: pictures and videos mix, documents and audio do not"

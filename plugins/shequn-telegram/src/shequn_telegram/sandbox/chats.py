@@ -7,6 +7,7 @@ from typing import Any
 from shequn_telegram.sandbox.calls import Call, method
 from shequn_telegram.sandbox.refusal import bad
 from shequn_telegram.sandbox.state import PERMISSIONS, Chat, Invite, Member, Topic
+from shequn_telegram.sandbox.world import World
 
 __all__ = ["admit", "new_link"]
 
@@ -255,10 +256,10 @@ def topic_icons(call: Call) -> Any:
 # links
 
 
-def new_link(call_world: Any) -> str:
+def new_link(world: World) -> str:
     """Make the address of an invite link."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
-    return "https://t.me/+" + "".join(call_world.rng.choice(letters) for _ in range(16))
+    return "https://t.me/+" + "".join(world.rng.choice(letters) for _ in range(16))
 
 
 def _linking(call: Call) -> Chat:

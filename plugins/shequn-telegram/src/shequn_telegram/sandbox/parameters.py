@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -124,7 +124,7 @@ async def read_parameters(query: bytes, headers: Mapping[bytes, bytes], body: by
 async def _multipart(values: dict[str, Any], content_type: str, body: bytes) -> Parameters:
     from starlette.datastructures import Headers  # noqa: PLC0415 - needed for uploads only
 
-    async def stream() -> Any:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(

@@ -236,7 +236,7 @@ def _size_of_picture(data: bytes) -> tuple[int, int]:
 def _new_file(world: World, kind: str, *, data: bytes, name: str, mime: str, size: int) -> dict[str, Any]:
     serial = world.serial()
     prefix = {"photo": "AgACAgUAAx", "video": "BAACAgUAAx", "document": "BQACAgUAAx"}.get(kind, "CQACAgUAAx")
-    file = {
+    file: dict[str, Any] = {
         "file_id": f"{prefix}{serial:020d}",
         "file_unique_id": f"AQAD{serial:012d}",
         "kind": kind,

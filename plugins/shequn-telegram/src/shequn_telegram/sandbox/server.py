@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
-from shequn_telegram.sandbox import account, change, chats, members, send as sending  # noqa: F401 - they register methods
+from shequn_telegram.sandbox import account, change, chats, members
+from shequn_telegram.sandbox import send as sending
 from shequn_telegram.sandbox.calls import METHODS, Call, Described
 from shequn_telegram.sandbox.parameters import Parameters, read_parameters
 from shequn_telegram.sandbox.people import People
@@ -19,6 +20,9 @@ from shequn_telegram.sandbox.updates import UpdateQueue, encode
 from shequn_telegram.sandbox.world import Bot, World
 
 __all__ = ["TelegramSandbox"]
+
+METHOD_MODULES = (account, change, chats, members, sending)
+"""Importing them fills `METHODS`."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -82,7 +82,7 @@ def found_entities(text: str, taken: Entities) -> Entities:
     return found
 
 
-def _explicit(given: Any, text: str, users: Any) -> Entities:
+def _explicit(given: Any, text: str) -> Entities:
     if not isinstance(given, list):
         raise bad("can't parse MessageEntity: Expected an Array of MessageEntity")
     total = utf16(text)
@@ -187,7 +187,7 @@ def formatted(text: str, *, mode: str, given: Any, users: Any) -> tuple[str, Ent
     elif mode == "markdown":
         plain, entities = parse_markdown(text)
     elif mode in {"", "none"}:
-        plain, entities = text, _explicit(given, text, users) if given else []
+        plain, entities = text, _explicit(given, text) if given else []
     else:
         raise bad("unsupported parse_mode")
     plain, entities = _trim(plain, entities)
