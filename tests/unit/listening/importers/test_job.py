@@ -392,14 +392,15 @@ anyio.run(main)
 def kill_import(tmp_path: Path, kills: int, seed: int) -> None:
     rng = random.Random(seed)
     source, out = tmp_path / "log.txt", tmp_path / "events.db"
-    edges = write_log(source, 20_000, seed=seed)
+    edges = write_log(source, 4_000 + 2_000 * kills, seed=seed)
     killed = 0
     while True:
         command = [sys.executable, "-c", _IMPORTER, str(source), str(tmp_path / "state"), str(out), "edges"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
         last = b""
-        wait = rng.randint(1, 4) if killed < kills else 10**9
+        # two at least: then the first batch's position is on disk for certain
+        wait = rng.randint(2, 5) if killed < kills else 10**9
         for _ in range(wait):
             last = process.stdout.readline()
             if last != b"stored\n":
