@@ -54,7 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         capabilities: list[str] = []
         any_of: list[str] = []
-        for marker in item.iter_markers("requires"):
+        # the original's marks count, also when the test is overridden
+        for marker in getattr(getattr(_contract(cls), name), "pytestmark", ()):
+            if marker.name != "requires":
+                continue
             capabilities += map(str, marker.args)
             any_of += map(str, marker.kwargs.get("any_of", ()))
             capabilities += [key for key in marker.kwargs if key != "any_of"]
@@ -114,28 +117,24 @@ class _Certificate:
         }
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print one table per contract class, and write the file."""
+        """Print a line per contract class (a table with `-v` or with a file), and write the file."""
         if not self._results:
             return
         certificates = [_certify(name, rows) for name, rows in self._classes().items()]
+        path = self._config.getoption("--shequn-certificate")
+        whole = bool(path) or self._config.get_verbosity() > 0
+        terminalreporter.section("shequn contract", sep="-")
         for one in certificates:
-            title = f"{one['platform'] or '?'}{' (' + one['mode'] + ')' if one['mode'] else ''}"
-            terminalreporter.section(f"shequn contract: {title}", sep="-")
-            for row in one["capabilities"]:
-                mark = _MARKS[row["state"]]
-                text = f"{row['passed']} passed" + (f", {row['failed']} failed" if row["failed"] else "")
-                if row["state"] == "declared":
-                    text = "its methods are there; what they do is for the plugin's own tests to show"
-                elif row["state"] == "not declared":
-                    text = row["reason"]
-                terminalreporter.write_line(f"  {mark} {row['capability']:<24} {text}")
+            mode = f" ({one['mode']})" if one["mode"] else ""
             terminalreporter.write_line(
-                f"  {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped by the manifest, "
-                f"{len(one['excused'])} excused, {len(one['skipped_by_hand'])} skipped by hand: "
+                f"{one['platform'] or '?'}{mode}: {one['passed']} passed, {one['failed']} failed, "
+                f"{one['skipped']} skipped by the manifest, {len(one['excused'])} excused, "
+                f"{len(one['skipped_by_hand'])} skipped by hand: "
                 + ("CERTIFIED" if one["certified"] else "NOT CERTIFIED")
                 + ("" if one["complete"] else ", only a part of the suite ran")
             )
-        path = self._config.getoption("--shequn-certificate")
+            for row in one["capabilities"] if whole else ():
+                terminalreporter.write_line(_line(row))
         if path:
             text = json.dumps({"certificates": certificates}, ensure_ascii=False, indent=2)
             Path(path).write_text(text + "\n", encoding="utf-8")
@@ -145,6 +144,15 @@ class _Certificate:
         for nodeid, row in sorted(self._results.items()):
             classes.setdefault(nodeid.rpartition("::")[0], []).append(row)
         return classes
+
+
+def _line(row: dict[str, Any]) -> str:
+    text = f"{row['passed']} passed" + (f", {row['failed']} failed" if row["failed"] else "")
+    if row["state"] == "declared":
+        text = "its methods are there; what they do is for the plugin's own tests to show"
+    elif row["state"] == "not declared":
+        text = row["reason"]
+    return f"  {_MARKS[row['state']]} {row['capability']:<24} {text}"
 
 
 def _certify(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

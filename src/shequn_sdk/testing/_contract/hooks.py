@@ -25,7 +25,7 @@ SKIP_PREFIX = "not in the manifest: "
 _FLAGS = {
     "native_key": lambda manifest: manifest.idempotency.native_key,
     "confirmed_by_person": lambda manifest: manifest.person_must_confirm,
-    "not_confirmed_by_person": lambda manifest: not manifest.person_must_confirm,
+    "caption_with_media": lambda manifest: manifest.limits.caption_with_media,
 }
 
 
@@ -154,4 +154,4 @@ def _skip_undeclared(request: pytest.FixtureRequest, manifest: Manifest) -> None
             pytest.skip(SKIP_PREFIX + "; ".join(manifest.explain(capability) for capability in any_of))
         for flag, check in _FLAGS.items():
             if marker.kwargs.get(flag) and not check(manifest):
-                pytest.skip(f"{SKIP_PREFIX}{manifest.platform} is not {flag.replace('_', ' ')}")
+                pytest.skip(f"{SKIP_PREFIX}{manifest.platform} does not declare {flag.replace('_', ' ')}")

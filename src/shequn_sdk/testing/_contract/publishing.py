@@ -76,7 +76,7 @@ class PublishContract(ContractHooks):
         """A text of the maximum in the declared unit lands, one unit more is InvalidContent and stands nowhere."""
         await self._exact(rig, rig.manifest.limits.text, alphabet, self.piece)
 
-    @pytest.mark.requires(Capability.PUBLISH_PHOTO)
+    @pytest.mark.requires(Capability.PUBLISH_PHOTO, caption_with_media=True)
     async def test_caption_limit_is_exact(self, rig: Rig) -> None:
         """The same for the text that goes with a picture."""
         limit = rig.manifest.limits.caption or rig.manifest.limits.text
@@ -161,6 +161,18 @@ class PublishContract(ContractHooks):
         assert caught.value.landed is Landing.SURELY_NOT
         assert caught.value.platform == rig.spec.name
         assert caught.value.operation, "say which call failed"
+
+    @pytest.mark.requires(Capability.MASS_MESSAGE, confirmed_by_person=True)
+    async def test_a_person_confirms(self, rig: Rig) -> None:
+        """Nobody got it before the person in charge pressed send; afterwards somebody did."""
+        post = await _publish(rig, self.piece("to-confirm"), "confirm")
+        before = await within(rig.adapter.get_confirmation(rig.channel, post.native_id))
+        assert before.sent == 0
+        assert before.pending > 0
+        rig.sandbox.confirm(rig.channel, post.native_id)
+        after = await within(rig.adapter.get_confirmation(rig.channel, post.native_id))
+        assert after.sent > 0
+        assert after.pending < before.pending
 
     @pytest.mark.requires(native_key=True)
     async def test_same_key_lands_once(self, rig: Rig) -> None:
