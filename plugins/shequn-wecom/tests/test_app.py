@@ -95,7 +95,11 @@ async def test_files_are_uploaded_once_and_sent(wecom, kind, data, msgtype):
     await app.publish("user:lin", piece, idempotency_key="k")
     [said] = wecom.sandbox.world.said["user:lin"]
     assert said.body["msgtype"] == msgtype
-    stored = wecom.sandbox.world.media[said.body[msgtype]["media_id"]]
+    media_id = said.body[msgtype]["media_id"]
+    stored = wecom.sandbox.world.media[media_id]
+    assert await app.api.download(media_id) == data
+    with pytest.raises(InvalidContent):
+        await app.api.download("gone")
     assert (stored.data, stored.name) == (data, "读书会.bin")
     assert len(wecom.sandbox.world.media) == 1
 
@@ -103,13 +107,17 @@ async def test_files_are_uploaded_once_and_sent(wecom, kind, data, msgtype):
 async def test_files_that_cannot_be_sent_are_refused_before_a_request(wecom, tmp_path):
     app = await wecom.adapter("app")
     with pytest.raises(InvalidContent, match="5"):
-        await app.publish("user:lin", Piece(media=(Media(kind=MediaKind.PHOTO, data=b"12345"),)), idempotency_key="k")
+        await app.publish(
+            "user:lin", Piece(media=(Media(kind=MediaKind.PHOTO, data=b"12345"),)), idempotency_key="k"
+        )
     big = Media(kind=MediaKind.VOICE, data=b"0" * (2 * 1024 * 1024 + 1))
     with pytest.raises(InvalidContent, match="bytes"):
         await app.publish("user:lin", Piece(media=(big,)), idempotency_key="k")
     with pytest.raises(InvalidContent, match="two pieces"):
         await app.publish(
-            "user:lin", Piece(text="看图", media=(Media(kind=MediaKind.PHOTO, data=PNG),)), idempotency_key="k"
+            "user:lin",
+            Piece(text="看图", media=(Media(kind=MediaKind.PHOTO, data=PNG),)),
+            idempotency_key="k",
         )
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
@@ -125,7 +133,9 @@ async def test_link_article_and_long_link(wecom):
     article = Article(title="周报", body="# 指标\n\n**42** 位新成员")
     await app.publish("user:lin", Piece(article=article), idempotency_key="3")
     cover = Media(kind=MediaKind.PHOTO, data=PNG)
-    await app.publish("user:lin", Piece(article=article.model_copy(update={"cover": cover})), idempotency_key="4")
+    await app.publish(
+        "user:lin", Piece(article=article.model_copy(update={"cover": cover})), idempotency_key="4"
+    )
     read_on = article.model_copy(update={"url": link.url, "digest": "本周"})
     await app.publish("user:lin", Piece(article=read_on), idempotency_key="5")
     bodies = [said.body for said in wecom.sandbox.world.said["user:lin"]]
@@ -148,7 +158,12 @@ async def test_poll_is_a_vote_card_and_votes_come_back(wecom):
     from shequn_wecom.events import parse_event
 
     [vote] = parse_event(wecom.sandbox.callbacks.waiting[-1].encode(), account="a").interactions
-    assert (vote.kind, vote.member, vote.message, vote.attrs["choices"]) == ("vote", "lin", post.native_ids[1], [1])
+    assert (vote.kind, vote.member, vote.message, vote.attrs["choices"]) == (
+        "vote",
+        "lin",
+        post.native_ids[1],
+        [1],
+    )
     # the vote brings a code with which the card can be changed once
     await app.update_card(str(vote.attrs["response_code"]), users=["lin"], button="已投票")
     with pytest.raises(Conflict):
@@ -158,7 +173,9 @@ async def test_poll_is_a_vote_card_and_votes_come_back(wecom):
 async def test_buttons_are_cards_and_presses_come_back(wecom):
     app = await wecom.adapter("app")
     rows = ((Button(label="打卡", data="check-in"), Button(label="规则", url="https://example.com/r")),)
-    post = await app.publish("user:lin", Piece(text="打卡第 7 天\n坚持就是胜利", buttons=rows), idempotency_key="k")
+    post = await app.publish(
+        "user:lin", Piece(text="打卡第 7 天\n坚持就是胜利", buttons=rows), idempotency_key="k"
+    )
     wecom.sandbox.press("user:lin", Person(id="lin", name="小林"), post.native_id, "check-in")
     from shequn_wecom.events import parse_event
 

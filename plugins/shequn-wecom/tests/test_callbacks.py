@@ -59,7 +59,11 @@ def test_published_negative_vectors(vector):
         )
 
 
-@given(message=st.binary(max_size=300), receive_id=st.text(alphabet="abcw0123", max_size=20), random16=st.binary(min_size=16, max_size=16))
+@given(
+    message=st.binary(max_size=300),
+    receive_id=st.text(alphabet="abcw0123", max_size=20),
+    random16=st.binary(min_size=16, max_size=16),
+)
 def test_what_is_encrypted_is_decrypted(message, receive_id, random16):
     crypto = CallbackCrypto(token="t", encoding_aes_key=KEY, receive_id=receive_id)
     assert crypto.decrypt(crypto.encrypt(message, random16=random16)) == message
@@ -74,7 +78,9 @@ def test_noise_is_refused(noise):
         crypto.decrypt(base64.b64encode(noise).decode())
 
 
-def signed(plain: str, *, at: datetime = NOW, nonce: str = "n1", receive_id: str = "ww1", token: str = "tok") -> WebhookRequest:
+def signed(
+    plain: str, *, at: datetime = NOW, nonce: str = "n1", receive_id: str = "ww1", token: str = "tok"
+) -> WebhookRequest:
     crypto = CallbackCrypto(token=token, encoding_aes_key=KEY, receive_id=receive_id)
     encrypted = crypto.encrypt(plain.encode())
     stamp = str(int(at.timestamp()))
@@ -82,7 +88,9 @@ def signed(plain: str, *, at: datetime = NOW, nonce: str = "n1", receive_id: str
     return request(body.encode(), crypto.sign(stamp, nonce, encrypted), stamp, nonce)
 
 
-def request(body: bytes, sign: str, stamp: str, nonce: str, *, method: str = "POST", **query: str) -> WebhookRequest:
+def request(
+    body: bytes, sign: str, stamp: str, nonce: str, *, method: str = "POST", **query: str
+) -> WebhookRequest:
     return WebhookRequest(
         method=method,
         path="/",
@@ -180,7 +188,9 @@ def test_check_of_the_address_answers_the_plain_echo():
     crypto = CallbackCrypto(token="tok", encoding_aes_key=KEY, receive_id="ww1")
     echo = crypto.encrypt(b"5927782489442352469")
     stamp = str(int(NOW.timestamp()))
-    asked = request(b"", crypto.sign(stamp, "n", echo), stamp, "n", method="GET", echostr=echo.replace("+", " "))
+    asked = request(
+        b"", crypto.sign(stamp, "n", echo), stamp, "n", method="GET", echostr=echo.replace("+", " ")
+    )
     hook = receiver()
     assert hook.verify(asked).body == b"5927782489442352469"
     assert hook.verify(asked).events == ()
@@ -193,7 +203,12 @@ def test_bot_messages_are_json():
     [event] = hook.verify(request(body, vector["msg_signature"], vector["timestamp"], vector["nonce"])).events
     received = datetime.fromisoformat(event.headers["received-at"])
     [message] = parse_event(event.payload, account="a", received_at=received).interactions
-    assert (message.id, message.member, message.text, message.channel) == ("bot:m-1", "zhangsan", "你好", "user:zhangsan")
+    assert (message.id, message.member, message.text, message.channel) == (
+        "bot:m-1",
+        "zhangsan",
+        "你好",
+        "user:zhangsan",
+    )
     assert message.occurred_at == NOW
     unknown = parse_event(b'{"msgid":"1","msgtype":"hologram"}', account="a")
     assert not unknown.known
@@ -204,13 +219,19 @@ EXPECTED = {
     "ChangeExternalChatEvent_Create.xml": ("change_external_chat/create", ["other"]),
     "ChangeExternalChatEvent_Dismiss.xml": ("change_external_chat/dismiss", ["other"]),
     "ChangeExternalChatEvent_Update.xml": ("change_external_chat/update", ["join", "join"]),
-    "ChangeExternalContactEvent_AddExternalContact.xml": ("change_external_contact/add_external_contact", ["join"]),
+    "ChangeExternalContactEvent_AddExternalContact.xml": (
+        "change_external_contact/add_external_contact",
+        ["join"],
+    ),
     "ChangeExternalContactEvent_AddHalfExternalContact.xml": (
         "change_external_contact/add_half_external_contact",
         ["follow"],
     ),
     "ChangeExternalContactEvent_DeleteFollowUser.xml": ("change_external_contact/del_follow_user", ["leave"]),
-    "ChangeExternalContactEvent_EditExternalContact.xml": ("change_external_contact/edit_external_contact", []),
+    "ChangeExternalContactEvent_EditExternalContact.xml": (
+        "change_external_contact/edit_external_contact",
+        [],
+    ),
     "ChangeExternalContactEvent_TransferFail.xml": ("change_external_contact/transfer_fail", []),
     "ChangeExternalTagEvent_Create.xml": ("change_external_tag/create", []),
     "EnterAgentPushEvent.xml": ("enter_agent", ["other"]),
@@ -235,7 +256,10 @@ def test_every_event_fixture_decodes(path):
 
 
 def test_both_spellings_of_card_options_and_both_forms_of_member_lists():
-    for name, options in (("TemplateCardPushEvent", "OpitonId1"), ("selfbuilt_template_card_event", "OptionId1")):
+    for name, options in (
+        ("TemplateCardPushEvent", "OpitonId1"),
+        ("selfbuilt_template_card_event", "OptionId1"),
+    ):
         [click] = parse_event((FIXTURES / "events" / f"{name}.xml").read_bytes(), account="a").interactions
         assert click.attrs["selected"]["QuestionKey1"][0] == options
     text = (FIXTURES / "events" / "selfbuilt_change_external_chat_update.xml").read_text("utf-8")
@@ -285,7 +309,10 @@ async def listen(wecom, adapter):
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        Starlette(routes=[Route("/hook", hook, methods=["GET", "POST"])]), log_config=None, lifespan="off", ws="none"
+        Starlette(routes=[Route("/hook", hook, methods=["GET", "POST"])]),
+        log_config=None,
+        lifespan="off",
+        ws="none",
     )
     config.load()
     server = uvicorn.Server(config)

@@ -11,13 +11,15 @@ from shequn_sdk.errors import (
     Conflict,
     InvalidContent,
     InvalidInput,
+    Landing,
     NotSupported,
     PermissionDenied,
     RateLimited,
     TargetNotFound,
+    Unavailable,
 )
 from shequn_sdk.platforms.manifest import Capability
-from shequn_sdk.testing.sandbox import Person
+from shequn_sdk.testing.sandbox import FaultKind, FaultRule, Person
 from shequn_wecom.events import parse_event
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
@@ -29,7 +31,11 @@ def group_of(wecom) -> str:
 
 
 def heard(wecom):
-    return [i for plain in wecom.sandbox.callbacks.waiting for i in parse_event(plain.encode(), account="a").interactions]
+    return [
+        i
+        for plain in wecom.sandbox.callbacks.waiting
+        for i in parse_event(plain.encode(), account="a").interactions
+    ]
 
 
 @pytest.fixture
@@ -56,7 +62,9 @@ async def test_groups_with_members_scenes_and_states(wecom):
     assert anna.joined_at == wecom.clock.now()
     assert members["lin"].role is Role.OWNER
     assert await customer.count_members(chat) == 3
-    assert (await customer.get_member(chat, wecom.sandbox.member_id(BO))).identity.attrs["invited_by"] == "lin"
+    assert (await customer.get_member(chat, wecom.sandbox.member_id(BO))).identity.attrs[
+        "invited_by"
+    ] == "lin"
     with pytest.raises(TargetNotFound):
         await customer.get_member(chat, "wmNobody")
     joins = [i for i in heard(wecom) if i.kind == "join"]
@@ -77,7 +85,12 @@ async def test_contact_way_brings_customers_with_their_state(wecom):
     assert (await customer.entrances.get_contact_way(invite.id)).name == "poster-7"
     wecom.sandbox.join("customers", ANNA, invite=invite.url)
     [event] = heard(wecom)
-    assert (event.kind, event.channel, event.entrance, event.target) == ("join", "customers", "poster-7", "lin")
+    assert (event.kind, event.channel, event.entrance, event.target) == (
+        "join",
+        "customers",
+        "poster-7",
+        "lin",
+    )
     found = await customer.customers.get(event.member)
     assert found.followers[0].state == "poster-7"
     members = [m async for m in customer.iter_members("customers")]
@@ -183,9 +196,37 @@ async def test_mass_message_waits_for_its_sender(wecom):
     assert confirmation.posts[0].channel.native_id == chat
     assert confirmation.posts[0].landed_at == wecom.clock.now()
     assert not wecom.sandbox.messages(chat)[0].waiting_for_person
-    listed = [m async for m in customer.campaigns.iter_mass(
-        chat_type="group", since=wecom.clock.now() - timedelta(days=1), until=wecom.clock.now())]
+    listed = [
+        m
+        async for m in customer.campaigns.iter_mass(
+            chat_type="group", since=wecom.clock.now() - timedelta(days=1), until=wecom.clock.now()
+        )
+    ]
     assert [(m.id, m.text) for m in listed] == [(post.native_id, "本周共读开始")]
+
+
+async def test_a_task_that_perhaps_was_made_is_found_again(wecom):
+    customer = await wecom.adapter("customer")
+    chat, other = group_of(wecom), wecom.sandbox.create_channel("跑步群")
+    since = wecom.clock.now()
+    wecom.clock.advance(timedelta(seconds=2))
+    wecom.server.faults.set([FaultRule(FaultKind.RESET_AFTER, operation="publish", times=1)])
+    with pytest.raises(Unavailable) as caught:
+        await customer.publish(chat, Piece(text="本周共读"), idempotency_key="k")
+    assert caught.value.landed is Landing.PERHAPS
+    found = await customer.find_landed(chat, Piece(text="本周共读"), idempotency_key="k", since=since)
+    [task] = wecom.sandbox.world.mass
+    assert found.native_id == task
+    for channel, text, start in (
+        (other, "本周共读", since),
+        (chat, "别的", since),
+        (chat, "本周共读", wecom.clock.now() + timedelta(seconds=5)),
+        ("customers", "本周共读", since),
+    ):
+        nothing = await customer.find_landed(channel, Piece(text=text), idempotency_key="k", since=start)
+        assert nothing is None
+    await customer.cancel_task(chat, task)
+    assert await customer.find_landed(chat, Piece(text="本周共读"), idempotency_key="k", since=since) is None
 
 
 async def test_mass_message_can_be_cancelled(wecom):
@@ -204,7 +245,9 @@ async def test_mass_message_to_customers_counts_those_who_left_and_those_who_had
     customer = await wecom.adapter("customer", sender="")
     for person in (ANNA, BO, Person(id="p3", name="读者丙")):
         wecom.sandbox.join("customers", person)
-    one = await customer.publish(await customer.direct_channel(wecom.sandbox.member_id(ANNA)), Piece(text="你好"), idempotency_key="1")
+    one = await customer.publish(
+        await customer.direct_channel(wecom.sandbox.member_id(ANNA)), Piece(text="你好"), idempotency_key="1"
+    )
     wecom.sandbox.confirm("", one.native_id)
     everybody = await customer.publish("customers", Piece(text="大家好"), idempotency_key="2")
     wecom.sandbox.leave("customers", BO)
@@ -231,7 +274,9 @@ async def test_mass_message_mistakes(wecom):
         await customer.publish(group_of(wecom), Piece(text=" "), idempotency_key="k")
     await customer.publish(group_of(wecom), Piece(text="汉" * 1333 + "a"), idempotency_key="k")
     small = wecom.sandbox.describe()["small_app"]
-    other = await wecom.adapter("customer", secrets={"corp_secret": small["corp_secret"]}, agent_id=small["agent_id"])
+    other = await wecom.adapter(
+        "customer", secrets={"corp_secret": small["corp_secret"]}, agent_id=small["agent_id"]
+    )
     with pytest.raises(PermissionDenied, match="可调用接口的应用"):
         await other.publish(group_of(wecom), Piece(text="x"), idempotency_key="k")
 
@@ -312,7 +357,13 @@ async def test_intercept_rules(wecom):
     customer = await wecom.adapter("customer")
     rule = await customer.rules.add("红包", words=["红包"], users=["lin"], semantics=[3], blocks=False)
     found = await customer.rules.get(rule)
-    assert (found.name, found.words, found.semantics, found.blocks, found.users) == ("红包", ("红包",), (3,), False, ("lin",))
+    assert (found.name, found.words, found.semantics, found.blocks, found.users) == (
+        "红包",
+        ("红包",),
+        (3,),
+        False,
+        ("lin",),
+    )
     with pytest.raises(Conflict):
         await customer.rules.add("红包", words=["x"], users=["lin"])
     await customer.rules.update(rule, words=["红包", "转账"])
@@ -353,7 +404,9 @@ async def test_polling_finds_joins_with_their_entrance_and_leaves(wecom):
         ("join", wecom.sandbox.member_id(BO), ""),
     ]
     # an older cursor finds the same again, under the same ids
-    assert [raw.event_id for raw in (await customer.receive(first.cursor)).events] == [r.event_id for r in second.events]
+    assert [raw.event_id for raw in (await customer.receive(first.cursor)).events] == [
+        r.event_id for r in second.events
+    ]
     assert list((await customer.receive(second.cursor)).events) == []
     wecom.sandbox.leave(chat, BO)
     wecom.clock.advance(timedelta(seconds=60))

@@ -81,7 +81,9 @@ async def publish(adapter, text="你好", key="k"):
 
 
 async def test_the_request_is_what_the_document_says(lone_app, mocked):
-    send = mocked.post("/message/send").respond(json={"errcode": "0", "errmsg": "ok", "msgid": "m-1", "new": {}})
+    send = mocked.post("/message/send").respond(
+        json={"errcode": "0", "errmsg": "ok", "msgid": "m-1", "new": {}}
+    )
     post = await publish(lone_app)
     assert post.native_id == "m-1"
     request = send.calls[0].request
@@ -126,7 +128,9 @@ async def test_an_expired_token_is_renewed_once_under_concurrency(lone_app, mock
 
     def answer(request):
         fresh = request.url.params["access_token"] == "new-token-0002"
-        return httpx.Response(200, json={"errcode": 0, "msgid": "m"} if fresh else {"errcode": code, "errmsg": "x"})
+        return httpx.Response(
+            200, json={"errcode": 0, "msgid": "m"} if fresh else {"errcode": code, "errmsg": "x"}
+        )
 
     mocked.post("/message/send").mock(side_effect=answer)
     async with anyio.create_task_group() as group:
@@ -251,11 +255,16 @@ async def test_secrets_are_nowhere_to_be_seen(lone_app, mocked, caplog):
     caplog.set_level(logging.DEBUG)
     told: list[Any] = [lone_app, lone_app.api, lone_app.api.http, lone_app.api.token]
     mocked.post("/message/send").respond(
-        json={"errcode": 40056, "errmsg": f"invalid agentid, {TOKEN} {SECRET}, hint: [1_2_ab], from ip: 203.0.113.9"}
+        json={
+            "errcode": 40056,
+            "errmsg": f"invalid agentid, {TOKEN} {SECRET}, hint: [1_2_ab], from ip: 203.0.113.9",
+        }
     )
     with pytest.raises(PlatformError) as refused:
         await publish(lone_app)
-    mocked.post("/message/send").mock(side_effect=httpx.ReadTimeout(f"{BASE}/message/send?access_token={TOKEN}"))
+    mocked.post("/message/send").mock(
+        side_effect=httpx.ReadTimeout(f"{BASE}/message/send?access_token={TOKEN}")
+    )
     with pytest.raises(Unavailable) as broken:
         await publish(lone_app)
     mocked.get("/gettoken").respond(json={"errcode": 40001, "errmsg": f"secret {SECRET}"})
@@ -329,9 +338,17 @@ def test_base_url_with_and_without_its_path():
         ({"corp_secret": "s" * 9}, {"corp_id": "ww1"}, "agent_id"),
         ({"corp_secret": "s" * 9}, {"corp_id": "ww1", "agent_id": 1, "mod": "app"}, "mod"),
         ({"corp_secret": "s" * 9}, {"corp_id": "ww1", "agent_id": 1, "mode": "fax"}, "mode"),
-        ({"corp_secret": "s" * 9}, {"corp_id": "ww1", "agent_id": 1, "duplicate_window": 99999}, "duplicate_window"),
+        (
+            {"corp_secret": "s" * 9},
+            {"corp_id": "ww1", "agent_id": 1, "duplicate_window": 99999},
+            "duplicate_window",
+        ),
         ({"corp_secret": "s" * 9}, {"corp_id": "ww1", "agent_id": 1, "text_format": "markdown_v2"}, "robot"),
-        ({"corp_secret": "s" * 9, "callback_token": "t"}, {"corp_id": "ww1", "agent_id": 1}, "encoding_aes_key"),
+        (
+            {"corp_secret": "s" * 9, "callback_token": "t"},
+            {"corp_id": "ww1", "agent_id": 1},
+            "encoding_aes_key",
+        ),
         (
             {"corp_secret": "s" * 9, "callback_token": "t", "encoding_aes_key": "short"},
             {"corp_id": "ww1", "agent_id": 1},

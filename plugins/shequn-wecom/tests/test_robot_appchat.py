@@ -7,7 +7,14 @@ from datetime import timedelta
 import pytest
 
 from shequn_sdk.domain import Article, Entity, EntityKind, Link, Media, MediaKind, Piece, Poll, Role
-from shequn_sdk.errors import AuthFailed, ConfigError, InvalidContent, NotSupported, RateLimited, TargetNotFound
+from shequn_sdk.errors import (
+    AuthFailed,
+    ConfigError,
+    InvalidContent,
+    NotSupported,
+    RateLimited,
+    TargetNotFound,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 
@@ -22,10 +29,12 @@ async def test_robot_posts_text_and_mentions(wecom):
     bodies = [said.body for said in wecom.sandbox.world.said["robot"]]
     assert [body["msgtype"] for body in bodies] == ["text", "text", "markdown"]
     assert bodies[1]["text"]["mentioned_list"] == ["lin"]
-    assert "robot" in await robot.check()
+    assert "good" in await robot.check()
 
 
-@pytest.mark.parametrize(("text_format", "limit"), [("auto", 2048), ("text", 2048), ("markdown", 4096), ("markdown_v2", 4096)])
+@pytest.mark.parametrize(
+    ("text_format", "limit"), [("auto", 2048), ("text", 2048), ("markdown", 4096), ("markdown_v2", 4096)]
+)
 async def test_robot_limits_in_bytes(wecom, text_format, limit):
     robot = await wecom.adapter("robot", text_format=text_format)
     assert robot.manifest.limits.text.maximum == limit
@@ -59,8 +68,8 @@ async def test_robot_refuses_what_it_cannot_do(wecom):
         await robot.publish("other", Piece(text="x"), idempotency_key="k")
     with pytest.raises(InvalidContent, match="empty"):
         await robot.publish("robot", Piece(text="  "), idempotency_key="k")
+    gif = Media(kind=MediaKind.PHOTO, data=b"GIF89a......")
     with pytest.raises(InvalidContent, match="JPG"):
-        gif = Media(kind=MediaKind.PHOTO, data=b"GIF89a......")
         await robot.publish("robot", Piece(media=(gif,)), idempotency_key="k")
     assert wecom.sandbox.messages("robot") == []
 
@@ -93,7 +102,9 @@ async def test_missing_key_says_where_it_is(wecom):
 
 async def test_app_group_from_making_to_leaving(wecom):
     chat = await wecom.adapter("appchat")
-    made = await chat.create_chat(members=["lin", "chen", "wang"], name="训练营", owner="lin", chat_id="camp1")
+    made = await chat.create_chat(
+        members=["lin", "chen", "wang"], name="训练营", owner="lin", chat_id="camp1"
+    )
     assert made == "camp1"
     # the second time finds the group that is there
     assert await chat.create_chat(members=["lin", "chen"], chat_id="camp1") == "camp1"
@@ -149,8 +160,12 @@ async def test_app_group_takes_files_and_links(wecom):
             (MediaKind.DOCUMENT, b"%PDF-1.7 ..."),
         ]
     ):
-        await chat.publish("core2026", Piece(media=(Media(kind=kind, data=data),)), idempotency_key=str(number))
-    await chat.publish("core2026", Piece(link=Link(url="https://example.com", title="看")), idempotency_key="l")
+        await chat.publish(
+            "core2026", Piece(media=(Media(kind=kind, data=data),)), idempotency_key=str(number)
+        )
+    await chat.publish(
+        "core2026", Piece(link=Link(url="https://example.com", title="看")), idempotency_key="l"
+    )
     await chat.publish("core2026", Piece(article=Article(title="周报", body="正文")), idempotency_key="a")
     kinds = [said.body["msgtype"] for said in wecom.sandbox.world.said["core2026"]]
     assert kinds == ["image", "video", "voice", "file", "news", "markdown"]
@@ -158,7 +173,9 @@ async def test_app_group_takes_files_and_links(wecom):
 
 async def test_an_application_without_the_whole_corporation_makes_no_groups(wecom):
     small = wecom.sandbox.describe()["small_app"]
-    chat = await wecom.adapter("appchat", secrets={"corp_secret": small["corp_secret"]}, agent_id=small["agent_id"])
+    chat = await wecom.adapter(
+        "appchat", secrets={"corp_secret": small["corp_secret"]}, agent_id=small["agent_id"]
+    )
     from shequn_sdk.errors import PermissionDenied
 
     with pytest.raises(PermissionDenied, match="visible range"):

@@ -6,7 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from shequn_sdk.domain import Account, ChannelRef, Identity, MemberRef, Piece, Post
+from shequn_sdk.domain import Account, ChannelRef, Identity, MediaKind, MemberRef, Piece, Post
 from shequn_sdk.errors import ConfigError, InvalidContent, NotSupported
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient
@@ -22,6 +22,15 @@ from shequn_wecom.manifest import manifest_for, options_of
 from shequn_wecom.media import MediaShelf
 
 __all__ = ["ApiAdapter", "BaseAdapter", "create"]
+
+_FORMS = {
+    MediaKind.PHOTO: Capability.PUBLISH_PHOTO,
+    MediaKind.VIDEO: Capability.PUBLISH_VIDEO,
+    MediaKind.AUDIO: Capability.PUBLISH_AUDIO,
+    MediaKind.VOICE: Capability.PUBLISH_AUDIO,
+    MediaKind.ANIMATION: Capability.PUBLISH_DOCUMENT,
+    MediaKind.DOCUMENT: Capability.PUBLISH_DOCUMENT,
+}
 
 
 def create(account: Account, context: AdapterContext) -> Adapter:
@@ -110,14 +119,22 @@ class BaseAdapter:
         Raises:
             NotSupported: the manifest says why.
         """
+        needed: list[Capability] = []
+        if piece.reply_to is not None:
+            needed.append(Capability.REPLY)
         if piece.poll is not None:
-            self.manifest.require(Capability.PUBLISH_POLL)
+            needed.append(Capability.PUBLISH_POLL)
         if piece.buttons:
-            self.manifest.require(Capability.BUTTONS)
+            needed.append(Capability.BUTTONS)
         if piece.article is not None:
-            self.manifest.require(Capability.PUBLISH_ARTICLE)
+            needed.append(Capability.PUBLISH_ARTICLE)
         if piece.link is not None:
-            self.manifest.require(Capability.PUBLISH_LINK)
+            needed.append(Capability.PUBLISH_LINK)
+        needed += [_FORMS[media.kind] for media in piece.media]
+        if len(piece.media) > 1:
+            needed.append(Capability.PUBLISH_ALBUM)
+        for capability in needed:
+            self.manifest.require(capability)
         if len(piece.media) > self.manifest.limits.media_per_post:
             raise InvalidContent(
                 f"wecom takes {self.manifest.limits.media_per_post} file(s) in one message, not {len(piece.media)}",

@@ -20,6 +20,8 @@ __all__ = ["BASE_URL", "Api", "RobotApi", "base_of"]
 
 BASE_URL = "https://qyapi.weixin.qq.com/cgi-bin"
 
+_UNKNOWN_TYPE = 40008
+
 T = TypeVar("T", bound=wire.Answer)
 
 MAX_WAIT = timedelta(seconds=30)
@@ -270,6 +272,25 @@ class RobotApi:
             params={"key": self._key},
             json=body,
             check=lambda response: self._check("webhook/send", response),
+        )
+
+    async def probe(self) -> None:
+        """Ask whether the key is good, by a message of a type that does not exist: a good key refuses just that."""
+        operation = "webhook/send"
+
+        def check(response: HttpResponse) -> None:
+            code, errmsg = _refusal(response, self.http)
+            if code not in {0, _UNKNOWN_TYPE}:
+                raise error_of(code, errmsg, operation=operation)
+
+        await self.http.request(
+            "POST",
+            f"/{operation}",
+            operation=operation,
+            params={"key": self._key},
+            json={"msgtype": "probe"},
+            idempotent=True,
+            check=check,
         )
 
     async def upload(self, part: FilePart, *, kind: str) -> wire.Uploaded:

@@ -109,20 +109,21 @@ class AppChatAdapter(ApiAdapter):
         self.manifest.require(Capability.LIST_CHANNELS)
         yield await self.get_channel("")
 
-    def _membership(self, info: wire.ChatInfo, userid: str) -> Membership:
+    def _membership(self, info: wire.ChatInfo, userid: str, name: str = "") -> Membership:
         role = Role.OWNER if userid == info.owner else Role.MEMBER
-        return Membership(identity=self._identity(userid), role=role)
+        return Membership(identity=self._identity(userid, name), role=role)
 
     async def get_member(self, channel: str, member: str) -> Membership:
-        """Read one member of a group."""
+        """Read one member of a group, with the name."""
         info = await self._info(channel)
         for userid in info.userlist:
             if userid.lower() == member.lower():
-                return self._membership(info, userid)
+                user = await self.api.get("user/get", wire.User, {"userid": userid})
+                return self._membership(info, userid, user.name)
         raise TargetNotFound(f"{member} is not in {channel}", platform=PLATFORM, operation="appchat/get")
 
     async def iter_members(self, channel: str) -> AsyncIterator[Membership]:
-        """Give all members of a group."""
+        """Give all members of a group by id; `get_member` knows names."""
         info = await self._info(channel)
         for userid in info.userlist:
             yield self._membership(info, userid)

@@ -152,6 +152,20 @@ class Campaigns:
                     created_at=instant(record.create_time),
                 )
 
+    async def reaches(self, task: str, receiver: str) -> bool:
+        """Whether a mass message goes to a customer or group, sent or not."""
+        async for page in self._api.pages(
+            "externalcontact/get_groupmsg_task", wire.MassTasks, {"msgid": task}, limit=500
+        ):
+            for part in page.task_list:
+                body = {"msgid": task, "userid": part.userid}
+                async for results in self._api.pages(
+                    "externalcontact/get_groupmsg_send_result", wire.MassResults, body, limit=500
+                ):
+                    if any(receiver in {item.chat_id, item.external_userid} for item in results.send_list):
+                        return True
+        return False
+
     async def welcome(self, code: str, *, text: str, attachments: Sequence[dict[str, Any]] = ()) -> None:
         """Send the welcome that belongs to a code: once, and within 20 s of the event."""
         body: dict[str, Any] = {"welcome_code": code}

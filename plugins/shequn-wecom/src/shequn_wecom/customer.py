@@ -133,6 +133,33 @@ class CustomerAdapter(ApiAdapter):
             raise refuse("the message is empty")
         return attachments
 
+    async def find_landed(
+        self, channel: str, piece: Piece, *, idempotency_key: str, since: datetime
+    ) -> Post | None:
+        """Find a mass message of this text to this channel among those made since; WeCom keeps no key of ours.
+
+        A cancelled task counts as none. For `customers` and tags the text alone decides.
+        """
+        kind, _, value = channel.partition(":")
+        single = channel == CUSTOMERS or kind in {"customer", "tag"}
+        receiver = value if kind == "customer" else "" if single else channel
+        since = since.replace(microsecond=0)
+        async for record in self.campaigns.iter_mass(
+            chat_type="single" if single else "group",
+            since=max(since, self.clock.now() - timedelta(days=30)),
+            until=self.clock.now() + timedelta(minutes=1),
+        ):
+            if record.text != piece.text or (record.created_at is not None and record.created_at < since):
+                continue
+            try:
+                if receiver and not await self.campaigns.reaches(record.id, receiver):
+                    continue
+            except Conflict:
+                continue  # cancelled
+            post = self._post(channel, record.id, piece)
+            return post.model_copy(update={"landed_at": record.created_at or post.landed_at})
+        return None
+
     async def get_confirmation(self, channel: str, task: str) -> Confirmation:
         """Read who has sent the task, and to whom."""
         chat = channel if ":" not in channel and channel != CUSTOMERS else ""

@@ -393,10 +393,12 @@ def _appchat(options: Options) -> Manifest:
             _C.INVITES: "add members with `update_chat`",
             _C.WEBHOOK: "app groups send no events, and messages in them are not told",
             _C.POLL_EVENTS: "app groups send no events",
+            _C.TAGS: "tags of customers are in mode customer",
             _C.MENTION: "app groups take no mentions",
             _C.DIRECT_MESSAGE: "use mode app",
         }
     )
+    missing.pop(_C.KICK)
     person_times = (
         "90454: 20,000 receivers a minute and 300,000 an hour per corporation; a member gets 200 a minute"
     )
@@ -465,8 +467,10 @@ def _customer(options: Options, *, listens: bool) -> Manifest:
         _C.INVITES,
         _C.STATISTICS,
         _C.AUTO_MODERATION,
+        _C.RECONCILE,
     }
     missing = dict(_COMMON_MISSING)
+    missing.pop(_C.RECONCILE)
     missing.update(
         {
             _C.DELETE: "a mass message that a person has sent cannot be recalled; before that, cancel its task",
@@ -519,6 +523,7 @@ def _customer(options: Options, *, listens: bool) -> Manifest:
             ),
             *_CORP_LIMITS,
         ),
+        idempotency=Idempotency(reconcile=True),
         person_must_confirm=True,
         confirm_within=timedelta(hours=options.confirm_within_hours),
         reports=frozenset({"join", "leave", "follow"})

@@ -200,6 +200,9 @@ def poll_card(poll: Poll, text: str, task_id: str) -> dict[str, Any]:
         raise refuse(f"a vote card has at most {MAX_OPTIONS} choices, not {len(poll.choices)}")
     if len(poll.question) > CARD_TITLE:
         raise refuse(f"a vote card shows {CARD_TITLE} characters of the question, not {len(poll.question)}")
+    for choice in poll.choices:
+        if len(choice) > CARD_TITLE:
+            raise refuse(f"a vote card shows {CARD_TITLE} characters of a choice, not {len(choice)}")
     title: dict[str, Any] = {"title": poll.question}
     if text.strip() and text.strip() != poll.question:
         if len(text.strip()) > CARD_DESC:

@@ -56,8 +56,9 @@ class RobotAdapter(BaseAdapter):
         return self.api.http
 
     async def check(self) -> str:
-        """Say what is known without posting: WeCom has no question that a robot could ask."""
-        return "wecom robot: a key is set; whether it works shows with the first message"
+        """Ask WeCom whether the key is good; posts nothing."""
+        await self.api.probe()
+        return "wecom robot: the key is good"
 
     async def _upload(self, part: FilePart, kind: str) -> str:
         return (await self.api.upload(part, kind=kind)).media_id
