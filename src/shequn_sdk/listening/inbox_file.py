@@ -82,7 +82,7 @@ class StoredEvent:
     seq: int
     account: str
     event_id: str
-    payload: bytes
+    payload: bytes = field(repr=False)
     headers: Mapping[str, str]
     received_at: datetime
 
