@@ -26,8 +26,8 @@ __all__ = ["play"]
 FIRST_DAY = date(2026, 3, 2)
 """A Monday, so that the same seed gives the same weeks on every day it is run."""
 MARKER = ".shequn-demo"
-EVERY = timedelta(hours=6)
-"""At least this often members' events are received."""
+EVERY = timedelta(hours=1)
+"""At least this often members' events are received: some platforms do not date a vote, so its receipt does."""
 _NEEDS = (Capability.POLL_EVENTS, Capability.PUBLISH_POLL, Capability.INVITES, Capability.LIST_CHANNELS)
 
 
@@ -133,7 +133,7 @@ async def _live(
         step += EVERY
     day = clock.now().date()
     with out.progress(f"{days} days", float(days)) as show:
-        for instant in sorted(instants | {end, end + timedelta(minutes=30)}):
+        for instant in sorted(instants | {end}):
             life.live_until(instant)
             await sq.deliver_due()
             while await sq.poll_once():
@@ -143,7 +143,7 @@ async def _live(
                 day = clock.now().date()
                 await sq.collect()
             show((clock.now() - start) / timedelta(days=1))
-    await sq.drain()
+    await sq.collect()
 
 
 def _last(result: MetricResult) -> float | None:
@@ -195,7 +195,7 @@ def _week_after(retention: MetricResult) -> dict[str, float | None]:
     """Give retention per age in weeks, over all cohorts that were old enough: sums divided, never a mean of ratios."""
     sums: dict[str, list[float]] = {}
     for point in retention.points:
-        age = str(point.dims.get("age", point.dims.get("week", "")))
+        age = str(point.dims["period"])
         if point.numerator is not None and point.denominator and not point.partial:
             entry = sums.setdefault(age, [0.0, 0.0])
             entry[0] += float(point.numerator)

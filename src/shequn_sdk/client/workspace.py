@@ -45,6 +45,7 @@ class Workspace:
         self.clock = clock
         self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
         self._rooms: dict[str, Any] = {}
+        self._known: set[str] = set()
         self._handlers: list[Callable[[Dispatcher], object]] = []
         self._stack = AsyncExitStack()
         self._lock: anyio.Lock | None = None
@@ -201,9 +202,13 @@ class Workspace:
     async def append(self, batch: InteractionBatch, community: str) -> object:
         """Put interactions into the event store."""
         events = await self.events()
-        known = self.settings.community(community)
-        if known is not None:
-            await events.ensure_community(community, zone=known.zone)
+        if community not in self._known:
+            known = self.settings.community(community)
+            # names that no settings give a zone: what was imported has one already, what belongs nowhere gets UTC
+            found = {item.name for item in await events.communities()} if known is None else set[str]()
+            if community not in found:
+                await events.ensure_community(community, zone=known.zone if known is not None else "UTC")
+            self._known.add(community)
         return await events.append(batch, community=community)
 
     def community(self, name: str | None) -> Community | None:
