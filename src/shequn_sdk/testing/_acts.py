@@ -10,7 +10,7 @@ from decimal import Decimal
 from shequn_sdk.domain import InteractionKind
 from shequn_sdk.errors import NotSupported, PermissionDenied, ShequnError
 from shequn_sdk.testing import _talk
-from shequn_sdk.testing._rooms import Entrance, Room, Said, Shop, SimulatedMember
+from shequn_sdk.testing._rooms import Entrance, Room, Said, SimulatedMember, find_shop
 from shequn_sdk.testing.truth import GroundTruth, SimulatedAct
 from shequn_sdk.testing.world import Personality, World
 
@@ -241,8 +241,8 @@ class Acts:
         item, amount = rng.choice(_GOODS)
 
         def act(now: datetime) -> None:
-            shop = room.place.sandbox
-            if not isinstance(shop, Shop) or member.left_at is not None:
+            shop = find_shop(room.place.sandbox)
+            if shop is None or member.left_at is not None:
                 return
             channel = room.place.channel
             made = self._try(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from shequn_sdk.testing.sandbox.api import Person, PlatformSandbox
 from shequn_sdk.testing.world import Personality, Traits
 
-__all__ = ["Entrance", "Place", "Room", "Said", "Shop", "SimulatedMember"]
+__all__ = ["Entrance", "Place", "Room", "Said", "Shop", "SimulatedMember", "find_shop"]
 
 _HOUR = timedelta(hours=1)
 _KEEP = 60
@@ -27,6 +28,14 @@ class Shop(Protocol):
     def buy(self, channel: str, person: Person, *, item: str, amount: Decimal, currency: str) -> str:
         """Let a person pay; gives the payment's native id."""
         ...
+
+
+def find_shop(sandbox: PlatformSandbox) -> Shop | None:
+    """Give the sandbox as a shop when it is one; a `buy` with other arguments is something of the plugin's own."""
+    if not isinstance(sandbox, Shop):
+        return None
+    taken = inspect.signature(sandbox.buy).parameters
+    return sandbox if {"item", "amount", "currency"} <= set(taken) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from shequn_sdk.testing._contract.publishing import FaultContract, PublishContra
 from shequn_sdk.testing._contract.reading import ReadContract
 from shequn_sdk.testing._contract.rig import Rig, fill
 from shequn_sdk.testing._contract.secrecy import SecrecyContract
+from shequn_sdk.testing._contract.tending import TendingContract
 
 __all__ = ["AdapterContract", "ContractHooks", "Rig", "fill"]
 
@@ -37,6 +38,7 @@ class AdapterContract(
     PublishContract,
     FaultContract,
     ReadContract,
+    TendingContract,
     EventContract,
     WebhookContract,
     SecrecyContract,

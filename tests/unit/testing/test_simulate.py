@@ -197,6 +197,11 @@ async def test_a_shop_is_optional(make_square) -> None:
     community = SimulatedCommunity(World(clock, seed=2), [Place(square, "main")], size=100, days=30)
     community.live_until(START + timedelta(days=30))
     assert not community.truth.select([Kind.PURCHASE])
+    other = make_square(ManualClock(START))
+    other.buy = lambda person, sku: pytest.fail("a buy of another form is not called")
+    again = SimulatedCommunity(World(other.context.clock, seed=2), [Place(other, "main")], size=100, days=30)
+    again.live_until(START + timedelta(days=30))
+    assert again.truth.digest() == community.truth.digest()
 
 
 async def test_the_banned_give_up(make_square) -> None:
