@@ -34,7 +34,7 @@ def noop(number: int = 0) -> None:
         finished.set()
 
 
-def adapter_and_accounts(on_publish):  # noqa: ANN201
+def adapter_and_accounts(on_publish):
     from shequn_sdk.domain import ChannelRef, Post
     from shequn_sdk.platforms.manifest import Capability, Manifest
 
@@ -44,7 +44,7 @@ def adapter_and_accounts(on_publish):  # noqa: ANN201
             platform="null", capabilities=frozenset({Capability.PUBLISH_TEXT}), max_concurrency=256
         )
 
-        async def publish(self, channel, piece, *, idempotency_key):  # noqa: ANN202
+        async def publish(self, channel, piece, *, idempotency_key):
             on_publish(piece.text)
             return Post(
                 channel=ChannelRef(account="bot", native_id=channel),
@@ -55,10 +55,10 @@ def adapter_and_accounts(on_publish):  # noqa: ANN201
     class Accounts:
         one = Null()
 
-        def adapter(self, name):  # noqa: ANN202
+        def adapter(self, name):
             return self.one
 
-        def manifest(self, name):  # noqa: ANN202
+        def manifest(self, name):
             return self.one.manifest
 
         def platform(self, name) -> str:
@@ -173,11 +173,8 @@ async def ours_idle(path: str, seconds: float) -> dict[str, float]:
 def aps_enqueue(path: str, jobs: int) -> dict[str, float]:
     from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
     from apscheduler.schedulers.background import BackgroundScheduler
-    from sqlalchemy import create_engine, event
 
-    engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", lambda raw, _: raw.execute("pragma journal_mode=wal"))
-    scheduler = BackgroundScheduler(jobstores={"default": SQLAlchemyJobStore(engine=engine)})
+    scheduler = BackgroundScheduler(jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{path}")})
     scheduler.start(paused=True)
     later = datetime.now(UTC) + timedelta(days=1)
     begun = time.perf_counter()
@@ -210,7 +207,7 @@ def aps_drain(path: str, jobs: int) -> dict[str, float]:
     return {"rate": done / took, "seconds": took}
 
 
-def _huey(path: str):  # noqa: ANN202
+def _huey(path: str):
     from huey import SqliteHuey
 
     return SqliteHuey(filename=path, fsync=True)
@@ -255,7 +252,7 @@ PARTS = {
 
 
 def part(name: str, path: Path, number: float) -> dict[str, float]:
-    result = subprocess.run(  # noqa: S603
+    result = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, "--part", name, str(path), str(number)],
         capture_output=True,
         text=True,
@@ -274,7 +271,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     if arguments.part:
-        import delivery  # noqa: PLC0415 - jobs of the peers are named by module
+        import delivery
 
         name, path, number = arguments.part
         value = float(number) if "idle" in name else int(float(number))

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 from sqlalchemy import Connection
@@ -435,20 +435,24 @@ class Dispatcher:
         """Write an outcome, and in the same transaction claim the next row of the lane."""
         now = new.updated_at
         free = self._governor.is_free(row.account, self._manifest(row), row.target)
+        quick = chain and self._chaining and free and new.state == "landed"
 
         def write(conn: Connection) -> tuple[Row | None, Row | None]:
+            trail: list[dict[str, Any]] = []
             if move:
                 ledger.remember_move(conn, account=row.account, old=row.target, new=move, at=now)
-            if not ledger.change(conn, Change(row, new, cause, self.worker), retry_after=retry_after):
+            step = Change(row, new, cause, self.worker)
+            if not ledger.change(conn, step, retry_after=retry_after, trail=trail if quick else None):
                 return self._too_late(conn, row, new), None
             last = self._resolve_unknown(conn, new, now) if new.state == "unknown" else new
-            if not (chain and self._chaining):
-                return last, None
-            following = ledger.claim_in_lane(
-                conn, lane=row.lane, now=now, lease=self._lease(now), owner=self.worker
-            )
-            if following is not None and free and not is_late(following, now):
-                following = ledger.begin(conn, following, now=now, lease=self._lease(now))
+            lease = self._lease(now)
+            if quick:
+                return last, ledger.begin_next(
+                    conn, lane=row.lane, now=now, lease=lease, owner=self.worker, trail=trail
+                )
+            following = None
+            if chain and self._chaining:
+                following = ledger.claim_in_lane(conn, lane=row.lane, now=now, lease=lease, owner=self.worker)
             return last, following
 
         try:

@@ -17,9 +17,11 @@ from shequn_sdk.stores.fast import Fast
 
 __all__ = [
     "Change",
+    "any_move",
     "any_ready",
     "backlog",
     "begin",
+    "begin_next",
     "by_batch",
     "by_ids",
     "change",
@@ -67,7 +69,7 @@ _FREE = """
 """
 _CLAIM = (
     """
-update delivery set state = 'claimed', owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now
+update delivery set {set}, owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now
 where id in (
   select d.id from delivery d
   where d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {scope} {free}
@@ -78,15 +80,29 @@ returning """  # noqa: S608 - put together from constants
 )
 
 
-def _claim(scope: str, order: str) -> tuple[Fast, Fast]:
-    return tuple(  # pyright: ignore[reportReturnType]
-        Fast(_CLAIM.format(scope=scope, free=_FREE, order=order, lock=lock))
-        for lock in ("", "for update of d skip locked")
+def _claim(scope: str, order: str, new: str = "state = 'claimed'") -> tuple[Fast, Fast]:
+    """Give the statement for SQLite, which has one writer, and for servers, which have many."""
+    sql = {"scope": scope, "free": _FREE, "order": order, "set": new}
+    return (
+        Fast(_CLAIM.format(lock="", **sql)),
+        Fast(_CLAIM.format(lock="for update of d skip locked", **sql)),
     )
 
 
 _TAKE = _claim("and d.priority = :priority", "ready_at")
 _TAKE_LANE = _claim("and d.account = :account and d.channel = :channel", "due")
+_TAKE_NEXT = _claim(
+    "and d.account = :account and d.channel = :channel and d.state = 'planned' "
+    "and (d.attempts > 0 or (d.late = 'send' and d.grace is null))",
+    "due",
+    "state = 'attempting', attempts = attempts + 1, attempted_at = coalesce(attempted_at, :now)",
+)
+_INSERT_BULK = Fast(
+    f"insert into delivery (id, {', '.join(_FIELDS)}) "  # noqa: S608
+    f"values (:id, {', '.join(':' + name for name in _FIELDS)})"
+)
+_LAST_ID = Fast("select coalesce(max(id), 0) from delivery")
+_ANY_MOVE = Fast("select 1 from channel_move limit 1")
 _INSERT = Fast(
     f"insert into delivery ({', '.join(_FIELDS)}) values ({', '.join(':' + name for name in _FIELDS)}) "  # noqa: S608
     "returning id"
@@ -109,13 +125,9 @@ _BEGIN = Fast(
     "attempted_at = coalesce(attempted_at, :now) "
     "where id = :id and state = 'claimed' and owner = :owner and fence = :fence"
 )
-_BEGIN_ATTEMPT = Fast(
-    "insert into delivery_attempt (delivery_id, fence, started, outcome, error, worker) "
-    "values (:id, :fence, :now, 'attempting', '', :owner)"
-)
-_END_ATTEMPT = Fast(
-    "update delivery_attempt set ended = :ended, outcome = :outcome, error = :error, retry_after = :retry_after "
-    "where delivery_id = :id and fence = :fence"
+_ATTEMPT = Fast(
+    "insert into delivery_attempt (delivery_id, fence, started, ended, outcome, error, retry_after, worker) "
+    "values (:id, :fence, :started, :ended, :outcome, :error, :retry_after, :worker)"
 )
 _BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
@@ -194,12 +206,17 @@ def insert(
 ) -> list[Row]:
     """Write new rows, whose ids the database gives, and the first line of their trails."""
     written: list[Row] = []
-    for row in rows:
-        values = row._asdict()
-        del values["id"]
-        found = _INSERT.one(conn, values)
-        assert found is not None
-        written.append(row._replace(id=found[0]))
+    if conn.dialect.name == "sqlite" and len(rows) > 1:
+        # There is one writer, so ids can be given here, and all rows go in one call.
+        last = _LAST_ID.one(conn)
+        assert last is not None
+        written = [row._replace(id=number) for number, row in enumerate(rows, int(last[0]) + 1)]
+        _INSERT_BULK.many(conn, [row._asdict() for row in written])
+    else:
+        for row in rows:
+            found = _INSERT.one(conn, row._asdict())
+            assert found is not None
+            written.append(row._replace(id=found[0]))
     _TRAIL.many(
         conn,
         [
@@ -243,13 +260,28 @@ def claim_in_lane(conn: Connection, *, lane: tuple[str, str], now: int, lease: i
     return rows[0] if rows else None
 
 
+def begin_next(
+    conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str, trail: list[dict[str, Any]]
+) -> Row | None:
+    """Claim the next row of a lane and write its intent in one step; writes `trail` as well.
+
+    For lanes without limits. Rows that were deferred, or that may be too late, take the longer way through `take`.
+    """
+    params = {"account": lane[0], "channel": lane[1], "now": now, "lease": lease, "owner": owner, "count": 1}
+    found = _TAKE_NEXT[0 if conn.dialect.name == "sqlite" else 1].one(conn, params)
+    row = None if found is None else Row._make(found)
+    if row is not None:
+        trail.append(_trail(row._replace(state="claimed"), "planned", "claimed", owner, now))
+        trail.append(_trail(row, "claimed", "request follows", owner, now))
+    _TRAIL.many(conn, trail)
+    return row
+
+
 def begin(conn: Connection, row: Row, *, now: int, lease: int) -> Row | None:
     """Write the intent to send; None when the lease was lost."""
     params = {"id": row.id, "owner": row.owner, "fence": row.fence, "now": now, "lease": lease}
     if _BEGIN.run(conn, params) != 1:
         return None
-    del params["lease"]
-    _BEGIN_ATTEMPT.run(conn, params)
     started = row._replace(
         state="attempting",
         attempts=row.attempts + 1,
@@ -261,8 +293,18 @@ def begin(conn: Connection, row: Row, *, now: int, lease: int) -> Row | None:
     return started
 
 
-def change(conn: Connection, step: Change, *, retry_after: int | None = None) -> bool:
+def change(
+    conn: Connection,
+    step: Change,
+    *,
+    retry_after: int | None = None,
+    trail: list[dict[str, Any]] | None = None,
+) -> bool:
     """Write one step; False when the row is not any more what `step.old` says, and then nothing is written.
+
+    Args:
+        retry_after: microseconds that the platform told to wait.
+        trail: where to put the line of the audit trail instead of writing it; for `begin_next`.
 
     Raises:
         InvalidInput: the state machine does not allow the step.
@@ -276,17 +318,23 @@ def change(conn: Connection, step: Change, *, retry_after: int | None = None) ->
     if _SET.run(conn, values) != 1:
         return False
     if moved or step.cause:
-        _TRAIL.run(conn, _trail(new, old.state, step.cause, step.actor, new.updated_at))
+        line = _trail(new, old.state, step.cause, step.actor, new.updated_at)
+        if trail is None:
+            _TRAIL.run(conn, line)
+        else:
+            trail.append(line)
     if old.state == "attempting":
-        _END_ATTEMPT.run(
+        _ATTEMPT.run(
             conn,
             {
                 "id": old.id,
                 "fence": old.fence,
+                "started": old.updated_at,
                 "ended": new.updated_at,
                 "outcome": new.state,
                 "error": new.error,
                 "retry_after": retry_after,
+                "worker": old.owner,
             },
         )
     if new.parts > 1 and moved and new.state in {"refused", "cancelled", "expired"}:
@@ -413,6 +461,11 @@ def moved_to(conn: Connection, account: str, channel: str) -> str:
             return channel
         channel = found[0]
         seen.add(channel)
+
+
+def any_move(conn: Connection) -> bool:
+    """Whether any channel was ever moved."""
+    return _ANY_MOVE.one(conn) is not None
 
 
 def remember_move(conn: Connection, *, account: str, old: str, new: str, at: int) -> None:

@@ -131,8 +131,9 @@ class Planner:
         known = ledger.by_batch(conn, key) if key else []
         lanes = {row.lane for row in known}
         fresh = [row for row in rows if row.lane not in lanes]
-        moved = [row._replace(target=ledger.moved_to(conn, row.account, row.channel)) for row in fresh]
-        return known + ledger.insert(conn, moved, actor=actor)
+        if ledger.any_move(conn):
+            fresh = [row._replace(target=ledger.moved_to(conn, row.account, row.channel)) for row in fresh]
+        return known + ledger.insert(conn, fresh, actor=actor)
 
     def _compose(self, content: Content, account: str) -> tuple[list[tuple[str, str]], str, str]:
         """Give each piece as what people see and as JSON; or one that cannot be sent, with the reason why."""

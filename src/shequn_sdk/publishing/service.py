@@ -93,6 +93,7 @@ class Publishing:
         self._slots: dict[str, anyio.CapacityLimiter] = {}
         self._engine: DeliveryEngine | None = None
         self._rested = anyio.Event()
+        self._onlookers = 0
         self._swept = False
 
     async def __aenter__(self) -> Self:
@@ -151,8 +152,12 @@ class Publishing:
         if ids:
             lanes = list(dict.fromkeys(group[0].lane for group in rows))
             seconds = 30.0 if timeout is None else timeout / timedelta(seconds=1)
-            with anyio.move_on_after(seconds):
-                await self._await(ids, lanes)
+            self._onlookers += 1
+            try:
+                with anyio.move_on_after(seconds):
+                    await self._await(ids, lanes)
+            finally:
+                self._onlookers -= 1
         return await self._receipts(rows)
 
     async def plan(
@@ -423,6 +428,8 @@ class Publishing:
 
     def _settled(self, row: Row) -> None:
         del row
+        if not self._onlookers:
+            return
         rested, self._rested = self._rested, anyio.Event()
         rested.set()
 

@@ -351,9 +351,21 @@ class Store:
             conn.close()
 
     def _commit(self, conn: Connection, jobs: list[_Job], *, beat: bool) -> None:
-        """Run `jobs` in one transaction; when that fails as a whole, each in one of its own."""
+        """Run `jobs` in one transaction.
+
+        The first time without savepoints, which cost as much as a small write; when a function fails, again with
+        them; when even that fails as a whole, each in a transaction of its own.
+        """
         try:
-            self._transaction(conn, jobs, beat=beat)
+            try:
+                self._transaction(conn, jobs, beat=beat, guarded=False)
+            except Exception:
+                if len(jobs) == 1:
+                    raise
+                self._rollback(conn)
+                for job in jobs:
+                    job.error = None
+                self._transaction(conn, jobs, beat=beat, guarded=True)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             self._rollback(conn)
             if len(jobs) == 1:
@@ -362,7 +374,7 @@ class Store:
                 for job in jobs:
                     job.error = None
                     try:
-                        self._transaction(conn, [job], beat=False)
+                        self._transaction(conn, [job], beat=False, guarded=False)
                     except BaseException as single:  # noqa: BLE001 - handed to whoever waits
                         self._rollback(conn)
                         job.error = _typed(single, self.where)
@@ -373,13 +385,14 @@ class Store:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, done)
 
-    def _transaction(self, conn: Connection, jobs: list[_Job], *, beat: bool) -> None:
+    def _transaction(self, conn: Connection, jobs: list[_Job], *, beat: bool, guarded: bool) -> None:
         raw: sqlite3.Connection = conn.connection.driver_connection  # pyright: ignore[reportAssignmentType]
         raw.execute("begin immediate")
         if beat:
             self._beat(conn)
-        if len(jobs) == 1:
-            jobs[0].result = jobs[0].fn(conn)
+        if not guarded:
+            for job in jobs:
+                job.result = job.fn(conn)
         else:
             for job in jobs:
                 raw.execute("savepoint job")
@@ -440,4 +453,5 @@ def _pragmas(connection: Any, record: Any) -> None:
     cursor.execute("pragma busy_timeout=10000")
     cursor.execute("pragma synchronous=full")
     cursor.execute("pragma foreign_keys=1")
+    cursor.execute("pragma cache_size=-16384")
     cursor.close()
