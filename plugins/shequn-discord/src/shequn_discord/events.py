@@ -407,7 +407,7 @@ class EventParser:
     def _other(self, raw: RawEvent) -> Parsed:
         try:
             envelope = _ENVELOPE.decode(raw.payload)
-            if envelope.t is None and envelope.token and envelope.application_id:
+            if envelope.t is None and envelope.token:
                 return Parsed("INTERACTION_CREATE", self._called(_CALLED.decode(raw.payload), raw))
             if envelope.t is None and envelope.application_id and envelope.op is None:
                 return self._app_event(_APP_EVENT.decode(raw.payload), raw)

@@ -24,8 +24,8 @@ class _Head(msgspec.Struct, gc=False):
     type: int
     id: str = ""
     version: int | None = None
-    event: msgspec.Raw | None = None
-    message: msgspec.Raw | None = None
+    event: msgspec.Raw = msgspec.Raw(b"")
+    message: msgspec.Raw = msgspec.Raw(b"")
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -82,12 +82,12 @@ class InteractionVerifier:
         if head.type == 4:
             return WebhookReply(body=b'{"type":8,"data":{"choices":[]}}', content_type=_JSON)
         answer: dict[str, Any] = {"type": 6}
-        if head.type == 2 or (head.type == 5 and head.message is None):
+        if head.type == 2 or (head.type == 5 and not bytes(head.message)):
             answer = {"type": 5, "data": {"flags": _EPHEMERAL}}
         return WebhookReply(events=(event,), body=msgspec.json.encode(answer), content_type=_JSON)
 
     def _app_event(self, head: _Head, request: WebhookRequest, stamp: str) -> WebhookReply:
-        if head.type == 0 or head.event is None:
+        if head.type == 0 or not bytes(head.event):
             return WebhookReply(status=204)
         number = _event_number(head.event) or f"{stamp}:{request.headers.get('x-signature-ed25519', '')[:32]}"
         event = RawEvent(

@@ -45,7 +45,7 @@ class _Wire(Struct, frozen=True, kw_only=True, gc=False):
 class User(_Wire, frozen=True, kw_only=True):
     """A user, or a webhook's pretended one."""
 
-    id: Id
+    id: Id = ""
     username: str = ""
     global_name: str | None = None
     bot: bool = False
@@ -158,8 +158,8 @@ class Overwrite(_Wire, frozen=True, kw_only=True):
 
     id: Id
     type: int = 0
-    allow: str = "0"
-    deny: str = "0"
+    allow: Id = "0"
+    deny: Id = "0"
 
 
 class Channel(_Wire, frozen=True, kw_only=True):
@@ -230,7 +230,7 @@ class Role(_Wire, frozen=True, kw_only=True):
 
     id: Id
     name: str = ""
-    permissions: str = "0"
+    permissions: Id = "0"
     position: int = 0
     managed: bool = False
 
