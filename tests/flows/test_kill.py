@@ -1,7 +1,6 @@
 """kill -9 at random points: nothing acknowledged is lost, nothing is counted or posted twice."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from collections import Counter
 import anyio
 import pytest
 
-from shequn_sdk import AsyncShequn, Community, ChannelRef, DeliveryState
+from shequn_sdk import AsyncShequn, DeliveryState
 from shequn_sdk.platforms.discovery import load_plugins
 from shequn_sdk.testing.sandbox.api import Person
 from shequn_sdk.testing.sandbox.server import SandboxServer

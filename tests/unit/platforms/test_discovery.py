@@ -34,7 +34,9 @@ def _spec(name="echo", **changes):
             raise ConfigError("token is missing")
         return _Adapter()
 
-    return PlatformSpec(name=name, title=name, create=create, manifest=lambda a: MANIFEST, manifests=(MANIFEST,), **changes)
+    return PlatformSpec(
+        name=name, title=name, create=create, manifest=lambda a: MANIFEST, manifests=(MANIFEST,), **changes
+    )
 
 
 def _plugin(*specs):
@@ -67,7 +69,9 @@ def test_a_broken_plugin_does_not_stop_the_rest():
 
 
 def test_duplicates_are_refused_and_name_the_first_owner():
-    plugins = load_plugins(discover=False, extra=[("a", _plugin(_spec())), ("b", _plugin(_spec(), _spec("other")))])
+    plugins = load_plugins(
+        discover=False, extra=[("a", _plugin(_spec())), ("b", _plugin(_spec(), _spec("other")))]
+    )
     [error] = plugins.load_errors
     assert error.plugin == "b"
     assert "offered by a already" in str(error)
@@ -111,14 +115,21 @@ def test_a_failing_observer_is_isolated(caplog):
 
 
 def test_unknown_platform_names_the_nearest_and_the_broken():
-    plugins = load_plugins(discover=False, extra=[("one", _plugin(_spec())), ("bad", SimpleNamespace(shequn_x=1)), ("two", _plugin(_spec()))])
-    with pytest.raises(UnknownName, match="did you mean 'echo'.*failed to load"):
+    plugins = load_plugins(
+        discover=False,
+        extra=[("one", _plugin(_spec())), ("bad", SimpleNamespace(shequn_x=1)), ("two", _plugin(_spec()))],
+    )
+    with pytest.raises(UnknownName, match=r"did you mean 'echo'.*failed to load"):
         plugins.platform("ecko")
 
 
 async def test_accounts_open_and_close_adapters_and_isolate_failures():
     plugins = load_plugins(discover=False, extra=[("one", _plugin(_spec()))])
-    known = [Account(name="good", platform="echo"), Account(name="wrong", platform="echo"), Account(name="lost", platform="nowhere")]
+    known = [
+        Account(name="good", platform="echo"),
+        Account(name="wrong", platform="echo"),
+        Account(name="lost", platform="nowhere"),
+    ]
     accounts = Accounts(known, plugins=plugins, context=AdapterContext(clock=SystemClock()))
     with pytest.raises(ConfigError, match="async with"):
         accounts.adapter("good")
