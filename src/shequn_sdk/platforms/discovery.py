@@ -101,7 +101,7 @@ class Plugins:
         for observer in self.observers:
             try:
                 observer(interaction)
-            except Exception:
+            except Exception:  # noqa: BLE001 - observers are strangers' code
                 _log.exception("an observer of a plugin failed on %s", interaction.id)
 
 
@@ -152,7 +152,7 @@ class _Loader:
         try:
             self.manager.check_pending()
             return self._take(plugin, label)
-        except BaseException:  # noqa: BLE001 - raised again
+        except BaseException:
             self.manager.unregister(name=name)
             raise
 

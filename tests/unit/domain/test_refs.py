@@ -18,10 +18,3 @@ def test_what_is_printed_parses_back(account: str, native: str):
 def test_malformed_refs_say_how_to_write_one(text: str):
     with pytest.raises(InvalidInput, match="account:native-id"):
         ChannelRef.parse(text)
-
-
-async def test_async_tests_run():
-    import anyio
-
-    await anyio.sleep(0)
-    assert ChannelRef.parse("a:1").account == "a"
