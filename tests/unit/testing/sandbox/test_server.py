@@ -128,6 +128,30 @@ async def test_it_ends_at_once_while_requests_wait(wall_spec) -> None:
     await server.aclose()
 
 
+async def test_a_platform_that_does_not_stop_cleanly_holds_nobody_up(wall_server, wall_spec, caplog) -> None:
+    async def fail() -> None:
+        raise RuntimeError("no")
+
+    async with SandboxServer([wall_spec]) as server:
+        server["wall"].stop = fail
+        async with httpx.AsyncClient(trust_env=False) as client:
+            waiting = asyncio.create_task(client.get(server.base_url + "/wall/wait"))
+            while not server._server.server_state.tasks:  # noqa: ASYNC110 - the state of another library
+                await asyncio.sleep(0)
+            await server.aclose()
+            with pytest.raises(httpx.HTTPError):
+                (await waiting).raise_for_status()
+    assert "did not stop cleanly" in caplog.text
+
+
+async def test_a_platform_that_cannot_be_made_is_named() -> None:
+    def broken(context):
+        raise ImportError("moved")
+
+    with pytest.raises(PluginError, match=r"'moon' cannot be made \(ImportError: moved\)"):
+        await SandboxServer([SandboxSpec(platform="moon", create=broken)]).__aenter__()
+
+
 async def test_a_port_that_is_taken_is_a_clear_error(wall_server, wall_spec) -> None:
     port = int(wall_server.base_url.rpartition(":")[2])
     with pytest.raises(ConfigError, match="choose another port"):
