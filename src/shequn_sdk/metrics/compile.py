@@ -67,7 +67,8 @@ def lint(metric: Metric, request: Request) -> list[str]:
     """List what is wrong with a metric's SQL; empty is clean.
 
     Checked: it parses, no `select *`, output columns are bucket, dimensions and value (or numerator and
-    denominator), and no expression is named like an input column (ClickHouse would silently take the alias).
+    denominator), and no expression is named like a bare input column of the same select (ClickHouse would silently
+    take the alias; a column with its table before it is safe).
     """
     import sqlglot  # noqa: PLC0415
     from sqlglot import exp  # noqa: PLC0415
@@ -84,7 +85,17 @@ def lint(metric: Metric, request: Request) -> list[str]:
     ):
         faults.append(f"{metric.name}: select * hides which columns it uses")
     for select in own.find_all(exp.Select):
-        inputs = {column.name for column in select.find_all(exp.Column)}
+        inner = {
+            id(node)
+            for nested in select.find_all(exp.Select)
+            if nested is not select
+            for node in nested.walk()
+        }
+        inputs = {
+            column.name
+            for column in select.find_all(exp.Column)
+            if id(column) not in inner and not column.table
+        }
         for item in select.expressions:
             named = isinstance(item, exp.Alias) and item.alias in inputs
             if named and not isinstance(item.this, exp.Column):
