@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import anyio
 from sqlalchemy import Connection
@@ -103,6 +103,7 @@ class Dispatcher:
         self._claimed: dict[int, Row] = {}
         self._checks: dict[int, Row] = {}
         self._queued: dict[int, int] = {}
+        self._kinds: dict[type, tuple[bool, bool]] = {}
         self._slots = slots
         self._lanes = lanes
         self._patient = patient
@@ -352,12 +353,16 @@ class Dispatcher:
     async def _request(self, row: Row, manifest: Manifest, adapter: Adapter) -> Row | None:
         hit("intent_written")
         piece = row.load_piece()
-        if not isinstance(adapter, Publisher):
+        able = self._kinds.get(type(adapter))
+        if able is None:  # asking a protocol costs more than everything else here
+            able = isinstance(adapter, Publisher), isinstance(adapter, RateReporter)
+            self._kinds[type(adapter)] = able
+        if not able[0]:
             error = ShequnError(f"the {row.platform} adapter cannot publish; use another account")
             return await self._finish(row, *self._refused(row, error), chain=True)
         try:
             with anyio.fail_after(self._options.request_timeout / timedelta(seconds=1)):
-                post = await adapter.publish(row.target, piece, idempotency_key=row.key)
+                post = await cast("Publisher", adapter).publish(row.target, piece, idempotency_key=row.key)
         except RateLimited as error:
             operation = "reply" if row.priority == 0 else "publish"
             wait = self._governor.penalise(
@@ -386,8 +391,8 @@ class Dispatcher:
             raise
         hit("request_done")
         self._governor.answered(row.account, manifest, row.target)
-        if isinstance(adapter, RateReporter):
-            for report in adapter.take_rate_reports():
+        if able[1]:
+            for report in cast("RateReporter", adapter).take_rate_reports():
                 self._governor.observe(row.account, manifest, row.target, report)
         return await self._landed(row, post, manifest)
 

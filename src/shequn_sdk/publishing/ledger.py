@@ -114,7 +114,7 @@ _TRAIL = Fast(
 _TRAIL_CLAIM = Fast(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (:delivery_id, :at, "
     "(select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
-    "'claimed', '', :actor)"
+    "'claimed', 'its turn has come', :actor)"
 )
 _SET = Fast(
     f"update delivery set {', '.join(f'{name} = :{name}' for name in _MUTABLE)} "  # noqa: S608
@@ -271,7 +271,7 @@ def begin_next(
     found = _TAKE_NEXT[0 if conn.dialect.name == "sqlite" else 1].one(conn, params)
     row = None if found is None else Row._make(found)
     if row is not None:
-        trail.append(_trail(row._replace(state="claimed"), "planned", "claimed", owner, now))
+        trail.append(_trail(row._replace(state="claimed"), "planned", "its turn has come", owner, now))
         trail.append(_trail(row, "claimed", "request follows", owner, now))
     _TRAIL.many(conn, trail)
     return row
