@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shequn_sdk.domain import Piece
 from shequn_sdk.errors import ConfigError, InvalidInput, VerificationFailed
 from shequn_sdk.platforms.ports import WebhookRequest
 from shequn_sdk.testing.sandbox import FaultKind, FaultRule, Person, SeededFaults
@@ -207,7 +208,7 @@ def test_bot_messages_are_json():
         "bot:m-1",
         "zhangsan",
         "你好",
-        "user:zhangsan",
+        "@all/user:zhangsan",
     )
     assert message.occurred_at == NOW
     unknown = parse_event(b'{"msgid":"1","msgtype":"hologram"}', account="a")
@@ -342,7 +343,7 @@ async def test_the_sandbox_checks_the_address_then_sends_signed_and_encrypted(st
         ("join", "customers", "my_customer"),
     ]
     assert refused == []
-    await customer.welcome(found[1], __import__("shequn_sdk.domain").domain.Piece(text="欢迎"))
+    await customer.welcome(found[1], Piece(text="欢迎"))
     assert len(wecom.sandbox.world.welcomed) == 1
 
 
@@ -370,11 +371,24 @@ async def test_members_write_to_the_application_and_duplicates_keep_their_id(wec
     assert [raw.event_id for raw in events[:2]] == [f"msg:{number}"] * 2
     found = [app.parse(raw).interactions[0] for raw in events[1:]]
     assert [(i.kind.value, i.channel) for i in found] == [
-        ("message", "user:lin"),
-        ("join", "party:2"),
-        ("leave", "party:2"),
+        ("message", "@all/user:lin"),
+        ("join", "@all/party:2"),
+        ("leave", "@all/party:2"),
     ]
-    assert found[0].text == "打卡 ]]> <b>"
+    assert (found[0].text, found[0].thread) == ("打卡 ]]> <b>", "user:lin")
+    # an answer into the channel of what was said reaches that member only
+    await app.publish(found[0].channel, Piece(text="收到"), idempotency_key="k")
+    assert wecom.sandbox.messages("user:lin")[0].text == "收到"
+    assert wecom.sandbox.messages("@all") == []
+
+
+def test_joins_count_in_the_channel_that_the_settings_name():
+    data = (FIXTURES / "events" / "ChangeContactEvent_CreateUser.xml").read_bytes()
+    channels = [
+        parse_event(data, account="a", home=home).interactions[0].channel
+        for home in ("@all", "party:1", "party:2")
+    ]
+    assert channels == ["@all/party:1", "party:1", "party:1"]
 
 
 async def test_callbacks_are_tried_three_times(wecom):

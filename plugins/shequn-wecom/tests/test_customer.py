@@ -40,7 +40,7 @@ def heard(wecom):
 
 @pytest.fixture
 async def wecom(start_wecom):
-    return await start_wecom(mode="customer")
+    return await start_wecom(mode="customer", no_customers=True)
 
 
 async def test_groups_with_members_scenes_and_states(wecom):
@@ -241,7 +241,7 @@ async def test_mass_message_can_be_cancelled(wecom):
 
 
 async def test_mass_message_to_customers_counts_those_who_left_and_those_who_had_enough(start_wecom):
-    wecom = await start_wecom(mode="customer", mass_per_month=1)
+    wecom = await start_wecom(mode="customer", no_customers=True, mass_per_month=1)
     customer = await wecom.adapter("customer", sender="")
     for person in (ANNA, BO, Person(id="p3", name="读者丙")):
         wecom.sandbox.join("customers", person)
@@ -432,7 +432,7 @@ async def test_polling_is_off_by_default(wecom):
 
 
 async def test_reads_lag_behind_changes(start_wecom):
-    wecom = await start_wecom(mode="customer", read_lag=2)
+    wecom = await start_wecom(mode="customer", no_customers=True, read_lag=2)
     customer = await wecom.adapter("customer")
     chat = group_of(wecom)
     wecom.sandbox.join(chat, ANNA)

@@ -14,6 +14,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     work = pytest.importorskip("wechatpy.work", reason="wechatpy 2 is not installed")
 
+
+@pytest.fixture
+async def wecom(start_wecom):
+    return await start_wecom(no_customers=True)
+
+
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("ignore")]
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64

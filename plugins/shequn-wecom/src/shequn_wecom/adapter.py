@@ -179,7 +179,8 @@ class ApiAdapter(BaseAdapter):
         )
         self._receiver: CallbackReceiver | None = None
         if token and key:
-            crypto = CallbackCrypto(token=token, encoding_aes_key=key, receive_id=self.options.corp_id)
+            meant_for = self.options.corp_id if self.options.receive_id is None else self.options.receive_id
+            crypto = CallbackCrypto(token=token, encoding_aes_key=key, receive_id=meant_for)
             self._receiver = CallbackReceiver(crypto)
         self._shelf = MediaShelf(
             self._upload,
@@ -224,6 +225,7 @@ class ApiAdapter(BaseAdapter):
         return parse_event(
             raw.payload,
             account=self.account.name,
+            home=self.options.home,
             members_from_events=self.options.group_events == "callback",
             received_at=datetime.fromisoformat(received) if received else None,
         )

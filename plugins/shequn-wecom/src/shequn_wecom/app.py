@@ -164,7 +164,7 @@ class AppAdapter(ApiAdapter):
     async def get_channel(self, channel: str) -> Channel:
         """Read a department, a tag, a member, or the application itself for `@all`."""
         target = Target.parse(channel)
-        if channel == "@all":
+        if target.everybody:
             agent = await self.api.get("agent/get", wire.Agent, {"agentid": self.options.agent_id})
             return self._channel(channel, agent.name, ChannelKind.BROADCAST)
         if target.field == "touser":
@@ -202,7 +202,7 @@ class AppAdapter(ApiAdapter):
         """Read a member who is reached through the channel."""
         user = await self.api.get("user/get", wire.User, {"userid": member})
         target = Target.parse(channel)
-        inside = channel == "@all"
+        inside = target.everybody
         if target.field == "touser" and not inside:
             inside = user.userid.lower() in target.value.lower().split("|")
         elif target.field == "toparty":
@@ -218,14 +218,14 @@ class AppAdapter(ApiAdapter):
         """Give the members whom a message to the channel reaches."""
         target = Target.parse(channel)
         seen: set[str] = set()
-        if target.field == "touser" and channel != "@all":
+        if target.field == "touser" and not target.everybody:
             for userid in target.value.split("|"):
                 user = await self.api.get("user/get", wire.User, {"userid": userid})
                 yield Membership(
                     identity=self._identity(user.userid or userid, user.name), title=user.position
                 )
             return
-        departments: list[int | str] = [_ROOT] if channel == "@all" else []
+        departments: list[int | str] = [_ROOT] if target.everybody else []
         if target.field == "toparty":
             departments = list(target.value.split("|"))
         elif target.field == "totag":

@@ -96,6 +96,13 @@ class CustomerAdapter(ApiAdapter):
                 operation="externalcontact/add_msg_template",
             )
         task, refused = await self.campaigns.send_mass(text=piece.text, attachments=attachments, **target)
+        wanted = {*target.get("chats", ()), *target.get("customers", ())}
+        if wanted and wanted <= set(refused):
+            raise TargetNotFound(
+                f"wecom refuses {channel} as a receiver: the sender does not own the group or have the customer",
+                platform=PLATFORM,
+                operation="externalcontact/add_msg_template",
+            )
         attrs: dict[str, object] = {"waits_for": target["sender"] or "each follower"}
         if refused:
             attrs["refused"] = list(refused)

@@ -22,7 +22,10 @@ from shequn_sdk.errors import InvalidInput
 from shequn_sdk.platforms.ports import Parsed
 from shequn_wecom.errors import PLATFORM
 
-__all__ = ["CUSTOMERS", "event_id", "parse_event", "read_xml"]
+__all__ = ["CUSTOMERS", "EVERYBODY", "event_id", "parse_event", "read_xml"]
+
+EVERYBODY = "@all"
+"""Native id of the channel of all members in an application's range."""
 
 CUSTOMERS = "customers"
 """Native id of the channel that stands for all customers of the corporation's members."""
@@ -108,9 +111,10 @@ def _json(payload: bytes) -> dict[str, Any]:
 class _Fields:
     """The fields of one event."""
 
-    def __init__(self, root: Element, account: str) -> None:
+    def __init__(self, root: Element, account: str, home: str) -> None:
         self.root = root
         self.account = account
+        self.home = home
         self.id = ""
 
     def __call__(self, name: str) -> str:
@@ -135,6 +139,12 @@ class _Fields:
         """Give those of the fields that are there, under their names in lower case with underscores."""
         return {_snake(name): text for name in names if (text := self(name))}
 
+    def talk(self) -> dict[str, str]:
+        """Give who talks with the application, and where."""
+        member = self("FromUserName")
+        place = f"user:{member}"
+        return {"channel": f"{self.home}/{place}", "thread": place, "member": member}
+
     def make(self, kind: InteractionKind, *, suffix: str = "", **more: Any) -> Interaction:
         return Interaction(
             id=f"{self.id}:{suffix}" if suffix else self.id,
@@ -155,12 +165,18 @@ def _snake(name: str) -> str:
 
 
 def parse_event(
-    payload: bytes, *, account: str, members_from_events: bool = True, received_at: datetime | None = None
+    payload: bytes,
+    *,
+    account: str,
+    home: str = EVERYBODY,
+    members_from_events: bool = True,
+    received_at: datetime | None = None,
 ) -> Parsed:
     """Read one decrypted callback.
 
     Args:
         account: name of the account that heard it.
+        home: channel inside which members' talks with the application are, as `home/user:lin`.
         members_from_events: whether changes of customer groups become JOIN and LEAVE here; False when polling their
             member lists does that already.
         received_at: stands in for the time that AI bots' messages lack.
@@ -171,7 +187,7 @@ def parse_event(
     if payload.lstrip()[:1] == b"{":
         return _bot(_json(payload), payload, account, received_at)
     root = read_xml(payload)
-    fields = _Fields(root, account)
+    fields = _Fields(root, account, home)
     fields.id = event_id(payload)
     kind = fields("MsgType")
     if kind and kind != "event":
@@ -217,7 +233,6 @@ _SILENT = frozenset(
 def _message(fields: _Fields, kind: str) -> Parsed:
     if kind not in _MESSAGES:
         return Parsed(kind=f"message/{kind}", known=False)
-    member = fields("FromUserName")
     text = {"location": fields("Label"), "link": fields("Title")}.get(kind, fields("Content"))
     attrs = fields.attrs(
         "MediaId",
@@ -232,8 +247,7 @@ def _message(fields: _Fields, kind: str) -> Parsed:
     )
     message = fields.make(
         _K.MESSAGE,
-        channel=f"user:{member}",
-        member=member,
+        **fields.talk(),
         message=fields("MsgId"),
         text=text,
         attrs={"type": kind, **attrs},
@@ -312,9 +326,8 @@ def _quiet(fields: _Fields, change: str) -> tuple[Interaction, ...]:
 
 def _app(kind: InteractionKind) -> Callable[[_Fields], tuple[Interaction, ...]]:
     def read(fields: _Fields) -> tuple[Interaction, ...]:
-        member = fields("FromUserName")
         attrs = {"event": fields("Event"), **fields.attrs("EventKey", "Latitude", "Longitude", "Precision")}
-        return (fields.make(kind, channel=f"user:{member}", member=member, attrs=attrs),)
+        return (fields.make(kind, attrs=attrs, **fields.talk()),)
 
     return read
 
@@ -322,10 +335,13 @@ def _app(kind: InteractionKind) -> Callable[[_Fields], tuple[Interaction, ...]]:
 def _directory(kind: InteractionKind) -> Callable[[_Fields], tuple[Interaction, ...]]:
     def read(fields: _Fields) -> tuple[Interaction, ...]:
         department = fields("MainDepartment") or fields("Department").split(",")[0]
+        channel = f"party:{department}" if department else fields.home
+        if fields.home == EVERYBODY and department:
+            channel = f"{EVERYBODY}/{channel}"
         return (
             fields.make(
                 kind,
-                channel=f"party:{department}" if department else "@all",
+                channel=channel,
                 member=fields("UserID"),
                 member_name=fields("Name"),
             ),
@@ -348,7 +364,6 @@ def _chosen(fields: _Fields) -> dict[str, list[str]]:
 
 
 def _card(fields: _Fields) -> tuple[Interaction, ...]:
-    member = fields("FromUserName")
     chosen = _chosen(fields)
     card = fields("CardType")
     attrs: dict[str, Any] = {
@@ -357,7 +372,7 @@ def _card(fields: _Fields) -> tuple[Interaction, ...]:
     }
     if chosen:
         attrs["selected"] = chosen
-    common: dict[str, Any] = {"channel": f"user:{member}", "member": member, "message": fields("TaskId")}
+    common: dict[str, Any] = {**fields.talk(), "message": fields("TaskId")}
     if card in {"vote_interaction", "multiple_interaction"} and chosen:
         options = [option for items in chosen.values() for option in items]
         attrs["choices"] = [int(option) for option in options if option.isdecimal() and len(option) < 4]
@@ -411,7 +426,7 @@ def _bot(body: dict[str, Any], payload: bytes, account: str, received_at: dateti
     at = received_at or datetime.fromtimestamp(0, UTC)
     if isinstance(seconds, int) and 0 <= seconds < 1 << 33:
         at = datetime.fromtimestamp(seconds, UTC)
-    channel = str(body.get("chatid") or f"user:{member}")
+    channel = str(body.get("chatid") or f"{EVERYBODY}/user:{member}")
     event = body.get("event")
     name = f"bot/{kind}"
     interaction_kind = _K.MESSAGE

@@ -47,6 +47,10 @@ class Options(Frozen):
     """企业ID."""
     agent_id: int = 0
     """AgentId of the self-built application (mode app)."""
+    home: str = "@all"
+    """Channel inside which members' talks with the application are counted, as `@all/user:lin` (mode app)."""
+    receive_id: str | None = None
+    """Whom callbacks are meant for, when not the corporation: "" for AI bots, a suite's id for third parties."""
     text_format: Literal["auto", "text", "markdown", "markdown_v2"] = "auto"
     """auto sends markdown when the text has marks and plain text otherwise; markdown_v2 is the robot's only."""
     duplicate_window: int = 1800
@@ -258,7 +262,7 @@ def _app(options: Options, *, listens: bool) -> Manifest:
                 amount=30,
                 per=timedelta(minutes=1),
                 scope=RateScope.CHANNEL,
-                channel_pattern="^user:",
+                channel_pattern="(^|/)user:",
                 source=_PER_MEMBER,
             ),
             RateLimit(
@@ -266,7 +270,7 @@ def _app(options: Options, *, listens: bool) -> Manifest:
                 amount=1000,
                 per=timedelta(hours=1),
                 scope=RateScope.CHANNEL,
-                channel_pattern="^user:",
+                channel_pattern="(^|/)user:",
                 source=_PER_MEMBER,
             ),
             RateLimit(
@@ -294,7 +298,7 @@ def _app(options: Options, *, listens: bool) -> Manifest:
         max_concurrency=4,
         secrets=("corp_secret",),
         notes=(
-            "Channels: @all, user:lin (several joined by |), party:2, tag:3.",
+            "Channels: @all, user:lin (several joined by |), party:2, tag:3; what members say is in @all/user:lin.",
             "A day's budget is the corporation's account limit x 200 receivers.",
         ),
     )

@@ -61,6 +61,11 @@ class Target:
     field: str
     value: str
 
+    @property
+    def everybody(self) -> bool:
+        """Whether it is `@all`."""
+        return self.value == "@all"
+
     @classmethod
     def parse(cls, channel: str) -> Target:
         """Read a native channel id.
@@ -68,6 +73,8 @@ class Target:
         Raises:
             TargetNotFound: it has none of the forms.
         """
+        # a talk inside another channel, as interactions name it: @all/user:lin
+        channel = channel.rpartition("/")[2]
         if channel == "@all":
             return cls("touser", "@all")
         kind, colon, value = channel.partition(":")

@@ -33,6 +33,8 @@ from shequn_wecom.sandbox.state import (
     AppChat,
     CorpMember,
     CustomerGroup,
+    CustomerRecord,
+    FollowRecord,
     GroupEntry,
     Robot,
     Said,
@@ -56,7 +58,8 @@ class WecomSandbox(BaseSandbox):
 
     Options: `mode` (whose account and channels `describe` puts first), `callback_url`, `token_seconds`,
     `rotate_tokens`, `trusted_ips`, `wrong_secrets`, `calls_per_minute`, `calls_per_hour`, `robot_window` (fixed or
-    sliding), `read_lag` (seconds until a change of a customer group can be read), `mass_per_month`, `refuse_escapes`.
+    sliding), `read_lag` (seconds until a change of a customer group can be read), `mass_per_month`, `refuse_escapes`,
+    `no_customers` (start without ready-made customers).
     """
 
     platform = "wecom"
@@ -124,6 +127,22 @@ class WecomSandbox(BaseSandbox):
             tags.tags[tag.id] = tag
         world.tag_groups[tags.id] = tags
         self._group_id = self._new_group("读书会")
+        if not self.context.options.get("no_customers"):
+            self._add_customers()
+
+    def _add_customers(self) -> None:
+        world = self.world
+        group = world.groups[self._group_id]
+        for number, (name, userid) in enumerate(
+            (("读者甲", "lin"), ("读者乙", "lin"), ("读者丙", "chen")), 1
+        ):
+            customer = f"wmReady{number}{world.hex(20)}"
+            follow = FollowRecord(userid, world.now(), add_way=1)
+            world.customers[customer] = CustomerRecord(customer, name, {userid: follow})
+            if userid == "lin":
+                group.members[customer] = GroupEntry(
+                    customer, external=True, joined_at=world.now(), name=name
+                )
 
     def _new_group(self, title: str) -> str:
         world = self.world
