@@ -215,7 +215,7 @@ async def test_token_is_never_shown(tg_lone, caplog):
     secret = TOKEN.partition(":")[2]
     effects = [
         httpx.ConnectError(f"cannot reach {URL}"),
-        _refusal(401, f"Unauthorized {TOKEN}") if False else _refusal(401, "Unauthorized"),
+        _refusal(401, f"Unauthorized: {TOKEN}"),
         httpx.Response(502, text=f"<html>{URL}</html>"),
         httpx.ReadTimeout(f"{URL} is slow"),
     ]

@@ -24,7 +24,7 @@ def _create(account: Account, context: AdapterContext) -> Adapter:
     return create(account, context)
 
 
-def _manifest(account: Account) -> Manifest:
+def _manifest(_account: Account) -> Manifest:
     return MANIFEST
 
 

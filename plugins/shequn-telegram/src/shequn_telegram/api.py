@@ -90,7 +90,7 @@ class BotApi:
         scope = "channel" if "chat_id" in parameters else "account"
 
         def check(response: HttpResponse) -> None:
-            read_envelope(response, scope=scope)
+            read_envelope(response, scope=scope, redact=self._http.redact)
 
         if files:
             form = {
@@ -110,7 +110,7 @@ class BotApi:
                 timeout=timeout,
                 check=check if idempotent else None,
             )
-        envelope = read_envelope(response, scope=scope)
+        envelope = read_envelope(response, scope=scope, redact=self._http.redact)
         try:
             return decode(envelope.result, result)
         except (msgspec.MsgspecError, RecursionError):
@@ -126,5 +126,5 @@ class BotApi:
             "GET", f"{self._files_url}/{file_path}", operation="download", idempotent=True
         )
         if response.status != 200:
-            read_envelope(response)
+            read_envelope(response, redact=self._http.redact)
         return response.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -188,8 +188,8 @@ def _header_seconds(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def read_envelope(response: HttpResponse, *, scope: str = "") -> Envelope:
-    """Read an answer.
+def read_envelope(response: HttpResponse, *, scope: str = "", redact: Callable[[str], str] = str) -> Envelope:
+    """Read an answer; `redact` takes secrets out of what the server said.
 
     Raises:
         PlatformError: the answer is a refusal, or no answer of a Bot API server (then it is `Unavailable`).
@@ -216,7 +216,7 @@ def read_envelope(response: HttpResponse, *, scope: str = "") -> Envelope:
     raise error_for(
         operation,
         status=envelope.error_code or status,
-        description=envelope.description,
+        description=redact(envelope.description),
         retry_after=_header_seconds(response.headers) if retry_after is None else retry_after,
         migrate_to=parameters.migrate_to_chat_id if parameters is not None else None,
         scope=scope,

@@ -35,7 +35,7 @@ def get_me(call: Call) -> Any:
 
 
 @method("logOut")
-def log_out(call: Call) -> Any:
+def log_out(_call: Call) -> Any:
     """Leave the server."""
     return True
 

@@ -248,7 +248,7 @@ for _name in ("editGeneralForumTopic", "closeGeneralForumTopic", "reopenGeneralF
 
 
 @method("getForumTopicIconStickers")
-def topic_icons(call: Call) -> Any:
+def topic_icons(_call: Call) -> Any:
     """List icons of topics: the sandbox has none."""
     return []
 

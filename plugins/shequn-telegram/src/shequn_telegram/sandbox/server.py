@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
-from shequn_telegram.sandbox import account, change, chats, members
+from shequn_telegram.sandbox import account, change, chats, copies, members, polls
 from shequn_telegram.sandbox import send as sending
 from shequn_telegram.sandbox.calls import METHODS, Call, Described
 from shequn_telegram.sandbox.parameters import Parameters, read_parameters
@@ -21,7 +21,7 @@ from shequn_telegram.sandbox.world import Bot, World
 
 __all__ = ["TelegramSandbox"]
 
-METHOD_MODULES = (account, change, chats, members, sending)
+METHOD_MODULES = (account, change, chats, copies, members, polls, sending)
 """Importing them fills `METHODS`."""
 
 Scope = dict[str, Any]
@@ -289,18 +289,18 @@ class TelegramSandbox(BaseSandbox):
         path = unquote(path.removeprefix(root) if root and path.startswith(root) else path)
         try:
             if scope["method"] not in {"GET", "POST"}:
-                raise Refused(405, "Method Not Allowed")
+                raise Refused(405, "Method Not Allowed")  # noqa: TRY301 - one place answers all refusals
             if path.startswith("/file/bot"):
                 await self._file(path.removeprefix("/file/bot"), send)
                 return
             if not path.startswith("/bot"):
-                raise Refused(404, "Not Found")
+                raise Refused(404, "Not Found")  # noqa: TRY301 - one place answers all refusals
             token, slash, name = path.removeprefix("/bot").partition("/")
             if name.startswith("test/"):
                 name = name.removeprefix("test/")
             bot = self.world.bot_for(token)
             if not slash or not name:
-                raise Refused(404, "Not Found")
+                raise Refused(404, "Not Found")  # noqa: TRY301 - one place answers all refusals
             params = await read_parameters(
                 scope["query_string"], dict(scope["headers"]), await _body(receive)
             )

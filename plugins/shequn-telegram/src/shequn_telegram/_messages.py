@@ -1,0 +1,266 @@
+"""Messages, edits and service messages."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from shequn_sdk.domain import Interaction, InteractionKind
+from shequn_telegram import wire
+from shequn_telegram._reader import Reader, assemble, at_second, decode_keys, stars
+
+__all__ = ["MessageReader"]
+
+_KIND = InteractionKind
+_MESSAGE = InteractionKind.MESSAGE
+_decode_special = msgspec.json.Decoder(wire.SpecialUpdate).decode
+_from_timestamp = datetime.fromtimestamp
+_MEDIA = ("photo", "video", "document", "sticker", "voice", "audio", "animation", "video_note", "poll")
+_OTHER_MEDIA = frozenset(
+    {
+        "dice",
+        "location",
+        "venue",
+        "contact",
+        "game",
+        "story",
+        "paid_media",
+        "live_photo",
+        "checklist",
+        "rich_message",
+    }
+)
+_ENVELOPE = frozenset(
+    {
+        "message_id",
+        "date",
+        "chat",
+        "from",
+        "sender_chat",
+        "message_thread_id",
+        "is_topic_message",
+        "author_signature",
+        "has_protected_content",
+        "sender_tag",
+        "sender_boost_count",
+        "reply_to_message",
+        "via_bot",
+        "reply_markup",
+        "direct_messages_topic",
+        "effect_id",
+        "edit_date",
+    }
+)
+
+
+class MessageReader(Reader):
+    """Reads what stands under `message`, `channel_post` and their edited forms."""
+
+    def _message(self, message: wire.Message, payload: bytes) -> Sequence[Interaction]:
+        text = message.text
+        special: wire.Special | None = None
+        if text is None:
+            special = self._special(payload)
+            if special.caption is None and (service := self._service(message, special, payload)) is not None:
+                return service
+            text = special.caption or ""
+        chat = str(message.chat.id)
+        mid = str(message.message_id)
+        user = message.from_
+        thread = message.message_thread_id
+        fields = self._blank.copy()
+        fields["id"] = f"message:{chat}:{mid}"
+        fields["kind"] = _MESSAGE
+        fields["channel"] = chat
+        fields["message"] = mid
+        fields["occurred_at"] = _from_timestamp(message.date, UTC)
+        fields["text"] = text
+        fields["attrs"] = attrs = {}
+        if thread is not None:
+            fields["thread"] = str(thread)
+        if user is not None and message.sender_chat is None:
+            fields["member"] = str(user.id)
+            fields["member_name"] = (
+                f"{user.first_name} {user.last_name}" if user.last_name else user.first_name
+            )
+            fields["username"] = user.username
+            fields["is_bot"] = user.is_bot
+        else:
+            fields.update(self._author(message))
+        if special is not None:
+            self._media(special, attrs)
+        elif text[:1] == "/" and (entities := message.entities):
+            first = entities[0]
+            if first.type == "bot_command" and first.offset == 0:
+                fields["kind"] = _KIND.COMMAND
+                name, _, bot = text[1 : first.length].partition("@")
+                attrs["command"] = name
+                attrs["arguments"] = text[first.length :].strip()
+                if bot:
+                    attrs["to"] = bot
+        if message.is_automatic_forward:
+            # Telegram's own copy of a channel's post in its discussion group; nobody shared anything
+            fields["kind"] = _KIND.OTHER
+            attrs["service"] = "automatic_forward"
+            self._origin(message, fields, attrs)
+        elif message.forward_origin is not None or message.forward_date is not None:
+            fields["kind"] = _KIND.SHARE
+            self._origin(message, fields, attrs)
+        elif (replied := message.reply_to_message) is not None:
+            self._reply(message, replied, fields, attrs)
+        return (assemble(fields),)
+
+    def _special(self, payload: bytes) -> wire.Special:
+        found = _decode_special(payload)
+        special = found.message or found.channel_post or found.edited_message or found.edited_channel_post
+        return special if special is not None else wire.Special()
+
+    def _media(self, special: wire.Special, attrs: dict[str, Any]) -> None:
+        media = next((name for name in _MEDIA if getattr(special, name) is not None), "")
+        if media:
+            attrs["media"] = media
+            if special.poll is not None:
+                attrs["poll"] = special.poll.id
+        if special.media_group_id is not None:
+            attrs["media_group_id"] = special.media_group_id
+
+    def _origin(self, message: wire.Message, fields: dict[str, Any], attrs: dict[str, Any]) -> None:
+        origin = message.forward_origin
+        if origin is None:
+            return
+        attrs["origin"] = origin.type
+        chat = origin.chat or origin.sender_chat
+        if chat is not None:
+            attrs["origin_channel"] = str(chat.id)
+        if origin.message_id is not None:
+            fields["parent"] = str(origin.message_id)
+        if origin.sender_user is not None:
+            fields["target"] = str(origin.sender_user.id)
+
+    def _reply(
+        self, message: wire.Message, replied: wire.Replied, fields: dict[str, Any], attrs: dict[str, Any]
+    ) -> None:
+        if replied.forum_topic_created is not None and replied.message_id == message.message_thread_id:
+            return  # every message of a topic refers to the topic's first; that is no answer
+        fields["parent"] = str(replied.message_id)
+        if replied.is_automatic_forward:
+            # a comment under a post of the linked channel
+            if fields["kind"] is _MESSAGE:
+                fields["kind"] = _KIND.COMMENT
+            origin = replied.forward_origin
+            if origin is not None and origin.chat is not None and origin.message_id is not None:
+                attrs["post_channel"] = str(origin.chat.id)
+                attrs["post"] = str(origin.message_id)
+        elif replied.sender_chat is not None:
+            fields["target"] = str(replied.sender_chat.id)
+        elif replied.from_ is not None:
+            fields["target"] = str(replied.from_.id)
+
+    def _service(
+        self, message: wire.Message, special: wire.Special, payload: bytes
+    ) -> Sequence[Interaction] | None:
+        """Read a message that has neither text nor caption; None when it is an ordinary one after all."""
+        if special.photo is not None or special.sticker is not None or special.video is not None:
+            return None
+        chat, at, mid = str(message.chat.id), at_second(message.date), str(message.message_id)
+        if (joined := special.new_chat_members) is not None:
+            return [self._joined(user, message, chat, at, mid) for user in joined]
+        if (left := special.left_chat_member) is not None:
+            id_ = f"leave:{chat}:{left.id}:{message.date}"
+            attrs = self._actor(message.from_, left)
+            return (self._by(left, _KIND.LEAVE, id_, at, channel=chat, message=mid, attrs=attrs),)
+        if special.migrate_to_chat_id is not None or special.migrate_from_chat_id is not None:
+            old, new = chat, str(special.migrate_to_chat_id)
+            if special.migrate_from_chat_id is not None:
+                old, new = str(special.migrate_from_chat_id), chat
+            fields = {"id": f"moved:{old}:{new}", "kind": _KIND.CHANNEL_MOVED, "channel": old, "target": new}
+            return (self._make({**fields, "occurred_at": at}),)
+        if special.successful_payment is not None:
+            return (self._payment(message, special.successful_payment, _KIND.PURCHASE, chat, at, mid),)
+        if special.refunded_payment is not None:
+            return (self._payment(message, special.refunded_payment, _KIND.REFUND, chat, at, mid),)
+        if any(getattr(special, name) is not None for name in _MEDIA):
+            return None
+        return self._rare(message, payload, chat, at, mid)
+
+    def _rare(
+        self, message: wire.Message, payload: bytes, chat: str, at: datetime, mid: str
+    ) -> Sequence[Interaction]:
+        """Read what the lean models leave out: pins, titles, topics, dice, locations … named by their own key."""
+        keys = decode_keys(payload)
+        inner = decode_keys(keys.get("message") or keys["channel_post"])
+        name = next((key for key in inner if key not in _ENVELOPE), "")
+        fields = self._author(message)
+        fields.update(id=f"message:{chat}:{mid}", channel=chat, message=mid, occurred_at=at)
+        if name in _OTHER_MEDIA:
+            fields.update(kind=_KIND.MESSAGE, attrs={"media": name})
+        else:
+            fields.update(kind=_KIND.OTHER, attrs={"service": name or "unknown"})
+        if message.message_thread_id is not None:
+            fields["thread"] = str(message.message_thread_id)
+        return (self._make(fields),)
+
+    def _joined(
+        self, user: wire.User, message: wire.Message, chat: str, at: datetime, mid: str
+    ) -> Interaction:
+        return self._by(
+            user,
+            _KIND.JOIN,
+            f"join:{chat}:{user.id}:{message.date}",
+            at,
+            channel=chat,
+            message=mid,
+            attrs=self._actor(message.from_, user),
+        )
+
+    def _payment(
+        self,
+        message: wire.Message,
+        payment: wire.Payment,
+        kind: InteractionKind,
+        chat: str,
+        at: datetime,
+        mid: str,
+    ) -> Interaction:
+        attrs: dict[str, Any] = {
+            "charge_id": payment.telegram_payment_charge_id,
+            "payload": payment.invoice_payload,
+        }
+        if payment.is_recurring:
+            attrs["recurring"] = True
+        if payment.subscription_expiration_date is not None:
+            attrs["subscription_until"] = payment.subscription_expiration_date
+        fields = self._author(message)
+        fields.update(
+            # a renewal of a subscription keeps the charge's id; its message makes it another purchase
+            id=f"{kind}:{payment.telegram_payment_charge_id}:{chat}:{mid}",
+            kind=kind,
+            channel=chat,
+            message=mid,
+            occurred_at=at,
+            value=stars(payment.total_amount, payment.currency),
+            currency=payment.currency,
+            attrs=attrs,
+        )
+        return self._make(fields)
+
+    def _edit(self, message: wire.Message, payload: bytes) -> Sequence[Interaction]:
+        chat, mid = str(message.chat.id), str(message.message_id)
+        text = message.text if message.text is not None else self._special(payload).caption or ""
+        edited = message.edit_date or message.date
+        fields = self._author(message)
+        fields.update(
+            id=f"edit:{chat}:{mid}:{edited}:{zlib.crc32(text.encode('utf-8', 'surrogatepass')):x}",
+            kind=_KIND.EDIT,
+            channel=chat,
+            message=mid,
+            occurred_at=at_second(edited),
+            text=text,
+        )
+        if message.message_thread_id is not None:
+            fields["thread"] = str(message.message_thread_id)
+        return (self._make(fields),)
