@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+
 from shequn_discord import shequn_sandboxes
 from shequn_discord.adapter import DiscordAdapter
-
 from shequn_sdk.domain import Account
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.scheduling.clock import SystemClock
@@ -29,7 +29,9 @@ class Place:
 @asynccontextmanager
 async def run(clock=None, options=None, account_options=None, secrets=None) -> AsyncIterator[Place]:
     clock = clock or SystemClock()
-    async with SandboxServer(shequn_sandboxes(), clock=clock, seed=5, options={"discord": options or {}}) as server:
+    async with SandboxServer(
+        shequn_sandboxes(), clock=clock, seed=5, options={"discord": options or {}}
+    ) as server:
         account = server.account("discord", name="club")
         account = account.model_copy(
             update={"options": {**account.options, "receive_wait": 3.0, **(account_options or {})}}

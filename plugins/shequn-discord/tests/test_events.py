@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shequn_discord import wire
 from shequn_discord.events import KNOWN, EventParser
-
 from shequn_sdk.domain import InteractionKind
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.platforms.ports import RawEvent
@@ -84,7 +84,10 @@ GATEWAY = {"docs__gateway-events__example_identify", "docs__gateway-events__exam
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.stem)
 def test_every_sample_decodes(path):
     body = path.read_bytes()
-    kind = next((k for name, k in sorted(SHAPES.items(), key=lambda i: -len(i[0])) if path.stem.startswith(name)), None)
+    kind = next(
+        (k for name, k in sorted(SHAPES.items(), key=lambda i: -len(i[0])) if path.stem.startswith(name)),
+        None,
+    )
     if kind is not None:
         found = msgspec.json.decode(body, type=kind)
         assert json.loads(body)[found.__struct_fields__[0]] is not None
@@ -98,7 +101,6 @@ def test_every_sample_decodes(path):
         return
     if "error" in path.stem:
         from shequn_discord.errors import error_for
-
         from shequn_sdk.platforms.http import HttpResponse
 
         assert error_for(HttpResponse(400, {}, body, "discord", "x")) is not None
@@ -120,10 +122,17 @@ def test_reply_forward_and_service_messages():
     reference = {"type": 0, "message_id": "7", "channel_id": "20"}
     reply = one(
         "MESSAGE_CREATE",
-        MESSAGE | {"type": 19, "message_reference": reference, "referenced_message": {"id": "7", "author": {"id": "8"}}},
+        MESSAGE
+        | {
+            "type": 19,
+            "message_reference": reference,
+            "referenced_message": {"id": "7", "author": {"id": "8"}},
+        },
     )
     assert (reply.kind, reply.parent, reply.target) == (K.MESSAGE, "7", "8")
-    share = one("MESSAGE_CREATE", MESSAGE | {"message_reference": reference | {"type": 1, "channel_id": "21"}})
+    share = one(
+        "MESSAGE_CREATE", MESSAGE | {"message_reference": reference | {"type": 1, "channel_id": "21"}}
+    )
     assert (share.kind, share.parent, share.attrs["from_channel"]) == (K.SHARE, "7", "21")
     for kind in (6, 7, 8, 18, 46, 999):
         assert PARSER.parse(frame("MESSAGE_CREATE", MESSAGE | {"type": kind})).interactions == []
@@ -132,13 +141,20 @@ def test_reply_forward_and_service_messages():
 
 
 def test_own_doings_are_left_out():
-    assert PARSER.parse(frame("MESSAGE_CREATE", MESSAGE | {"author": {"id": "99", "username": "me"}})).interactions == []
+    assert (
+        PARSER.parse(
+            frame("MESSAGE_CREATE", MESSAGE | {"author": {"id": "99", "username": "me"}})
+        ).interactions
+        == []
+    )
     reaction = {"user_id": "99", "channel_id": "1", "message_id": "2", "emoji": {"name": "🔥", "id": None}}
     assert PARSER.parse(frame("MESSAGE_REACTION_ADD", reaction)).interactions == []
 
 
 def test_edits_and_deletions():
-    edit = one("MESSAGE_UPDATE", MESSAGE | {"edited_timestamp": "2026-06-21T12:05:00+00:00", "content": "neu"})
+    edit = one(
+        "MESSAGE_UPDATE", MESSAGE | {"edited_timestamp": "2026-06-21T12:05:00+00:00", "content": "neu"}
+    )
     assert (edit.kind, edit.text) == (K.EDIT, "neu")
     assert PARSER.parse(frame("MESSAGE_UPDATE", MESSAGE)).interactions == []  # only its preview came
     gone = one("MESSAGE_DELETE", {"id": "5", "channel_id": "20", "guild_id": "10"})
@@ -164,14 +180,25 @@ def test_reactions_and_votes():
     assert (removed.kind, removed.target, removed.attrs["retracts"]) == (K.RETRACT, "5", "reaction")
     cleared = one("MESSAGE_REACTION_REMOVE_ALL", {"channel_id": "20", "message_id": "5"})
     assert cleared.attrs["everyone"] is True
-    assert one("MESSAGE_REACTION_REMOVE_EMOJI", {"channel_id": "2", "message_id": "5", "emoji": {"name": "🔥"}}).text == "🔥"
+    assert (
+        one(
+            "MESSAGE_REACTION_REMOVE_EMOJI", {"channel_id": "2", "message_id": "5", "emoji": {"name": "🔥"}}
+        ).text
+        == "🔥"
+    )
     vote = {"user_id": "55", "channel_id": "20", "message_id": "5", "answer_id": 2}
     assert one("MESSAGE_POLL_VOTE_ADD", vote).attrs["choice"] == 1
     assert one("MESSAGE_POLL_VOTE_REMOVE", vote).kind is K.RETRACT
 
 
 def test_members():
-    add = {"guild_id": "12", "user": USER, "joined_at": "2026-06-21T12:01:00+00:00", "nick": "小李", "pending": True}
+    add = {
+        "guild_id": "12",
+        "user": USER,
+        "joined_at": "2026-06-21T12:01:00+00:00",
+        "nick": "小李",
+        "pending": True,
+    }
     joined = one("GUILD_MEMBER_ADD", add)
     assert (joined.kind, joined.channel, joined.member_name) == (K.JOIN, "1200", "小李")
     assert joined.attrs == {"pending": True, "guild_id": "12"}
@@ -185,12 +212,20 @@ def test_members():
 def test_audit_log():
     entry = {"id": "1300000000000000001", "guild_id": "10", "user_id": "3", "target_id": "55"}
     kicked = one("GUILD_AUDIT_LOG_ENTRY_CREATE", entry | {"action_type": 20, "reason": "spam"})
-    assert (kicked.kind, kicked.target, kicked.attrs["by"], kicked.attrs["reason"]) == (K.MODERATION, "55", "3", "spam")
+    assert (kicked.kind, kicked.target, kicked.attrs["by"], kicked.attrs["reason"]) == (
+        K.MODERATION,
+        "55",
+        "3",
+        "spam",
+    )
     changes = [{"key": "$add", "new_value": [{"id": "9", "name": "vip"}]}]
     role = one("GUILD_AUDIT_LOG_ENTRY_CREATE", entry | {"action_type": 25, "changes": changes})
     assert (role.kind, role.attrs["added"]) == (K.ROLE_CHANGED, ["9"])
     timeout = [{"key": "communication_disabled_until", "new_value": "2026-06-22T00:00:00+00:00"}]
-    assert one("GUILD_AUDIT_LOG_ENTRY_CREATE", entry | {"action_type": 24, "changes": timeout}).kind is K.MODERATION
+    assert (
+        one("GUILD_AUDIT_LOG_ENTRY_CREATE", entry | {"action_type": 24, "changes": timeout}).kind
+        is K.MODERATION
+    )
     for action, changes in ((24, [{"key": "nick"}]), (22, []), (9999, [])):
         body = entry | {"action_type": action, "changes": changes}
         assert PARSER.parse(frame("GUILD_AUDIT_LOG_ENTRY_CREATE", body)).interactions == []
@@ -203,7 +238,13 @@ def test_server_life():
     interest = {"guild_scheduled_event_id": "6", "user_id": "55", "guild_id": "10"}
     assert one("GUILD_SCHEDULED_EVENT_USER_ADD", interest).attrs["scheduled_event_id"] == "6"
     assert one("GUILD_SCHEDULED_EVENT_USER_REMOVE", interest).kind is K.RETRACT
-    thread = {"id": "1300000000000000200", "parent_id": "20", "guild_id": "10", "owner_id": "55", "name": "Faden"}
+    thread = {
+        "id": "1300000000000000200",
+        "parent_id": "20",
+        "guild_id": "10",
+        "owner_id": "55",
+        "name": "Faden",
+    }
     assert one("THREAD_CREATE", thread | {"newly_created": True}).thread == "1300000000000000200"
     assert PARSER.parse(frame("THREAD_CREATE", thread)).interactions == []
     automod = {"guild_id": "10", "user_id": "55", "rule_id": "4", "action": {"type": 1}, "content": "x"}
@@ -212,11 +253,17 @@ def test_server_life():
 
 def test_interactions_and_entitlements():
     call = {"id": "1300000000000000300", "application_id": "9", "token": "secret-token", "channel_id": "20"}
-    data = {"name": "checkin", "options": [{"name": "day", "value": 3}, {"name": "sub", "options": [{"name": "x"}]}]}
+    data = {
+        "name": "checkin",
+        "options": [{"name": "day", "value": 3}, {"name": "sub", "options": [{"name": "x"}]}],
+    }
     command = one("INTERACTION_CREATE", call | {"type": 2, "data": data, "member": {"user": USER}})
     assert (command.kind, command.text, command.attrs["options"]) == (K.COMMAND, "checkin", {"day": 3})
     assert "acknowledged" not in command.attrs
-    button = one("INTERACTION_CREATE", call | {"type": 3, "data": {"custom_id": "go"}, "message": {"id": "5"}, "user": USER})
+    button = one(
+        "INTERACTION_CREATE",
+        call | {"type": 3, "data": {"custom_id": "go"}, "message": {"id": "5"}, "user": USER},
+    )
     assert (button.kind, button.text, button.message, button.member) == (K.BUTTON, "go", "5", "55")
     assert PARSER.parse(frame("INTERACTION_CREATE", call | {"type": 4})).interactions == []
     bought = {"id": "1300000000000000400", "sku_id": "1", "application_id": "9", "user_id": "55", "type": 8}

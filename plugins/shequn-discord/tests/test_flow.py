@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shequn_sdk.domain import Article, Button, ChannelKind, InteractionKind, Link, Media, MediaKind, Piece, Poll, Role
+from shequn_sdk.domain import (
+    Article,
+    Button,
+    ChannelKind,
+    InteractionKind,
+    Link,
+    Media,
+    MediaKind,
+    Piece,
+    Poll,
+    Role,
+)
 from shequn_sdk.errors import (
     Conflict,
     InvalidContent,
@@ -68,11 +79,18 @@ async def test_publish_forms(discord_place):
     assert [a["size"] for a in stored] == [4, 3]
     assert stored[0]["description"] == "一张图"
 
-    card = await post(place, Piece(link=Link(url="https://example.org/x", title="规则", description="每天")), "c")
-    assert place.sandbox.world.channels[place.channel].messages[card.native_id].data["embeds"][0]["title"] == "规则"
+    card = await post(
+        place, Piece(link=Link(url="https://example.org/x", title="规则", description="每天")), "c"
+    )
+    assert (
+        place.sandbox.world.channels[place.channel].messages[card.native_id].data["embeds"][0]["title"]
+        == "规则"
+    )
     article = await post(place, Piece(article=Article(title="长文", body="正文 **粗**")), "d")
     assert (
-        place.sandbox.world.channels[place.channel].messages[article.native_id].data["embeds"][0]["description"]
+        place.sandbox.world.channels[place.channel]
+        .messages[article.native_id]
+        .data["embeds"][0]["description"]
         == "正文 **粗**"
     )
     reply = await post(place, Piece(text="回复", reply_to=text.native_id), "e")
@@ -95,7 +113,10 @@ async def test_same_key_lands_once(discord_place):
 async def test_find_landed(discord_place):
     place = discord_place
     since = datetime.now(UTC)
-    assert await place.adapter.find_landed(place.channel, Piece(text="x"), idempotency_key="k", since=since) is None
+    assert (
+        await place.adapter.find_landed(place.channel, Piece(text="x"), idempotency_key="k", since=since)
+        is None
+    )
     landed = await post(place, Piece(text="x"), "k")
     found = await place.adapter.find_landed(place.channel, Piece(text="x"), idempotency_key="k", since=since)
     assert found is not None
@@ -125,7 +146,9 @@ async def test_edit_delete_pin_react(discord_place):
 
 async def test_polls(discord_place):
     place, adapter = discord_place, discord_place.adapter
-    landed = await post(place, Piece(poll=Poll(question="几点？", choices=("八点", "九点"), duration=timedelta(minutes=90))))
+    landed = await post(
+        place, Piece(poll=Poll(question="几点？", choices=("八点", "九点"), duration=timedelta(minutes=90)))
+    )
     place.sandbox.vote(place.channel, LI, landed.native_id, 1)
     place.sandbox.vote(place.channel, WANG, landed.native_id, 0)
     place.sandbox.vote(place.channel, WANG, landed.native_id, 1)
@@ -252,7 +275,7 @@ async def test_roles(discord_place):
     assert (await adapter.get_member(place.channel, member)).roles == ()
     with pytest.raises(PermissionDenied):
         await adapter.grant_role(place.channel, member, place.described["roles"]["shequn"])
-    assert [item.name for item in await adapter.list_roles(place.channel)][0] == "@everyone"
+    assert (await adapter.list_roles(place.channel))[0].name == "@everyone"
 
 
 async def test_topics(discord_place):
@@ -313,7 +336,11 @@ async def test_extras(discord_place):
     place, adapter = discord_place, discord_place.adapter
     start = datetime.now(UTC) + timedelta(days=1)
     event = await adapter.create_scheduled_event(
-        place.channel, name="读书会", start=start, end=start + timedelta(hours=1), location="https://meet.example.org/x"
+        place.channel,
+        name="读书会",
+        start=start,
+        end=start + timedelta(hours=1),
+        location="https://meet.example.org/x",
     )
     place.sandbox.join(place.channel, LI)
     place.sandbox.interested(place.channel, LI, str(event.id))
@@ -375,7 +402,18 @@ async def test_gateway_hears_everything(discord_place):
     heard, _ = await hear(
         place,
         act,
-        {K.JOIN, K.MESSAGE, K.REACTION, K.RETRACT, K.SHARE, K.VOTE, K.OTHER, K.ENTITLEMENT, K.PURCHASE, K.LEAVE},
+        {
+            K.JOIN,
+            K.MESSAGE,
+            K.REACTION,
+            K.RETRACT,
+            K.SHARE,
+            K.VOTE,
+            K.OTHER,
+            K.ENTITLEMENT,
+            K.PURCHASE,
+            K.LEAVE,
+        },
     )
     by_kind = {item.kind: item for item in heard}
     li = sandbox.member_id(LI)

@@ -6,10 +6,10 @@ import asyncio
 import json
 
 import pytest
+
 from shequn_discord import source
 from shequn_discord.adapter import DiscordAdapter
 from shequn_discord.gateway import Dispatch, gateway_url
-
 from shequn_sdk.errors import AuthFailed, ConfigError, InvalidInput, PermissionDenied, Unavailable
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.scheduling.clock import SystemClock
@@ -20,8 +20,13 @@ LI = Person(id="li", name="小李", username="xiaoli")
 
 async def until(condition, seconds=8.0):
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - watches a state
             await asyncio.sleep(0.02)
+
+
+async def receive_thrice(adapter, cursor):
+    for _ in range(3):
+        await adapter.receive(cursor)
 
 
 async def texts(place, count, cursor, *, adapter=None):
@@ -124,14 +129,19 @@ async def test_close_codes_that_resume(discord_place, code):
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(4004, AuthFailed), (4010, ConfigError), (4011, ConfigError), (4013, ConfigError), (4014, PermissionDenied)],
+    [
+        (4004, AuthFailed),
+        (4010, ConfigError),
+        (4011, ConfigError),
+        (4013, ConfigError),
+        (4014, PermissionDenied),
+    ],
 )
 async def test_close_codes_that_end(discord_place, code, kind):
     cursor = (await discord_place.adapter.receive(None)).cursor
     discord_place.sandbox.hub.close_all(code)
     with pytest.raises(kind):
-        for _ in range(3):
-            await discord_place.adapter.receive(cursor)
+        await receive_thrice(discord_place.adapter, cursor)
 
 
 async def test_disallowed_intents_say_what_to_do(discord_run):
@@ -167,8 +177,7 @@ def _secret(text):
 async def test_unreachable_gateway(discord_run):
     async with discord_run(account_options={"gateway_url": "ws://127.0.0.1:9/x"}) as place:
         with pytest.raises(Unavailable):
-            for _ in range(4):
-                await place.adapter.receive(None)
+            await receive_thrice(place.adapter, None)
 
 
 async def test_bad_cursor(discord_place):
@@ -179,7 +188,9 @@ async def test_bad_cursor(discord_place):
 async def test_duplicate_and_late_events(discord_place):
     place = discord_place
     cursor = (await place.adapter.receive(None)).cursor
-    place.server.faults.set([FaultRule(FaultKind.DUPLICATE_EVENT, times=1), FaultRule(FaultKind.LATE_EVENT, times=1)])
+    place.server.faults.set(
+        [FaultRule(FaultKind.DUPLICATE_EVENT, times=1), FaultRule(FaultKind.LATE_EVENT, times=1)]
+    )
     for word in ("a", "b", "c"):
         place.sandbox.say(place.channel, LI, word)
     found, _ = await texts(place, 3, cursor)

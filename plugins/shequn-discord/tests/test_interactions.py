@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import uvicorn
 from nacl.signing import SigningKey
-from shequn_discord.interactions import InteractionVerifier
 
+from shequn_discord.interactions import InteractionVerifier
 from shequn_sdk.domain import Button, InteractionKind, Piece
 from shequn_sdk.errors import ConfigError, VerificationFailed
 from shequn_sdk.platforms.ports import WebhookRequest
@@ -30,12 +30,18 @@ def request(body: bytes, *, key=KEY, at=NOW, received=NOW, **headers) -> Webhook
 
 
 def interaction(**facts) -> bytes:
-    return json.dumps({"id": "1300000000000000500", "application_id": "1", "token": "t", "type": 3, **facts}).encode()
+    return json.dumps(
+        {"id": "1300000000000000500", "application_id": "1", "token": "t", "type": 3, **facts}
+    ).encode()
 
 
 def test_ping():
     reply = VERIFIER.verify(request(b'{"type":1,"id":"5"}'))
-    assert (reply.status, json.loads(reply.body), reply.content_type) == (200, {"type": 1}, "application/json")
+    assert (reply.status, json.loads(reply.body), reply.content_type) == (
+        200,
+        {"type": 1},
+        "application/json",
+    )
     assert not reply.events
     assert VERIFIER.verify(request(b'{"version":1,"application_id":"1","type":0}')).status == 204
 
@@ -124,7 +130,9 @@ async def test_round_trip_over_http(discord_run):
                 "PATCH", "/applications/@me", operation="edit", json={"interactions_endpoint_url": url}
             )
             rows = ((Button(label="打卡", data="in"),),)
-            landed = await place.adapter.publish(place.channel, Piece(text="x", buttons=rows), idempotency_key="b")
+            landed = await place.adapter.publish(
+                place.channel, Piece(text="x", buttons=rows), idempotency_key="b"
+            )
             place.sandbox.press(place.channel, Person(id="li", name="李"), landed.native_id, "in")
             await _until(lambda: events)
             await _until(lambda: not place.sandbox._tasks)
@@ -174,7 +182,7 @@ async def _serve(app):
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
     task = asyncio.create_task(server._serve([sock]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - watches a state
         await asyncio.sleep(0.01)
     return server, task, f"http://127.0.0.1:{sock.getsockname()[1]}/hook"
 
@@ -183,5 +191,5 @@ async def _until(condition):
     import asyncio
 
     async with asyncio.timeout(8):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - watches a state
             await asyncio.sleep(0.02)

@@ -128,7 +128,9 @@ async def test_hikari_gateway(discord_place):
     place, sandbox = discord_place, discord_place.sandbox
     bot = hikari.GatewayBot(
         place.described["token"],
-        intents=hikari.Intents.ALL_UNPRIVILEGED | hikari.Intents.MESSAGE_CONTENT | hikari.Intents.GUILD_MEMBERS,
+        intents=hikari.Intents.ALL_UNPRIVILEGED
+        | hikari.Intents.MESSAGE_CONTENT
+        | hikari.Intents.GUILD_MEMBERS,
         rest_url=place.described["base_url"],
         banner=None,
         logs=None,
@@ -145,12 +147,12 @@ async def test_hikari_gateway(discord_place):
     await bot.start(check_for_updates=False)
     try:
         async with asyncio.timeout(20):
-            while place.sandbox.hub.connected < 1:
+            while place.sandbox.hub.connected < 1:  # noqa: ASYNC110 - watches a state
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.2)
             sandbox.say(place.channel, LI, "hallo hikari")
             assert await seen.get() == "hallo hikari"
-            while not any(m.text == "gehört" for m in sandbox.messages(place.channel)):
+            while not any(m.text == "gehört" for m in sandbox.messages(place.channel)):  # noqa: ASYNC110 - watches a state
                 await asyncio.sleep(0.05)
     finally:
         await bot.close()

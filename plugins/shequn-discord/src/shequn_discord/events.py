@@ -34,6 +34,7 @@ __all__ = ["KNOWN", "EventParser", "message_interaction"]
 
 _K = InteractionKind
 PLATFORM = "discord"
+_VALIDATE = Interaction.model_validate
 _SPEECH = frozenset({0, 19, 20, 21, 23})
 """Message types in which somebody says something."""
 
@@ -347,23 +348,27 @@ def message_interaction(
     channel = str(message.channel_id)
     number = str(message.id)
     member = message.member
-    return Interaction(
-        id="message:" + number,
-        kind=kind,
-        platform=PLATFORM,
-        account=account,
-        channel=channel,
-        member=member_id,
-        member_name=(member.nick if member is not None else None) or author.global_name or author.username,
-        username=author.username,
-        is_bot=author.bot or message.webhook_id is not None,
-        occurred_at=time_of(number) if message.timestamp is None else parse_time(message.timestamp),
-        message=number,
-        parent=parent,
-        target=target,
-        thread=channel if message.position is not None else "",
-        text=message.content,
-        attrs=attrs,
+    return _VALIDATE(
+        {
+            "id": "message:" + number,
+            "kind": kind,
+            "platform": PLATFORM,
+            "account": account,
+            "channel": channel,
+            "member": member_id,
+            "member_name": (member.nick if member is not None else None)
+            or author.global_name
+            or author.username,
+            "username": author.username,
+            "is_bot": author.bot or message.webhook_id is not None,
+            "occurred_at": time_of(number) if message.timestamp is None else parse_time(message.timestamp),
+            "message": number,
+            "parent": parent,
+            "target": target,
+            "thread": channel if message.position is not None else "",
+            "text": message.content,
+            "attrs": attrs,
+        }
     )
 
 
@@ -461,6 +466,8 @@ class EventParser:
         message: str = "",
         target: str = "",
         text: str = "",
+        name: str = "",
+        thread: str = "",
         attrs: dict[str, Any] | None = None,
     ) -> list[Interaction]:
         known = user or (member.user if member is not None else None)
@@ -470,24 +477,27 @@ class EventParser:
         facts = attrs or {}
         if guild is not None:
             facts["guild_id"] = str(guild)
-        return [
-            Interaction(
-                id=number,
-                kind=kind,
-                platform=PLATFORM,
-                account=self._account,
-                channel=str(channel) if channel is not None else "",
-                member=who,
-                member_name=display_name(known, member),
-                username=known.username if known is not None else "",
-                is_bot=known.bot if known is not None else False,
-                occurred_at=at,
-                message=message,
-                target=target,
-                text=text,
-                attrs=facts,
-            )
-        ]
+        facts_of = {
+            "id": number,
+            "kind": kind,
+            "platform": PLATFORM,
+            "account": self._account,
+            "member": who,
+            "occurred_at": at,
+            "message": message,
+            "target": target,
+            "text": text,
+            "attrs": facts,
+        }
+        if channel is not None:
+            facts_of["channel"] = str(channel)
+        if known is not None:
+            facts_of["member_name"] = name or display_name(known, member)
+            facts_of["username"] = known.username
+            facts_of["is_bot"] = known.bot
+        if thread:
+            facts_of["thread"] = thread
+        return [_VALIDATE(facts_of)]
 
     # messages
 
@@ -591,16 +601,16 @@ class EventParser:
 
     def _join(self, data: _MemberAdd, raw: RawEvent) -> list[Interaction]:
         at = parse_time(data.joined_at) if data.joined_at else self._at(raw)
-        found = self._one(
+        return self._one(
             _K.JOIN,
             f"join:{data.guild_id}:{data.user.id}:{data.joined_at or raw.event_id}",
             at,
             channel=self._home(data.guild_id),
             guild=data.guild_id,
             user=data.user,
+            name=data.nick or "",
             attrs={"pending": True} if data.pending else None,
         )
-        return [item.model_copy(update={"member_name": data.nick}) for item in found] if data.nick else found
 
     def _leave(self, data: _GuildUser, raw: RawEvent) -> list[Interaction]:
         return self._one(
@@ -727,7 +737,7 @@ class EventParser:
         if not data.newly_created:
             return []
         number = str(data.id)
-        found = self._one(
+        return self._one(
             _K.OTHER,
             f"thread:{number}",
             time_of(number),
@@ -735,9 +745,9 @@ class EventParser:
             guild=data.guild_id,
             member_id=str(data.owner_id or ""),
             text=data.name or "",
+            thread=number,
             attrs={"event": "thread_create"},
         )
-        return [item.model_copy(update={"thread": number}) for item in found]
 
     def _called(self, data: _Called, raw: RawEvent) -> list[Interaction]:
         if data.type not in {2, 3, 5}:

@@ -14,7 +14,7 @@ from shequn_discord.wire import Message, WebhookInfo
 from shequn_sdk.domain import Account, ChannelRef, Piece, Post
 from shequn_sdk.errors import ConfigError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
-from shequn_sdk.platforms.manifest import Manifest
+from shequn_sdk.platforms.manifest import Capability, Manifest
 
 __all__ = ["DiscordWebhookAdapter"]
 
@@ -98,10 +98,12 @@ class DiscordWebhookAdapter:
 
     async def publish(self, channel: str, piece: Piece, *, idempotency_key: str) -> Post:
         """Send `piece` to the webhook's channel or a thread of it. Discord has no key that makes repeating safe."""
+        if piece.buttons:
+            self._manifest.require(Capability.BUTTONS)
+        if piece.reply_to is not None:
+            self._manifest.require(Capability.REPLY)
         rendered = await render(piece)
-        body: dict[str, Any] = {
-            key: value for key, value in rendered.body.items() if key != "message_reference"
-        }
+        body = rendered.body
         params = await self._params(channel)
         title = piece.attrs.get("title")
         if isinstance(title, str) and not params:
