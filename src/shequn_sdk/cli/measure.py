@@ -221,8 +221,26 @@ async def report(
     return None
 
 
+@command
+async def dashboard(
+    out: Output,
+    community: CommunityOption = "",
+    language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 8088,
+    home: HomeOption = Path(),
+) -> Exit | None:
+    """Serve the live report to browsers on this machine."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        out.note(f"http://127.0.0.1:{port}/ – stop with Ctrl+C")
+        await sq.dashboard(community=community or None, language=language, port=port)
+    return None
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("import")(import_)
     app.command()(metrics)
     app.command()(report)
+    app.command()(dashboard)

@@ -492,6 +492,10 @@ class Shequn(_Twin):
         """See `AsyncShequn.webhook_app`; the app itself is asynchronous."""
         return self._do(self._inner.webhook_app, prefix=prefix)
 
+    def dashboard(self, *, community: str | None = None, language: str = "zh", port: int = 8088) -> None:
+        """See `AsyncShequn.dashboard`."""
+        self._do(self._inner.dashboard, community=community, language=language, port=port)
+
     def import_formats(self) -> Mapping[str, str]:
         """See `AsyncShequn.import_formats`."""
         return self._inner.import_formats()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -270,8 +270,8 @@ class AsyncShequn:
         """Listen, dispatch and deliver until cancelled, or until SIGTERM or SIGINT, which finish what is under way.
 
         Args:
-            webhook_host: address for inbound webhooks.
-            webhook_port: port for them; 0 serves none.
+            webhook_host: address for inbound webhooks, health and numbers.
+            webhook_port: port for `/hooks/{account}`, `/healthz`, `/readyz` and `/metrics`; 0 serves none.
 
         Raises:
             ConfigError: the extra `webhook` is needed and not installed.
@@ -285,7 +285,7 @@ class AsyncShequn:
             group.start_soon(sources.run)
             group.start_soon(dispatcher.run)
             if webhook_port:
-                group.start_soon(self._serve_webhooks, webhook_host, webhook_port)
+                group.start_soon(self._serve, webhook_host, webhook_port)
             await publishing.run(stop, concurrency=self.settings.delivery.concurrency)
             group.cancel_scope.cancel()
 
@@ -296,18 +296,27 @@ class AsyncShequn:
         inbox = await self._workspace.inbox()
         return webhook_app(self.accounts, inbox, clock=self._workspace.clock, prefix=prefix)
 
-    async def _serve_webhooks(self, host: str, port: int) -> None:
-        try:
-            import uvicorn
-        except ImportError as error:
-            raise ConfigError("serving webhooks needs uvicorn: pip install 'shequn-sdk[webhook]'") from error
-        app = await self.webhook_app()
-        config = uvicorn.Config(
-            app, host=host, port=port, log_level="warning", lifespan="off", access_log=False
+    async def _serve(self, host: str, port: int) -> None:
+        from shequn_sdk.client.serving import OperationsApp, serve
+
+        await serve(OperationsApp(self._workspace, await self.webhook_app()), host=host, port=port)
+
+    async def dashboard(
+        self, *, community: str | None = None, language: str = "zh", port: int = 8088
+    ) -> None:
+        """Serve the live report to browsers on this machine, until cancelled.
+
+        Raises:
+            ConfigError: the port is taken, or the extra `webhook` is not installed.
+        """
+        from shequn_sdk.client.serving import serve
+        from shequn_sdk.reports.dashboard import dashboard_app
+
+        await serve(
+            dashboard_app(lambda: self.report(community=community, language=language)),
+            host="127.0.0.1",
+            port=port,
         )
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[method-assign]  # signals are handled by `run`
-        await server.serve()
 
     @staticmethod
     async def _stop_on_signal(stop: anyio.Event) -> None:

@@ -18,6 +18,7 @@ import tenacity
 
 from shequn_sdk.errors import ConfigError, Landing, PlatformError, RateLimited, Unavailable
 from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.tracing import span
 
 __all__ = ["FilePart", "HttpClient", "HttpResponse", "Redactor"]
 
@@ -216,12 +217,13 @@ class HttpClient:
         """
 
         async def once() -> HttpResponse:
-            response = await self._send(
-                method, path, operation, params, json, content, form, files, headers, timeout
-            )
-            if check is not None:
-                check(response)
-            return response
+            with span(f"{self.platform} {operation}", platform=self.platform, operation=operation):
+                response = await self._send(
+                    method, path, operation, params, json, content, form, files, headers, timeout
+                )
+                if check is not None:
+                    check(response)
+                return response
 
         if not idempotent or attempts <= 1:
             return await once()
