@@ -1,4 +1,4 @@
-"""Application messages, app groups and media, as the local WeChat Work takes them."""
+"""Application messages and app groups, as the local WeChat Work takes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shequn_wecom.sandbox.refusals import Refuse
-from shequn_wecom.sandbox.state import ROOT, App, AppChat, MediaFile, Said, World
+from shequn_wecom.sandbox.state import ROOT, App, AppChat, Said, World
 from shequn_wecom.sandbox.tokens import Call
 
 __all__ = ["Handler", "Messages", "card_of", "check_content", "text_of"]
@@ -19,8 +19,6 @@ Handler = Callable[[Call], dict[str, Any]]
 
 _CHAT_ID = re.compile(r"^[0-9A-Za-z]{1,32}$")
 _TASK_ID = re.compile(r"^[0-9A-Za-z_\-@]{1,128}$")
-_SIZES = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
-_MAGIC = {"image": (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"), "voice": (b"#!AMR",)}
 _APP_KINDS = frozenset(
     {
         "text",
@@ -162,7 +160,7 @@ def card_of(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Messages:
-    """message/*, appchat/* and media/*."""
+    """message/* and appchat/*."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -182,9 +180,6 @@ class Messages:
             "appchat/update": self._chat_update,
             "appchat/get": self._chat_get,
             "appchat/send": self._chat_send,
-            "media/upload": self._upload,
-            "media/uploadimg": self._upload_image,
-            "media/upload_attachment": self._upload_attachment,
         }
 
     # application messages
@@ -434,42 +429,3 @@ class Messages:
             )
         )
         return {}
-
-    # media
-
-    def store(self, call: Call, kind: str, *, limit: int, robot: str = "") -> MediaFile:
-        """Keep an uploaded file for three days."""
-        if call.file is None:
-            raise Refuse(44001)
-        name, data = call.file
-        if len(data) <= 5:
-            raise Refuse(40006 if data else 44001)
-        if len(data) > limit:
-            raise Refuse(45001)
-        magic = _MAGIC.get(kind)
-        if magic and not data.startswith(magic):
-            raise Refuse(40123 if kind == "image" else 301016)
-        if kind == "video" and data[4:8] != b"ftyp":
-            raise Refuse(40004)
-        world = self._world
-        found = MediaFile(f"3{world.hex(40)}", kind, name, data, world.now() + timedelta(days=3), robot)
-        world.media[found.id] = found
-        return found
-
-    def _upload(self, call: Call) -> dict[str, Any]:
-        kind = call.query.get("type", "")
-        if kind not in _SIZES:
-            raise Refuse(40004)
-        found = self.store(call, kind, limit=_SIZES[kind])
-        return {"type": kind, "media_id": found.id, "created_at": str(self._world.stamp())}
-
-    def _upload_image(self, call: Call) -> dict[str, Any]:
-        found = self.store(call, "image", limit=2 << 20)
-        return {"url": f"https://wework.example/pic/{found.id}"}
-
-    def _upload_attachment(self, call: Call) -> dict[str, Any]:
-        kind = call.query.get("media_type", "")
-        if kind not in _SIZES:
-            raise Refuse(40004)
-        found = self.store(call, kind, limit=_SIZES[kind])
-        return {"type": kind, "media_id": found.id, "created_at": self._world.stamp()}

@@ -8,7 +8,8 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
-from shequn_wecom.sandbox.messages import Messages, check_content, text_of
+from shequn_wecom.sandbox.media import MediaCalls
+from shequn_wecom.sandbox.messages import check_content, text_of
 from shequn_wecom.sandbox.refusals import Refuse
 from shequn_wecom.sandbox.state import Robot, Said, World
 from shequn_wecom.sandbox.tokens import Call
@@ -23,9 +24,9 @@ PER_MINUTE = 20
 class Robots:
     """webhook/send and webhook/upload_media: the key is all they need."""
 
-    def __init__(self, world: World, messages: Messages) -> None:
+    def __init__(self, world: World, media: MediaCalls) -> None:
         self._world = world
-        self._messages = messages
+        self._media = media
 
     def _robot(self, call: Call) -> Robot:
         found = self._world.robots.get(call.query.get("key", ""))
@@ -90,5 +91,5 @@ class Robots:
         if kind not in {"file", "voice"}:
             raise Refuse(40004)
         limit = 20 << 20 if kind == "file" else 2 << 20
-        found = self._messages.store(call, kind, limit=limit, robot=robot.key)
+        found = self._media.store(call, kind, limit=limit, robot=robot.key)
         return {"type": kind, "media_id": found.id, "created_at": str(self._world.stamp())}

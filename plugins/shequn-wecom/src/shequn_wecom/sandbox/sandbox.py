@@ -18,36 +18,30 @@ from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
 from shequn_wecom.events import CUSTOMERS
 from shequn_wecom.sandbox.callbacks import CallbackSender
-from shequn_wecom.sandbox.campaigns import CampaignCalls
+from shequn_wecom.sandbox.campaigns import MassCalls
 from shequn_wecom.sandbox.customers import CustomerCalls
 from shequn_wecom.sandbox.directory import Directory
+from shequn_wecom.sandbox.furniture import AGENT, SMALL_AGENT, furnish, new_group
 from shequn_wecom.sandbox.groups import GroupCalls
-from shequn_wecom.sandbox.messages import Messages
+from shequn_wecom.sandbox.media import MediaCalls
+from shequn_wecom.sandbox.messages import Handler, Messages
+from shequn_wecom.sandbox.moments import MomentCalls, WelcomeCalls
 from shequn_wecom.sandbox.people import People
 from shequn_wecom.sandbox.refusals import Refuse, refusal_body
 from shequn_wecom.sandbox.robots import Robots
+from shequn_wecom.sandbox.rules import RuleCalls
 from shequn_wecom.sandbox.server import READS, make_app
 from shequn_wecom.sandbox.state import (
     ROOT,
-    App,
     AppChat,
-    CorpMember,
-    CustomerGroup,
-    CustomerRecord,
-    FollowRecord,
-    GroupEntry,
-    Robot,
     Said,
-    TagGroupRecord,
-    TagRecord,
     World,
 )
+from shequn_wecom.sandbox.tags import ContactWayCalls, TagCalls
 from shequn_wecom.sandbox.tokens import Tokens
 
 __all__ = ["WecomSandbox"]
 
-AGENT = 1000002
-SMALL_AGENT = 1000003
 _MODES = ("app", "robot", "appchat", "customer")
 _PUBLISHES = frozenset({"message/send", "appchat/send", "webhook/send", "externalcontact/add_msg_template"})
 _NO_REACTIONS = "WeChat Work has no reactions that an application could see"
@@ -79,21 +73,27 @@ class WecomSandbox(BaseSandbox):
         self.callbacks = CallbackSender(
             context, self.world, token=self._callback_token, encoding_aes_key=self._aes_key
         )
-        self._messages = Messages(self.world)
-        self._campaigns = CampaignCalls(self.world)
-        robots = Robots(self.world, self._messages)
-        self._robot_key = ""
-        self._chat_id = ""
-        self._group_id = ""
+        media = MediaCalls(self.world)
+        self._mass = MassCalls(self.world)
+        robots = Robots(self.world, media)
         self._people_acts = People(self.world, self.callbacks)
-        self._furnish()
-        handlers = {
-            **self._messages.routes(),
-            **Directory(self.world).routes(),
-            **CustomerCalls(self.world).routes(),
-            **GroupCalls(self.world).routes(),
-            **self._campaigns.routes(),
-        }
+        furnish(self.world, customers=not context.options.get("no_customers"))
+        self._robot_key = next(iter(self.world.robots))
+        handlers: dict[str, Handler] = {}
+        for part in (
+            Messages(self.world),
+            media,
+            Directory(self.world),
+            CustomerCalls(self.world),
+            TagCalls(self.world),
+            ContactWayCalls(self.world),
+            GroupCalls(self.world),
+            self._mass,
+            WelcomeCalls(self.world),
+            MomentCalls(self.world),
+            RuleCalls(self.world),
+        ):
+            handlers |= part.routes()
         self.app: Any = make_app(
             self.world,
             self.tokens,
@@ -101,57 +101,6 @@ class WecomSandbox(BaseSandbox):
             {"webhook/send": robots.send, "webhook/upload_media": robots.upload},
             self._set_callback,
         )
-
-    def _furnish(self) -> None:
-        world = self.world
-        world.departments.update({2: "运营", 3: "客服"})
-        world.member_tags[1] = "核心"
-        world.apps[AGENT] = App(AGENT, "社群助手", world.hex(43))
-        world.apps[SMALL_AGENT] = App(
-            SMALL_AGENT, "小应用", world.hex(43), customer_contact=False, whole_corp=False
-        )
-        for userid, name, departments, cares in (
-            ("lin", "小林", [2], True),
-            ("chen", "小陈", [2], True),
-            ("wang", "小王", [3], False),
-        ):
-            world.members[userid] = CorpMember(userid, name, departments, customer_contact=cares)
-        world.members["lin"].tags.add(1)
-        self._robot_key = _uuid(world.hex(32))
-        world.robots[self._robot_key] = Robot(self._robot_key, "robot")
-        self._chat_id = "core2026"
-        world.appchats[self._chat_id] = AppChat(self._chat_id, "核心成员群", "lin", ["lin", "chen"], AGENT)
-        tags = TagGroupRecord(f"et{world.hex(30)}", "阶段", 1, world.now())
-        for name in ("新客", "活跃"):
-            tag = TagRecord(f"et{world.hex(30)}", name, 0, world.now())
-            tags.tags[tag.id] = tag
-        world.tag_groups[tags.id] = tags
-        self._group_id = self._new_group("读书会")
-        if not self.context.options.get("no_customers"):
-            self._add_customers()
-
-    def _add_customers(self) -> None:
-        world = self.world
-        group = world.groups[self._group_id]
-        for number, (name, userid) in enumerate(
-            (("读者甲", "lin"), ("读者乙", "lin"), ("读者丙", "chen")), 1
-        ):
-            customer = f"wmReady{number}{world.hex(20)}"
-            follow = FollowRecord(userid, world.now(), add_way=1)
-            world.customers[customer] = CustomerRecord(customer, name, {userid: follow})
-            if userid == "lin":
-                group.members[customer] = GroupEntry(
-                    customer, external=True, joined_at=world.now(), name=name
-                )
-
-    def _new_group(self, title: str) -> str:
-        world = self.world
-        group = CustomerGroup(
-            f"wr{world.hex(30)}", title, "lin", world.now(), notice="友善交流", admins=["chen"]
-        )
-        group.members["lin"] = GroupEntry("lin", external=False, joined_at=world.now(), name="小林")
-        world.groups[group.id] = group
-        return group.id
 
     # what a client needs
 
@@ -372,7 +321,7 @@ class WecomSandbox(BaseSandbox):
             world.appchats[chat_id] = AppChat(chat_id, title[:50], "lin", ["lin", "chen"], AGENT)
             return chat_id
         if self.mode == "customer":
-            return self._new_group(title)
+            return new_group(world, title)
         number = max(world.departments) + 1
         world.departments[number] = title
         world.members["lin"].departments.append(number)
@@ -447,7 +396,7 @@ class WecomSandbox(BaseSandbox):
     def confirm(self, channel: str, task: str) -> None:
         """Let the members in charge press send."""
         try:
-            self._campaigns.confirm(task)
+            self._mass.confirm(task)
         except Refuse as refuse:
             raise TargetNotFound(
                 f"there is no mass message {task} to confirm in {channel}", platform="wecom", code=refuse.code
@@ -465,7 +414,3 @@ def _aes_key(digits: str) -> str:
     return (
         base64.b64encode(bytes.fromhex(digits)).decode().rstrip("=")[:43].replace("+", "a").replace("/", "b")
     )
-
-
-def _uuid(digits: str) -> str:
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
