@@ -310,6 +310,8 @@ class _Composer:
         if len(parts) > 1:
             why = f"longer than {_limit(self.limits.text)}"
             self.change("text", f"split into {len(parts)} messages", why)
+        if card is None and not rich.entities:
+            return [Piece(text=render(part, self.manifest.markup)[0]) for part in parts]
         before = {one.url for one in rich.entities if one.kind is EntityKind.LINK}
         after = {one.url for part in parts for one in part.entities if one.kind is EntityKind.LINK}
         for url in sorted(before - after):
@@ -354,6 +356,8 @@ class _Composer:
         bearer = next(
             (number for number in range(len(pieces) - 1, -1, -1) if len(pieces[number].media) <= 1), None
         )
+        if not (rows or reply_to or content.silent or content.attrs):
+            return tuple(pieces)
         done: list[Piece] = []
         for number, piece in enumerate(pieces):
             done.append(

@@ -98,8 +98,7 @@ _TAKE_NEXT = _claim(
     "state = 'attempting', attempts = attempts + 1, attempted_at = coalesce(attempted_at, :now)",
 )
 _INSERT_BULK = Fast(
-    f"insert into delivery (id, {', '.join(_FIELDS)}) "  # noqa: S608
-    f"values (:id, {', '.join(':' + name for name in _FIELDS)})"
+    f"insert into delivery ({COLUMNS}) values ({', '.join('?' for _ in Row._fields)})"  # noqa: S608
 )
 _LAST_ID = Fast("select coalesce(max(id), 0) from delivery")
 _ANY_MOVE = Fast("select 1 from channel_move limit 1")
@@ -210,8 +209,8 @@ def insert(
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
-        written = [row._replace(id=number) for number, row in enumerate(rows, int(last[0]) + 1)]
-        _INSERT_BULK.many(conn, [row._asdict() for row in written])
+        written = [Row._make((number, *row[1:])) for number, row in enumerate(rows, int(last[0]) + 1)]
+        _INSERT_BULK.many(conn, written)
     else:
         for row in rows:
             found = _INSERT.one(conn, row._asdict())
