@@ -135,7 +135,7 @@ def content_key(channel: str, message: str) -> str:
     """Write the SQL that gives a message's key: 63 bits of a hash, so that no look-up is ever needed."""
     return (
         f"case when {message} = '' then null else "
-        f"cast(md5_number_lower(concat_ws(chr(31), $platform, {channel}, {message})) >> 1 as bigint) end"
+        f"cast(md5_number(concat_ws(chr(31), $platform, {channel}, {message})) >> 65 as bigint) end"
     )
 
 
@@ -185,18 +185,19 @@ def append_batch(
 def _append(
     con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, now: datetime, log: str
 ) -> Appended:
-    con.execute(
-        """create or replace temp table staged as
-        select cast(md5(concat_ws(chr(31), $platform, id, kind, member)) as uuid) as event_id, * from incoming""",
-        {"platform": batch.platform},
-    )
+    platform = {"platform": batch.platform}
     seen = " union all ".join(
         f"select event_id from {log} where ts between make_timestamp({low}) and make_timestamp({high})"
         for low, high in _time_ranges(batch.occurred_at)
     )
+    # Keys of contents are worked out here, once per new row: hashing is what ingest spends most of its time on.
     con.execute(
         f"""create or replace temp table fresh as
-        select s.* from staged as s anti join ({seen}) as old using (event_id)"""
+        select s.*, {content_key("s.channel", "s.message")} as content_no,
+            {content_key("s.parent_channel", "s.parent")} as parent_no
+        from (select cast(md5(concat_ws(chr(31), $platform, id, kind, member)) as uuid) as event_id, * from incoming) as s
+        anti join ({seen}) as old using (event_id)""",
+        platform,
     )
     rows, distinct = con.execute("select count(*), count(distinct event_id) from fresh").fetchall()[0]
     if rows != distinct:
@@ -204,18 +205,26 @@ def _append(
             """create or replace temp table fresh as
             select * from fresh qualify row_number() over (partition by event_id order by ts) = 1"""
         )
+    late = 0
     if distinct:
-        _keys(con, batch.platform, community)
-        _insert(con, batch.platform, community, now)
+        _channels(con, batch, community)
+        _members(con, batch)
+        _insert(con, batch, community, now)
         _retractions(con, batch, community)
-    late = con.execute(
-        "select count(*) from fresh where ts < cast($now as timestamp) - interval 1 day", {"now": now}
-    ).fetchall()[0][0]
+        late = con.execute(
+            "select count(*) from fresh where ts < cast($now as timestamp) - interval 1 day", {"now": now}
+        ).fetchall()[0][0]
     return Appended(new=distinct, duplicates=len(batch) - distinct, late=late)
 
 
-def _keys(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityInfo) -> None:
-    """Give numbers to the members and channels of the fresh rows, new ones where needed."""
+def _channels(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo) -> None:
+    """Give numbers to channels that are new."""
+    keys = {"community": community.number, "platform": batch.platform}
+    known = con.execute(
+        "select native_id from channels where community_no = $community and platform = $platform", keys
+    ).fetchall()
+    if set(batch.channel) <= {row[0] for row in known}:
+        return
     con.execute(
         """insert into channels
         select (select coalesce(max(channel_no), 0) from channels) + row_number() over (order by channel),
@@ -223,40 +232,61 @@ def _keys(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityInf
         from (select distinct channel from fresh) as c
         where not exists (select 1 from channels as k where k.community_no = $community
             and k.platform = $platform and k.native_id = c.channel)""",
-        {"community": community.number, "platform": platform},
+        keys,
     )
+
+
+def _members(con: duckdb.DuckDBPyConnection, batch: InteractionBatch) -> None:
+    """Give numbers to the members of the fresh rows, new ones where needed; note new names and bots."""
+    platform = {"platform": batch.platform}
     con.execute(
         """create or replace temp table people as
         select native_id, max(member_name) as name, bool_or(bot) as bot, min(line) as line from (
-            select member as native_id, member_name, bot, min(ts) as line from fresh group by all
-            union all select target, '', false, min(ts) from fresh group by all)
+            select member as native_id, max(member_name) as member_name, bool_or(bot) as bot, min(ts) as line
+            from fresh group by member
+            union all select target, '', false, min(ts) from fresh group by target)
         where native_id <> '' group by native_id"""
     )
     con.execute(
         """create or replace temp table known as
         select m.* from members as m join people as p on p.native_id = m.native_id where m.platform = $platform""",
-        {"platform": platform},
+        platform,
     )
+    counted = con.execute("select (select count(*) from people), (select count(*) from known)").fetchall()[0]
+    if counted[0] > counted[1]:
+        con.execute(
+            """insert into members
+            select n, n, $platform, native_id, name, bot from (
+                select (select coalesce(max(member_no), 0) from members)
+                    + row_number() over (order by line, native_id) as n, *
+                from people anti join known using (native_id))""",
+            platform,
+        )
+    if any(batch.member_name) or any(batch.is_bot):
+        _rename(con)
     con.execute(
-        """insert into members
-        select n, n, $platform, native_id, name, bot from (
-            select (select coalesce(max(member_no), 0) from members)
-                + row_number() over (order by line, native_id) as n, *
-            from people anti join known using (native_id))""",
-        {"platform": platform},
+        """create or replace temp table people as
+        select m.native_id, m.member_no, m.person_no, m.is_bot from members as m join people as p using (native_id)
+        where m.platform = $platform""",
+        platform,
     )
+
+
+def _rename(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """create or replace temp table renamed as
         select k.member_no, p.name, p.bot, p.bot and not k.is_bot as new_bot
         from known as k join people as p using (native_id)
         where (p.name <> '' and p.name <> k.name) or (p.bot and not k.is_bot)"""
     )
-    if con.execute("select count(*) from renamed").fetchall()[0][0]:
-        con.execute(
-            """update members set name = case when r.name = '' then members.name else r.name end,
-                is_bot = members.is_bot or r.bot
-            from renamed as r where r.member_no = members.member_no"""
-        )
+    if not con.execute("select 1 from renamed limit 1").fetchall():
+        return
+    con.execute(
+        """update members set name = case when r.name = '' then members.name else r.name end,
+            is_bot = members.is_bot or r.bot
+        from renamed as r where r.member_no = members.member_no"""
+    )
+    if con.execute("select 1 from renamed where new_bot limit 1").fetchall():
         con.execute(
             """insert into dirty_days select distinct community_no, local_day from events
             where member_no in (select member_no from renamed where new_bot)"""
@@ -265,20 +295,16 @@ def _keys(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityInf
             """update events set is_bot = true
             where member_no in (select member_no from renamed where new_bot)"""
         )
-    con.execute(
-        """create or replace temp table people as
-        select m.native_id, m.member_no, m.person_no, m.is_bot from members as m join people as p using (native_id)
-        where m.platform = $platform""",
-        {"platform": platform},
-    )
 
 
-def _insert(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityInfo, now: datetime) -> None:
+def _insert(
+    con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, now: datetime
+) -> None:
+    keys = {"community": community.number, "platform": batch.platform}
     con.execute(
         f"""insert into events ({", ".join(EVENT_COLUMNS)})
         select f.event_id, $community, $platform, c.channel_no, a.member_no, a.person_no, t.member_no,
-            {content_key("f.channel", "f.message")}, {content_key("f.parent_channel", "f.parent")},
-            f.kind, f.ts, f.local_day, f.local_hour, f.value,
+            f.content_no, f.parent_no, f.kind, f.ts, f.local_day, f.local_hour, f.value,
             coalesce(try_cast(f.amount as decimal(18, 4)),
                 case when f.kind in ('purchase', 'refund') then cast(f.value as decimal(18, 4)) end),
             f.currency, f.detail, f.spam, f.negative,
@@ -289,29 +315,31 @@ def _insert(con: duckdb.DuckDBPyConnection, platform: str, community: CommunityI
         left join people as t on t.native_id = f.target
         join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
         order by f.ts""",
-        {"community": community.number, "platform": platform, "now": now},
+        keys | {"now": now},
     )
-    con.execute(
-        f"""insert into contents
-        select distinct {content_key("f.channel", "f.message")}, $platform, c.channel_no, f.message
-        from fresh as f
-        join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
-        where f.message <> '' and f.kind in ({_IN_MESSAGE_KINDS})""",
-        {"community": community.number, "platform": platform},
-    )
+    if any(batch.message):
+        con.execute(
+            f"""insert into contents
+            select distinct f.content_no, $platform, c.channel_no, f.message
+            from fresh as f
+            join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
+            where f.content_no is not null and f.kind in ({_IN_MESSAGE_KINDS})""",
+            keys,
+        )
     con.execute(
         "insert into dirty_days select distinct $community, local_day from fresh",
         {"community": community.number},
     )
-    con.execute(
-        """insert into profiles
-        select $community, p.member_no, null, arg_min(f.entrance, f.ts), null, null
-        from fresh as f join people as p on p.native_id = f.member
-        where f.kind = 'join' and f.entrance <> '' and not exists (select 1 from profiles as o
-            where o.community_no = $community and o.member_no = p.member_no)
-        group by p.member_no""",
-        {"community": community.number},
-    )
+    if any(batch.entrance):
+        con.execute(
+            """insert into profiles
+            select $community, p.member_no, null, arg_min(f.entrance, f.ts), null, null
+            from fresh as f join people as p on p.native_id = f.member
+            where f.kind = 'join' and f.entrance <> '' and not exists (select 1 from profiles as o
+                where o.community_no = $community and o.member_no = p.member_no)
+            group by p.member_no""",
+            {"community": community.number},
+        )
 
 
 _TAKES_BACK = f"""e.content_no = r.content_no and e.ts <= r.ts and not e.is_retracted
@@ -325,12 +353,12 @@ def _retractions(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, commun
     """Take back what the fresh rows retract, and fresh rows that were retracted before they arrived."""
     if "retract" in batch.kind:
         con.execute(
-            f"""create or replace temp table taken as
-            select $community as community_no, {content_key("f.channel", "f.message")} as content_no, p.member_no,
+            """create or replace temp table taken as
+            select $community as community_no, f.content_no, p.member_no,
                 f.retracts as kind, f.detail, f.ts
             from fresh as f left join people as p on p.native_id = f.member
             where f.kind = 'retract' and f.message <> ''""",
-            {"community": community.number, "platform": batch.platform},
+            {"community": community.number},
         )
         con.execute("insert into retractions select * from taken")
         relation, scope = "taken", ""

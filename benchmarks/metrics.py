@@ -1,0 +1,350 @@
+"""Metrics against named peers, as ratios of one run.
+
+    python benchmarks/metrics.py [events] [--only ingest,registry,dau,pandas,rollup,graph,open]
+
+Events come from `generate_events.py` (skewed, a year, 5 % redelivered in the ingest part). Times are the best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from generate_events import generate
+
+from shequn_sdk.domain import InteractionBatch
+from shequn_sdk.metrics import DuckDBEventStore, Metrics
+from shequn_sdk.metrics.graph import pagerank
+
+
+def best(work: Callable[[], object], times: int = 3) -> tuple[float, float]:
+    """Give the best wall and CPU seconds."""
+    walls: list[tuple[float, float]] = []
+    for _ in range(times):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        walls.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return min(walls)
+
+
+def line(name: str, ours: float, theirs: float, peer: str) -> None:
+    print(f"| {name} | {ours:.4f} | {theirs:.4f} ({peer}) | {ours / theirs:.3f} | {theirs / ours:.2f} |")
+
+
+def head() -> None:
+    print("| what | ours, s | peer, s | ours / peer | times faster |\n|---|---|---|---|---|")
+
+
+def fast_fill(path: Path, rows: int) -> DuckDBEventStore:
+    """Fill a store without the ingest path, which has a part of its own."""
+    store = DuckDBEventStore(path, idle=600, memory_limit="3GB")
+    store.ensure_community("bench", zone="Asia/Shanghai")
+    with store._write("fill") as con:  # noqa: SLF001 - fills without the ingest path
+        con.execute("insert into channels select range, 1, 'bench', 'c' || range from range(1, 9)")
+        for table in generate(rows):
+            con.register("block", table)
+            con.execute(
+                """insert into events select cast(md5(cast(number as varchar)) as uuid), 1, 'bench',
+                cast(channel as integer), cast(member + 1 as integer), cast(member + 1 as integer),
+                case when kind in ('message', 'reaction', 'comment') then cast(aim + 1 as integer) end, message,
+                case when parent >= 0 then parent end, kind, ts, cast(ts + interval 8 hour as date),
+                cast(hour(ts + interval 8 hour) as tinyint), case when kind = 'purchase' then 9.9 end,
+                case when kind = 'purchase' then 9.9 end, case when kind = 'purchase' then 'CNY' else '' end, '',
+                number % 97 = 0, number % 89 = 0, kind = 'question', number % 101 = 0, false, null, ts from block"""
+            )
+            con.unregister("block")
+        con.execute(
+            "insert into members select n, n, 'bench', 'm' || n, '', false from "
+            "(select distinct member_no as n from events union select distinct target_no from events) where n is not null"
+        )
+        con.execute("insert into dirty_days select distinct community_no, local_day from events")
+    return store
+
+
+def _batches(rows: int) -> Iterator[InteractionBatch]:
+    """Yield batches of 10,000 of which 5 % came before."""
+    before: InteractionBatch | None = None
+    for table in generate(rows, block=100_000):
+        columns = {
+            name: table[name].to_pylist() for name in ("number", "kind", "member", "aim", "message", "parent")
+        }
+        stamps = table["ts"].cast("int64").to_pylist()
+        for start in range(0, len(stamps), 10_000):
+            part = slice(start, start + 10_000)
+            batch = InteractionBatch(platform="bench")
+            batch.id = [f"e{n}" for n in columns["number"][part]]
+            batch.kind = columns["kind"][part]
+            batch.occurred_at = stamps[part]
+            batch.member = [f"m{n}" for n in columns["member"][part]]
+            batch.target = [f"m{n}" for n in columns["aim"][part]]
+            batch.message = [f"p{n}" for n in columns["message"][part]]
+            batch.parent = ["" if n < 0 else f"p{n}" for n in columns["parent"][part]]
+            count = len(batch.id)
+            for name in ("member_name", "text", "currency", "entrance", "attrs"):
+                setattr(batch, name, [""] * count)
+            batch.channel, batch.is_bot, batch.value = ["c"] * count, [False] * count, [None] * count
+            if before is not None:
+                for name, values in batch.columns():
+                    values[: count // 20] = getattr(before, name)[-(count // 20) :]
+            before = batch
+            yield batch
+
+
+def ingest(rows: int) -> None:
+    """Append batches to the event store, and the same with executemany into SQLite in WAL mode."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = DuckDBEventStore(Path(folder) / "events.duckdb", idle=60)
+        store.ensure_community("bench")
+        peers: dict[str, sqlite3.Connection] = {}
+        for name in ("text key", "128-bit hash key"):
+            con = sqlite3.connect(Path(folder) / f"{name}.sqlite")
+            con.executescript(
+                "pragma journal_mode = wal; pragma synchronous = normal; create table e(id primary key, kind text, "
+                "ts integer, member text, target text, message text, parent text) without rowid;"
+            )
+            peers[name] = con
+        spent = dict.fromkeys(("ours", *peers), (0.0, 0.0))
+
+        def timed(name: str, work: Callable[[], object]) -> None:
+            wall, cpu = best(work, 1)
+            spent[name] = (spent[name][0] + wall, spent[name][1] + cpu)
+
+        def insert(con: sqlite3.Connection, batch: InteractionBatch, *, hashed: bool) -> None:
+            keys = (
+                f"{batch.platform}:{i}:{k}:{m}"
+                for i, k, m in zip(batch.id, batch.kind, batch.member, strict=True)
+            )
+            ids = (
+                (hashlib.md5(key.encode(), usedforsecurity=False).digest() for key in keys)
+                if hashed
+                else keys
+            )
+            columns = (batch.kind, batch.occurred_at, batch.member, batch.target, batch.message, batch.parent)
+            with con:
+                con.executemany(
+                    "insert or ignore into e values (?, ?, ?, ?, ?, ?, ?)", zip(ids, *columns, strict=True)
+                )
+
+        for batch in _batches(rows):
+            timed("ours", lambda batch=batch: store.append(batch, community="bench"))
+            for name, con in peers.items():
+                timed(name, lambda batch=batch, con=con, name=name: insert(con, batch, hashed="hash" in name))
+        store.close()
+        for con in peers.values():
+            con.close()
+    wall, cpu = spent["ours"]
+    for name in peers:
+        line(f"ingest {rows:,}, wall", wall, spent[name][0], f"SQLite WAL executemany, {name}")
+        line(f"ingest {rows:,}, CPU", cpu, spent[name][1], f"SQLite WAL executemany, {name}")
+    print(f"\n{rows / wall:,.0f} events/s\n")
+
+
+HAND = {
+    "active_members.dau": "select local_day, count(*) from (select distinct person_no, local_day from events where {keep} "
+    "and {active} and person_no is not null) group by 1",
+    "activity.interactions": "select local_day, count(*) from events where {keep} and {active} group by 1",
+    "activity.heatmap": "select (isodow(local_day) - 1) * 24 + local_hour, count(*) from events where {keep} and {active} "
+    "group by 1",
+    "activity.messages_per_member": "select local_day, sum(n), count(*) from (select local_day, person_no, count(*) n from events "
+    "where {keep} and person_no is not null and kind in ('message','comment','question','answer') group by 1, 2) group by 1",
+    "atmosphere.spam_share": "select date_trunc('week', local_day), sum(is_spam::int), count(*) from events where not is_bot "
+    "and not is_retracted and kind in ('message','comment','question','answer') group by 1",
+    "conversion.buyers": "select date_trunc('month', local_day), sum(b), count(*) from (select local_day, person_no, "
+    "max((kind = 'purchase')::int) b from events where {keep} and {active} and person_no is not null group by 1, 2) group by 1",
+    "active_members.wau": "with d as (select person_no, local_day, lead(local_day, 1, local_day + 7) over (partition by person_no "
+    "order by local_day) n from (select distinct person_no, local_day from events where {keep} and {active} and person_no "
+    "is not null)), s as (select local_day d, 1 c from d union all select least(n, local_day + 7), -1 from d) "
+    "select d, sum(sum(c)) over (order by d) from s group by d",
+}
+HAND["conversion.buyers"] = (
+    "select m, sum(b), count(*) from (select date_trunc('month', local_day) m, person_no, max((kind = 'purchase')::int) b "
+    "from events where {keep} and {active} and person_no is not null group by 1, 2) group by 1"
+)
+
+
+def registry(store: DuckDBEventStore) -> None:
+    """Compute through the registry, from the log, against SQL written by hand for DuckDB."""
+    metrics = Metrics(store, rollups=False)
+    keep = "not is_bot and not is_spam and not is_retracted and community_no = 1"
+    active = (
+        "kind not in ('join','leave','retract','channel_moved','role_changed','moderation','join_request')"
+    )
+    for name, sql in HAND.items():
+        text = sql.format(keep=keep, active=active)
+
+        def by_hand(text: str = text) -> None:
+            with store.read() as session:
+                session.rows(text)
+
+        ours, _ = best(lambda name=name: metrics.compute_now(name, community="bench"))
+        theirs, _ = best(by_hand)
+        line(name, ours, theirs, "hand-written SQL")
+
+
+def dau(store: DuckDBEventStore) -> None:
+    """Exact DAU over the log against count(distinct), and over roll-ups."""
+    keep = "not is_bot and not is_spam and not is_retracted and person_no is not null"
+
+    def peer() -> None:
+        with store.read() as session:
+            session.rows(f"select local_day, count(distinct person_no) from events where {keep} group by 1")
+
+    raw = Metrics(store, rollups=False)
+    rolled = Metrics(store)
+    theirs, their_cpu = best(peer)
+    ours, our_cpu = best(lambda: raw.compute_now("active_members.dau", community="bench"))
+    line("DAU from the log, wall", ours, theirs, "count(distinct) per day")
+    line("DAU from the log, CPU", our_cpu, their_cpu, "count(distinct) per day")
+    quick, quick_cpu = best(lambda: rolled.compute_now("active_members.dau", community="bench"))
+    line("DAU from roll-ups, wall", quick, ours, "our own log form")
+    line("DAU from roll-ups, CPU", quick_cpu, our_cpu, "our own log form")
+    panel, _ = best(
+        lambda: rolled.compute_now(
+            "active_members.dau", community="bench", end=_last(store), last=timedelta(days=30)
+        )
+    )
+    print(f"\n30-day DAU panel from roll-ups: {panel * 1000:.1f} ms\n")
+
+
+def _last(store: DuckDBEventStore):
+    newest = store.data_as_of()
+    assert newest is not None
+    return newest.date()
+
+
+def graph(edges: int) -> None:
+    """PageRank over a skewed graph against networkx."""
+    import networkx as nx
+
+    rng = np.random.default_rng(3)
+    nodes = max(10, edges // 6)
+    source = np.minimum((rng.pareto(0.9, edges) * nodes / 40).astype(np.int64), nodes - 1)
+    target = np.minimum((rng.pareto(0.7, edges) * nodes / 80).astype(np.int64), nodes - 1)
+    weight = rng.integers(1, 6, edges).astype(np.float64)
+    pairs, first = np.unique(source * nodes + target, return_inverse=True)
+    weight = np.bincount(first, weights=weight)
+    source, target = pairs // nodes, pairs % nodes
+    used, flat = np.unique(np.concatenate([source, target]), return_inverse=True)
+    source, target = flat[: len(pairs)], flat[len(pairs) :]
+    ours, _ = best(lambda: pagerank(source, target, weight, nodes=len(used), tolerance=1e-6 * len(used) ** 0))
+    rank = pagerank(source, target, weight, nodes=len(used))
+    found: dict[int, float] = {}
+
+    def peer() -> None:
+        made = nx.DiGraph()
+        made.add_weighted_edges_from(zip(source.tolist(), target.tolist(), weight.tolist(), strict=True))
+        found.update(nx.pagerank(made, tol=1e-9))
+
+    theirs, _ = best(peer, 1)
+    line(f"PageRank, {len(pairs):,} edges, {len(used):,} nodes", ours, theirs, "networkx")
+    top = set(np.argsort(-rank)[:100].tolist()) & set(sorted(found, key=lambda node: -found[node])[:100])
+    print(f"\n{len(top)} of the top 100 are the same\n")
+
+
+PANDAS = """
+import sys, time, resource
+import duckdb, pandas as pd
+con = duckdb.connect(sys.argv[1], read_only=True)
+wall, cpu = time.perf_counter(), time.process_time()
+e = con.execute("select person_no, kind, local_day, local_hour, is_bot, is_spam, is_retracted, ts, is_negative from events").df()
+kept = e[~e.is_bot & ~e.is_spam & ~e.is_retracted]
+active = kept[~kept.kind.isin(["join", "leave"]) & kept.person_no.notna()]
+days = active[["person_no", "local_day"]].drop_duplicates()
+dau = days.groupby("local_day").size()
+first = active.groupby("person_no").local_day.min()
+week = days.local_day.dt.to_period("W-SUN").dt.start_time
+cohort = days.person_no.map(first).dt.to_period("W-SUN").dt.start_time
+retention = pd.DataFrame({"p": days.person_no, "c": cohort, "w": week}).drop_duplicates().groupby(["c", "w"]).size()
+heat = active.groupby([active.local_day.dt.weekday, "local_hour"]).size()
+talk = kept[kept.kind.isin(["message", "comment", "question", "answer"])]
+per = talk.groupby(["local_day", "person_no"]).size().groupby("local_day").mean()
+spam = e[~e.is_bot & e.kind.isin(["message", "comment", "question", "answer"])].groupby("local_day").is_spam.mean()
+few = talk.groupby("person_no").size().sort_values()
+print(time.perf_counter() - wall, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+OURS = """
+import sys, time, resource
+from shequn_sdk.metrics import DuckDBEventStore, Metrics
+store = DuckDBEventStore(sys.argv[1])
+metrics = Metrics(store, rollups=False)
+wall, cpu = time.perf_counter(), time.process_time()
+for name in ("active_members.dau", "retention.weekly", "activity.heatmap", "activity.messages_per_member",
+             "atmosphere.spam_share", "contributors.gini"):
+    metrics.compute_now(name, community="bench")
+print(time.perf_counter() - wall, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def pandas_script(path: Path) -> None:
+    """Six metrics from the log in a fresh process, against a pandas script for the same six."""
+    found = []
+    for script in (OURS, PANDAS):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+        )
+        found.append([float(part) for part in done.stdout.split()])
+    (ours, our_cpu, our_memory), (theirs, their_cpu, their_memory) = found
+    line("six metrics from the log, wall", ours, theirs, "pandas script")
+    line("six metrics from the log, CPU", our_cpu, their_cpu, "pandas script")
+    line("six metrics from the log, peak GB", our_memory / 2**20, their_memory / 2**20, "pandas script")
+
+
+def opening(path: Path) -> None:
+    """What a turn costs: lock, open, one query, close."""
+    store = DuckDBEventStore(path, idle=0)
+
+    def turn() -> None:
+        store.communities()
+
+    wall, cpu = best(turn, 10)
+    print(
+        f"\none turn on the file (lock, open, query, close): {wall * 1000:.1f} ms wall, {cpu * 1000:.1f} ms CPU\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("events", nargs="?", default="1_000_000")
+    parser.add_argument("--only", default="ingest,registry,dau,pandas,graph,open")
+    arguments = parser.parse_args()
+    rows, parts = int(arguments.events), arguments.only.split(",")
+    head()
+    if "ingest" in parts:
+        ingest(min(rows, 1_000_000))
+    if {"registry", "dau", "pandas", "open"} & set(parts):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "bench.duckdb"
+            store = fast_fill(path, rows)
+            wall = time.perf_counter()
+            store.refresh()
+            print(f"\nroll-ups of {rows:,} events built in {time.perf_counter() - wall:.2f} s\n")
+            head()
+            if "registry" in parts:
+                registry(store)
+            if "dau" in parts:
+                dau(store)
+            store.close()
+            if "pandas" in parts:
+                pandas_script(path)
+            if "open" in parts:
+                opening(path)
+    if "graph" in parts:
+        head()
+        graph(1_000_000)
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
