@@ -184,6 +184,9 @@ async def test_edit_media(tg: Place):
     post = await tg.adapter.publish(tg.group, Piece(text="一", media=(media,)), idempotency_key="k")
     await tg.adapter.edit(tg.group, post.native_id, Piece(text="二", media=(media,)))
     assert tg.sandbox.messages(tg.group)[0].text == "二"
+    await tg.adapter.edit(tg.group, post.native_id, Piece(text="三"))
+    shown = tg.sandbox.messages(tg.group)[0]
+    assert (shown.text, shown.attachments) == ("三", 1)
 
 
 async def test_topics(tg: Place):

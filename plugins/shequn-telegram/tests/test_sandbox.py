@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,9 @@ from shequn_sdk.errors import InvalidInput, NotSupported
 from shequn_sdk.scheduling.clock import ManualClock
 from shequn_sdk.testing.sandbox import FaultKind, FaultRule, SandboxServer
 from shequn_telegram.manifest import ALLOWED_UPDATES
+from shequn_telegram.sandbox.calls import METHODS, Call
+from shequn_telegram.sandbox.parameters import Parameters
+from shequn_telegram.sandbox.refusal import Refused
 
 from .conftest import HAN, LI, NEW, NOW, Place, tg_specs
 
@@ -490,3 +494,81 @@ async def test_describe_and_page(tg_raw: Raw):
     assert [(m.text, m.by_account) for m in shown] == [("hello", True)]
     assert tg_raw.place.sandbox.operation("POST", f"/bot{tg_raw.token}/sendMessage") == "publish"
     assert tg_raw.place.sandbox.operation("POST", f"/bot{tg_raw.token}/getUpdates") == "receive"
+
+
+JUNK: list[Any] = [
+    "", "x", 0, 1, -1, 10**20, 1.5, float("inf"), True, None, [], {}, [1], [[]], [{}], [None], {"a": 1}, {"type": "emoji"}, [{"type": "emoji"}],
+    [{"type": "photo"}], {"inline_keyboard": [[1]]}, {"inline_keyboard": 1}, '{"a"', "[1,2]", "true", [{"text": 1}], [{"amount": "x"}],
+    {"message_id": [1]}, {"chat_id": []}, [{"type": []}], [{"type": {}, "offset": 0, "length": 1}], "9" * 5000,
+]  # fmt: skip
+NAMES = [
+    "text",
+    "caption",
+    "entities",
+    "caption_entities",
+    "parse_mode",
+    "reply_markup",
+    "reply_parameters",
+    "media",
+    "photo",
+    "document",
+    "question",
+    "options",
+    "type",
+    "correct_option_ids",
+    "open_period",
+    "close_date",
+    "explanation",
+    "message_ids",
+    "from_chat_id",
+    "message_thread_id",
+    "permissions",
+    "until_date",
+    "custom_title",
+    "tag",
+    "name",
+    "expire_date",
+    "member_limit",
+    "subscription_price",
+    "invite_link",
+    "reaction",
+    "commands",
+    "scope",
+    "prices",
+    "payload",
+    "title",
+    "description",
+    "currency",
+    "file_id",
+    "limit",
+    "offset",
+    "action",
+    "emoji",
+    "latitude",
+    "longitude",
+    "message_id",
+    "user_id",
+]
+
+
+async def test_no_parameters_break_the_server(tg: Place):
+    described = tg.sandbox.describe()
+    places = [*described["channels"], described["members"][0]]
+    rng = random.Random(5)
+    answered = refused = 0
+    for name in sorted(METHODS):
+        if name == "setwebhook":
+            continue
+        for _ in range(120):
+            values = {key: rng.choice(JUNK) for key in NAMES if rng.random() < 0.3}
+            values["chat_id"] = rng.choice(places) if rng.random() < 0.9 else rng.choice(JUNK)
+            if rng.random() < 0.6:
+                values |= {"user_id": rng.choice(described["members"]), "message_id": rng.randint(1, 5)}
+            try:
+                json.dumps(
+                    METHODS[name](Call(tg.sandbox.world, tg.sandbox.bot, Parameters(values))), default=repr
+                )
+            except Refused as error:
+                answered += 1
+                refused += error.status < 500
+    assert answered == refused > 1000

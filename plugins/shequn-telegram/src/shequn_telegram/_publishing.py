@@ -16,7 +16,7 @@ from shequn_sdk.platforms.manifest import Capability
 from shequn_telegram import wire
 from shequn_telegram._base import AdapterBase, number
 from shequn_telegram.errors import PLATFORM
-from shequn_telegram.render import read_file, render, render_edit, split_channel
+from shequn_telegram.render import Request, read_file, render, render_caption, render_edit, split_channel
 
 __all__ = ["Publishing", "message_url"]
 
@@ -97,9 +97,19 @@ class Publishing(AdapterBase):
         return found
 
     async def edit(self, channel: str, message: str, piece: Piece) -> None:
-        """Replace the content; unchanged content is no error. Text stays text and media stay media."""
+        """Replace the content; unchanged content is no error. Text alone becomes the caption where media are shown."""
         request = render_edit(channel, number(message, "message"), piece)
         files = await self._files(request.uploads)
+        try:
+            await self._change(request, files)
+        except InvalidContent as error:
+            if "no text in the message" not in str(error):
+                raise
+            await self._change(
+                render_caption(request), files
+            )  # the message shows media: its text is a caption
+
+    async def _change(self, request: Request, files: Mapping[str, FilePart]) -> None:
         try:
             if files:
                 await self.api.call(
@@ -129,7 +139,7 @@ class Publishing(AdapterBase):
 
     async def react(self, channel: str, message: str, emoji: str) -> None:
         """Set our own reaction, one of `shequn_telegram.manifest.REACTIONS`; "" takes it away."""
-        reaction = [{"type": "emoji", "emoji": emoji.removesuffix("\ufe0f")}] if emoji else []
+        reaction = [{"type": "emoji", "emoji": emoji.replace("\ufe0f", "")}] if emoji else []
         await self._do("setMessageReaction", {**self._at(channel, message), "reaction": reaction})
 
     async def close_poll(self, channel: str, message: str) -> PollResult:

@@ -18,7 +18,7 @@ from shequn_telegram.wire import decode
 __all__ = ["DEFAULT_BASE_URL", "BotApi"]
 
 DEFAULT_BASE_URL = "https://api.telegram.org"
-_TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]{3,64}")
+_TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]{1,64}")
 _T = TypeVar("_T")
 
 

@@ -13,7 +13,17 @@ from shequn_sdk.errors import InvalidContent
 from shequn_sdk.platforms.http import FilePart
 from shequn_telegram.errors import PLATFORM
 
-__all__ = ["Request", "Utf16", "keyboard", "render", "render_edit", "split_channel", "wire_entities"]
+__all__ = [
+    "Request",
+    "Utf16",
+    "keyboard",
+    "read_file",
+    "render",
+    "render_caption",
+    "render_edit",
+    "split_channel",
+    "wire_entities",
+]
 
 _KIND_NAMES: Mapping[EntityKind, str] = {
     EntityKind.BOLD: "bold",
@@ -282,6 +292,14 @@ def render_edit(channel: str, message: int, piece: Piece) -> Request:
         _with_text(item, piece, text="caption", entities="caption_entities")
     found["media"] = item
     return Request("editMessageMedia", found, uploads)
+
+
+def render_caption(request: Request) -> Request:
+    """Turn the change of a text into the change of a caption."""
+    renamed = {"text": "caption", "entities": "caption_entities"}
+    return Request(
+        "editMessageCaption", {renamed.get(name, name): value for name, value in request.parameters.items()}
+    )
 
 
 def read_file(media: Media) -> FilePart:

@@ -102,6 +102,8 @@ def set_commands(call: Call) -> Any:
         raise bad("BOT_COMMANDS_TOO_MUCH")
     kept: list[dict[str, Any]] = []
     for command in commands:
+        if not isinstance(command, dict):
+            raise bad("can't parse BotCommand: expected an Object")
         name, text = str(command.get("command", "")), str(command.get("description", ""))
         if not _COMMAND.fullmatch(name):
             raise bad("BOT_COMMAND_INVALID")

@@ -211,7 +211,9 @@ def set_reaction(call: Call) -> Any:
         raise bad("REACTIONS_TOO_MANY")
     chosen: list[str] = []
     for item in given:
-        emoji = str(item.get("emoji", "")).replace("\ufe0f", "") if isinstance(item, dict) else ""
+        if not isinstance(item, dict):
+            raise bad("can't parse ReactionType: expected an Object")
+        emoji = str(item.get("emoji", "")).replace("\ufe0f", "")
         if item.get("type") == "custom_emoji" and item.get("custom_emoji_id"):
             emoji = f"custom:{item['custom_emoji_id']}"
         elif emoji not in REACTIONS or (

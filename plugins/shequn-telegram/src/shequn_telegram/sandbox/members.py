@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, method
+from shequn_telegram.sandbox.parameters import Parameters
 from shequn_telegram.sandbox.refusal import bad
 from shequn_telegram.sandbox.state import (
     ADMIN_RIGHTS,
@@ -123,7 +124,7 @@ def restrict(call: Call) -> Any:
         given = call.params.values
     if not isinstance(given, dict):
         raise bad("can't parse permissions JSON object")
-    permissions = {name: given.get(name) in {True, "true", "True", "1"} for name in PERMISSIONS}
+    permissions = {name: Parameters(given).flag(name) for name in PERMISSIONS}
     if not call.params.flag("use_independent_chat_permissions"):
         _imply(permissions)
     sending = [

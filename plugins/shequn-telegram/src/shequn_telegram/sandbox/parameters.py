@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,7 @@ class Parameters:
         if isinstance(value, int):
             return value
         if isinstance(value, float):
-            return int(value)
+            return int(value) if math.isfinite(value) else None
         if isinstance(value, str):
             try:
                 return int(value.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from shequn_sdk.errors import InvalidInput, NotSupported
@@ -405,8 +404,3 @@ class People:
         chat.migrated_to, new.migrated_from = new.id, chat.id
         self.world.service(new, owner, {"migrate_from_chat_id": chat.id})
         return new
-
-
-def random_token(number: int) -> str:
-    """Make a token."""
-    return f"{number}:{secrets.token_urlsafe(26)[:35]}"

@@ -261,7 +261,7 @@ def _file(call: Call, kind: str, value: Any, name: str) -> dict[str, Any]:
         upload = call.params.files.get(value.removeprefix("attach://"))
         if upload is None:
             raise bad("wrong file identifier/HTTP URL specified")
-    elif value in {None, ""}:
+    elif value is None or value == "":
         upload = call.params.files.get(name)
         if upload is None:
             raise bad(f"there is no {name.replace('_', ' ')} in the request")

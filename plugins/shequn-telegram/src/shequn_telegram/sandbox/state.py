@@ -287,7 +287,6 @@ class Chat:
     """Private: the person wrote first."""
     blocked: bool = False
     slow: int = 0
-    slow_last: dict[int, float] = field(default_factory=dict[int, float])
     reactions_allowed: frozenset[str] | None = None
     _json: dict[str, Any] | None = None
 

@@ -92,7 +92,7 @@ def _explicit(given: Any, text: str) -> Entities:
         if not isinstance(item, dict):
             raise bad("can't parse MessageEntity: Expected an Object")
         kind, offset, length = item.get("type"), item.get("offset"), item.get("length")
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise bad("can't parse MessageEntity: Unsupported type specified")
         if isinstance(offset, str) or isinstance(length, str):
             try:
