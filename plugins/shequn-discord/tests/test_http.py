@@ -9,11 +9,11 @@ import httpx
 import pytest
 import respx
 from pydantic import SecretStr
+
 from shequn_discord.adapter import DiscordAdapter, create
 from shequn_discord.errors import CODES, error_for
 from shequn_discord.manifest import BOT, WEBHOOK, manifest_for
 from shequn_discord.render import nonce_for
-
 from shequn_sdk.domain import Account, Button, Media, MediaKind, Piece, Poll
 from shequn_sdk.errors import (
     AuthFailed,

@@ -477,7 +477,7 @@ class EventParser:
         facts = attrs or {}
         if guild is not None:
             facts["guild_id"] = str(guild)
-        facts_of = {
+        facts_of: dict[str, Any] = {
             "id": number,
             "kind": kind,
             "platform": PLATFORM,

@@ -490,5 +490,5 @@ class DiscordSandbox(BaseSandbox):
 
     def buy(self, person: Person, sku: str) -> str:
         """Let a person buy something from the application; gives the entitlement's id."""
-        found = routes_apps.add_entitlement(self.world, self.hub, sku, self.member_id(person), kind=1)
+        found = routes_apps.add_entitlement(self.world, self.hub, sku, self.member_id(person), kind=8)
         return str(found["id"])

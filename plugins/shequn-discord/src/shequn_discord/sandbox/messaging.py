@@ -224,10 +224,20 @@ def _embeds(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     for embed in body.get("embeds") or []:
         item = {key: value for key, value in embed.items() if value is not None}
         item["type"] = "rich"
+        if "fields" in item:
+            item["fields"] = [{**entry, "inline": bool(entry.get("inline"))} for entry in item["fields"]]
         for name in ("image", "thumbnail"):
             if name in item:
                 item[name] = {"proxy_url": item[name]["url"], "width": 0, "height": 0, **item[name]}
         found.append(item)
+    return found
+
+
+def _poll_media(media: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: value for key, value in media.items() if value is not None}
+    if "emoji" in found:
+        emoji = found["emoji"]
+        found["emoji"] = {"id": emoji.get("id") and str(emoji["id"]), "name": emoji.get("name")}
     return found
 
 
@@ -314,7 +324,7 @@ def make_message(
         data["poll"] = {
             "question": {"text": poll["question"]["text"]},
             "answers": [
-                {"answer_id": number, "poll_media": dict(answer["poll_media"])}
+                {"answer_id": number, "poll_media": _poll_media(answer["poll_media"])}
                 for number, answer in enumerate(poll["answers"], 1)
             ],
             "expiry": iso(world.now() + timedelta(hours=hours)),

@@ -86,7 +86,7 @@ async def leave_guild(call: Call) -> Reply:
 @route("POST", "/users/@me/channels")
 async def open_direct(call: Call) -> Reply:
     """Open a direct channel."""
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     user = form.snowflake(form.body.get("recipient_id"), "recipient_id", required=True) or ""
     form.done()
     if user not in call.world.users or user == call.me:
@@ -143,7 +143,7 @@ async def authorization(call: Call) -> Reply:  # noqa: ARG001 - a handler
 @route("PATCH", "/applications/@me")
 async def edit_application(call: Call) -> Reply:
     """Set where interactions go; Discord tries the address first, with a good and a forged signature."""
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     if "interactions_endpoint_url" in form.body:
         url = form.body["interactions_endpoint_url"]
         if url:
@@ -267,7 +267,7 @@ async def _put_commands(call: Call) -> Reply:
 
 async def _post_command(call: Call) -> Reply:
     kept = _commands(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     fresh = _command(call, form.body, "", form)
     form.done()
     for item in kept.values():
@@ -293,7 +293,7 @@ async def _get_command(call: Call) -> Reply:
 
 async def _patch_command(call: Call) -> Reply:
     found = _one_command(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     fresh = _command(call, {**found, **form.body}, "", form)
     form.done()
     found |= {**fresh, "id": found["id"]}
@@ -476,7 +476,7 @@ async def callback(call: Call) -> Reply:
     kept = call.world.interactions.get(call.params["token"])
     if kept is None or kept["id"] != call.params["interaction"]:
         raise unknown(10062)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     message = apply_response(call.world, call.hub, call.params["token"], form.body, base_url=call.base_url)
     if not call.flag("with_response"):
         return 204, None
@@ -506,7 +506,7 @@ def _interaction(call: Call) -> dict[str, Any]:
 async def follow_up(call: Call) -> Reply:
     """Write one more answer to an interaction."""
     kept = _interaction(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     check_message(form, call.files)
     channel = call.world.channels[kept["channel"]]
     message = _answer_message(call.world, channel, form.body, kept, loading=False, base_url=call.base_url)
@@ -538,7 +538,7 @@ async def edit_original(call: Call) -> Reply:
     """Change the first answer; that ends its loading."""
     channel, message = _original(call)
     message.data["flags"] &= ~128
-    return 200, apply_edit(call, channel, message, Form(call.body or {}))
+    return 200, apply_edit(call, channel, message, Form({} if call.body is None else call.body))
 
 
 @route("DELETE", _ORIGINAL, auth=False)
@@ -575,7 +575,7 @@ async def list_entitlements(call: Call) -> Reply:
 async def create_entitlement(call: Call) -> Reply:
     """Give a test entitlement."""
     _own_app(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     sku = form.snowflake(form.body.get("sku_id"), "sku_id", required=True) or ""
     owner = form.snowflake(form.body.get("owner_id"), "owner_id", required=True) or ""
     kind = form.choice(form.body.get("owner_type"), "owner_type", (1, 2), required=True)

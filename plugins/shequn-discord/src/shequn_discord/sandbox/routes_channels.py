@@ -30,7 +30,7 @@ async def get_channel(call: Call) -> Reply:
 async def edit_channel(call: Call) -> Reply:
     """Change a channel or a thread."""
     channel = call.channel()
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     if "name" in body:
         form.text(body["name"], "name", maximum=100, minimum=1, required=True)
@@ -128,7 +128,7 @@ async def delete_channel(call: Call) -> Reply:
 async def set_overwrite(call: Call) -> Reply:
     """Set an exception to permissions."""
     channel = call.channel("MANAGE_ROLES")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     form.choice(form.body.get("type"), "type", (0, 1), required=True)
     form.done()
     number = call.params["overwrite"]
@@ -158,7 +158,7 @@ async def follow(call: Call) -> Reply:
     channel = call.channel()
     if channel.data["type"] != 5:
         raise ApiError(400, 50024, "Cannot execute action on this channel type")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     target = form.snowflake(form.body.get("webhook_channel_id"), "webhook_channel_id", required=True) or ""
     form.done()
     place = call.channel("MANAGE_WEBHOOKS", number=target)
@@ -174,7 +174,7 @@ async def thread_from_message(call: Call) -> Reply:
     """Open a thread at a message."""
     channel = call.channel("CREATE_PUBLIC_THREADS")
     message = call.message(channel)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     name = form.text(form.body.get("name"), "name", maximum=100, minimum=1, required=True) or ""
     archive = form.choice(
         form.body.get("auto_archive_duration"), "auto_archive_duration", _ARCHIVE, default=4320
@@ -197,7 +197,7 @@ async def thread_from_message(call: Call) -> Reply:
 async def create_thread(call: Call) -> Reply:
     """Open a thread, or a post in a forum."""
     channel = call.channel()
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     name = form.text(body.get("name"), "name", maximum=100, minimum=1, required=True) or ""
     archive = (
@@ -412,7 +412,7 @@ def _end(world: World, hub: Any, invite: dict[str, Any]) -> None:
 async def create_invite(call: Call) -> Reply:
     """Make an invite."""
     channel = call.channel("CREATE_INSTANT_INVITE")
-    form = Form(call.body if call.body is not None else {})
+    form = Form({} if call.body is None else call.body)
     age = form.number(form.body.get("max_age"), "max_age", low=0, high=5_184_000, default=86_400) or 0
     uses = form.number(form.body.get("max_uses"), "max_uses", low=0, high=100, default=0) or 0
     form.done()
@@ -510,7 +510,7 @@ def _hook_json(call: Call, hook: dict[str, Any], *, user: bool = True) -> dict[s
 async def create_webhook(call: Call) -> Reply:
     """Make a webhook."""
     channel = call.channel("MANAGE_WEBHOOKS")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     name = form.text(form.body.get("name"), "name", maximum=80, minimum=1, required=True) or ""
     _check_hook_name(form, name)
     form.done()
@@ -582,7 +582,7 @@ async def _get_hook(call: Call) -> Reply:
 
 async def _edit_hook(call: Call) -> Reply:
     hook = _hook(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     if "name" in form.body:
         name = form.text(form.body["name"], "name", maximum=80, minimum=1, required=True) or ""
         _check_hook_name(form, name)
@@ -626,7 +626,7 @@ async def execute_webhook(call: Call) -> Reply:
 
         return await follow_up(call)
     hook = _hook(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     username = form.text(body.get("username"), "username", maximum=80, minimum=1)
     _check_hook_name(form, username or "", "username")
@@ -683,7 +683,7 @@ async def get_hook_message(call: Call) -> Reply:
 async def edit_hook_message(call: Call) -> Reply:
     """Change a webhook's message."""
     place, message = _hook_message(call)
-    return 200, apply_edit(call, place, message, Form(call.body or {}))
+    return 200, apply_edit(call, place, message, Form({} if call.body is None else call.body))
 
 
 @route("DELETE", _W, auth=False)

@@ -72,7 +72,7 @@ async def create_event(call: Call) -> Reply:
     """Make an event."""
     guild = call.guild()
     call.need(guild, "CREATE_EVENTS")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     _check(form, body, call.world.now())
     form.done()
@@ -128,7 +128,7 @@ async def edit_event(call: Call) -> Reply:
     guild, event = _event(call)
     if event["creator_id"] != call.me:
         call.need(guild, "MANAGE_EVENTS")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     _check(form, body, call.world.now(), partial=True)
     status = form.choice(body.get("status"), "status", (1, 2, 3, 4))
@@ -260,12 +260,17 @@ def _check_rule(form: Form, body: dict[str, Any], *, partial: bool) -> None:
         form.choice(kind, f"actions.{index}.type", (1, 2, 3, 4), required=True)
 
 
+def _trigger(body: dict[str, Any]) -> dict[str, Any]:
+    own = {1: ("keyword_filter", "regex_patterns", "allow_list"), 4: ("presets", "allow_list")}
+    return {key: [] for key in own.get(body["trigger_type"], ())} | (body.get("trigger_metadata") or {})
+
+
 @route("POST", _A)
 async def create_rule(call: Call) -> Reply:
     """Make a rule."""
     guild = call.guild()
     call.need(guild, "MANAGE_GUILD")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     _check_rule(form, body, partial=False)
     form.done()
@@ -284,7 +289,7 @@ async def create_rule(call: Call) -> Reply:
         "name": body["name"],
         "event_type": body["event_type"],
         "trigger_type": body["trigger_type"],
-        "trigger_metadata": body.get("trigger_metadata") or {},
+        "trigger_metadata": _trigger(body),
         "actions": [{"metadata": {}, **action} for action in body["actions"]],
         "enabled": bool(body.get("enabled")),
         "exempt_roles": [str(role) for role in body.get("exempt_roles") or []],
@@ -314,7 +319,7 @@ async def get_rule(call: Call) -> Reply:
 async def edit_rule(call: Call) -> Reply:
     """Change a rule."""
     guild, rule = _rule(call)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     _check_rule(form, form.body, partial=True)
     form.done()
     kept = ["name", "event_type", "trigger_metadata", "actions", "enabled", "exempt_roles", "exempt_channels"]

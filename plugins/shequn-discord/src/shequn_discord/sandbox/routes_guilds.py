@@ -57,7 +57,7 @@ async def edit_guild(call: Call) -> Reply:
     """Change a server."""
     guild = call.guild()
     call.need(guild, "MANAGE_GUILD")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     name = form.text(form.body.get("name"), "name", maximum=100, minimum=2)
     form.done()
     guild.name = name or guild.name
@@ -108,7 +108,7 @@ async def create_channel(call: Call) -> Reply:
     """Make a channel."""
     guild = call.guild()
     call.need(guild, "MANAGE_CHANNELS")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     name = form.text(body.get("name"), "name", maximum=100, minimum=1, required=True) or ""
     kind = form.choice(body.get("type"), "type", (0, 2, 4, 5, 13, 14, 15, 16), default=0) or 0
@@ -211,7 +211,7 @@ async def edit_member(call: Call) -> Reply:
     """Change a member: nickname, roles, time-out."""
     guild = call.guild()
     user = _member(call, guild)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     body = form.body
     form.text(body.get("nick"), "nick", maximum=32)
     until = form.instant(body.get("communication_disabled_until"), "communication_disabled_until")
@@ -262,7 +262,7 @@ def _tell_member(call: Call, guild: GuildState, user: str) -> None:
 async def edit_me(call: Call) -> Reply:
     """Change our nickname."""
     guild = call.guild()
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     form.text(form.body.get("nick"), "nick", maximum=32)
     form.done()
     if "nick" in form.body:
@@ -344,7 +344,7 @@ async def ban(call: Call) -> Reply:
     """Ban somebody, member or not."""
     guild = call.guild()
     call.need(guild, "BAN_MEMBERS")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     seconds = form.number(
         form.body.get("delete_message_seconds"), "delete_message_seconds", low=0, high=604_800, default=0
     )
@@ -376,7 +376,7 @@ async def bulk_ban(call: Call) -> Reply:
     """Ban many."""
     guild = call.guild()
     call.need(guild, "BAN_MEMBERS", "MANAGE_GUILD")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     users = [str(item) for item in form.items(form.body.get("user_ids"), "user_ids", maximum=200, minimum=1)]
     seconds = form.number(
         form.body.get("delete_message_seconds"), "delete_message_seconds", low=0, high=604_800, default=0
@@ -457,7 +457,7 @@ async def create_role(call: Call) -> Reply:
     call.need(guild, "MANAGE_ROLES")
     if len(guild.roles) >= 250:
         raise ApiError(400, 30005, "Maximum number of guild roles reached (250)")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     role = call.world.add_role(guild, "new role", 0)
     role["position"] = 1
     for other in guild.roles.values():
@@ -481,7 +481,7 @@ async def edit_role(call: Call) -> Reply:
     role = _role(call, guild)
     if role["position"] >= top_position(guild, call.me):
         raise forbidden()
-    _take_role(Form(call.body or {}), role)
+    _take_role(Form({} if call.body is None else call.body), role)
     call.hub.emit("GUILD_ROLE_UPDATE", {"guild_id": guild.id, "role": role}, guild=guild)
     return 200, role
 

@@ -45,7 +45,7 @@ def visible(world: World, message: MessageState, *, reactions: bool = True) -> d
 async def create_message(call: Call) -> Reply:
     """Write a message."""
     channel = call.channel()
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     check_message(form, call.files)
     check_sending(call.world, channel, call.me, form.body, call.files)
     old = repeated(call.world, channel, call.me, form.body)
@@ -99,7 +99,7 @@ async def edit_message(call: Call) -> Reply:
     """Change a message."""
     channel = call.channel()
     message = call.message(channel)
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     if message.author != call.me or message.data.get("webhook_id"):
         if set(form.body) != {"flags"}:
             raise ApiError(403, 50005, "Cannot edit a message authored by another user")
@@ -176,7 +176,7 @@ def _gone(channel: ChannelState, **facts: Any) -> dict[str, Any]:
 async def bulk_delete(call: Call) -> Reply:
     """Delete many."""
     channel = call.channel("MANAGE_MESSAGES")
-    form = Form(call.body or {})
+    form = Form({} if call.body is None else call.body)
     ids = [
         form.snowflake(item, f"messages.{i}") or ""
         for i, item in enumerate(form.items(form.body.get("messages"), "messages", maximum=10_000))
@@ -517,7 +517,7 @@ async def search(call: Call) -> Reply:
     return 200, {
         "doing_deep_historical_index": False,
         "total_results": len(found),
-        "messages": [[visible(world, message, reactions=False)] for message in page],
+        "messages": [[visible(world, message, reactions=False) | {"hit": True}] for message in page],
     }
 
 
