@@ -15,6 +15,7 @@ from shequn_sdk.client import AsyncShequn
 from shequn_sdk.domain import ChannelRef, Content, DeliveryState, MetricResult, Priority
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.listening.events import Heard
+from shequn_sdk.metrics.goals import Goal
 from shequn_sdk.platforms.discovery import Plugins, load_plugins
 from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.playbook.plan import GoalPlan, Plan, PlannedPost, builtin_plan, load_plan
@@ -123,7 +124,7 @@ async def _live(
     days: int,
 ) -> None:
     start = clock.now()
-    end = start + timedelta(days=days)
+    end = start + timedelta(days=days) - timedelta(seconds=1)
     for post in posts:
         await sq.publish(post.content, to=[ref], at=post.due, idempotency_key=post.content.id, timeout=0)
     instants = {post.due.astimezone(UTC) for post in posts}
@@ -171,7 +172,7 @@ async def _measure(sq: AsyncShequn, plan: Plan) -> dict[str, Any]:
         key=lambda point: point.value or 0,
         default=None,
     )
-    goals = [_goal(goal, await compute(goal.metric)) for goal in plan.goals]
+    goals = [await _goal(sq, plan, goal, await compute(goal.metric)) for goal in plan.goals]
     return {
         "deliveries": {str(state): number for state, number in counts.items() if number},
         "landed": counts.get(DeliveryState.LANDED, 0),
@@ -185,7 +186,11 @@ async def _measure(sq: AsyncShequn, plan: Plan) -> dict[str, Any]:
         "mau": _last(mau),
         "retention": _week_after(retention),
         "best_hour": int(best.bucket) if best is not None else None,
-        "leaders": [dict(point.dims) | {"score": point.value} for point in leaders.points[:5]],
+        "leaders": [
+            {"member": point.dims["member"], "name": point.dims["name"]}
+            | {"score": round(float(point.value or 0), 6)}
+            for point in leaders.points[:5]
+        ],
         "goals": [goal.model_dump(mode="json") | {"reached": goal.reached} for goal in goals],
         "goal_lines": tuple(goals),
     }
@@ -203,18 +208,22 @@ def _week_after(retention: MetricResult) -> dict[str, float | None]:
     return {age: top / bottom for age, (top, bottom) in sums.items() if bottom}
 
 
-def _goal(goal: GoalPlan, result: MetricResult) -> GoalLine:
-    values = [point.value for point in result.points if point.value is not None]
-    settled = values[6] if len(values) > 7 else None
-    target = goal.target
-    if goal.relative:
-        target = goal.target * settled if settled else goal.target
+async def _goal(sq: AsyncShequn, plan: Plan, goal: GoalPlan, result: MetricResult) -> GoalLine:
+    """Judge a goal of the plan; a relative one is a multiple of the value at the end of the first week."""
+    settled = next((point.value for point in result.points[6:7] if point.value is not None), None)
+    target = goal.target * float(settled) if goal.relative and settled else goal.target
+    due = FIRST_DAY + timedelta(days=goal.within_days)
+    progress = await sq.metrics.assess(
+        Goal(name=goal.name, metric=goal.metric, target=target, start=FIRST_DAY, due=due), community=plan.name
+    )
     return GoalLine(
         title=goal.title,
-        target=target,
+        target=round(target, 2),
         metric=goal.metric,
-        value=values[-1] if values else None,
+        value=progress.value,
+        expected=None if progress.expected is None else round(progress.expected, 2),
         unit=result.unit,
+        due=due,
     )
 
 

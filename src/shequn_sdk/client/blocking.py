@@ -52,6 +52,8 @@ from shequn_sdk.settings import Settings
 
 if TYPE_CHECKING:
     from shequn_sdk.listening.importers.job import ImportResult, Progress
+    from shequn_sdk.metrics.diagnosis import Finding
+    from shequn_sdk.metrics.goals import Goal, GoalProgress
     from shequn_sdk.metrics.model import Metric, Segment
     from shequn_sdk.reports.model import GoalLine, Report
 
@@ -170,6 +172,16 @@ class Metrics(_Twin):
             compare=compare,
             params=params,
         )
+
+    def assess(self, goal: Goal, *, community: str | None = None) -> GoalProgress:
+        """See `AsyncMetrics.assess`."""
+        return self._do(self._inner.assess, goal, community=community)
+
+    def diagnose(
+        self, *, community: str | None = None, last: timedelta = timedelta(days=56)
+    ) -> Sequence[Finding]:
+        """See `AsyncMetrics.diagnose`."""
+        return self._do(self._inner.diagnose, community=community, last=last)
 
     def list(self) -> Sequence[Metric]:
         """See `AsyncMetrics.list`."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
 
 from shequn_sdk.client.workspace import Workspace
 from shequn_sdk.domain import ChannelRef, Delivery, DeliveryState, Grain, MetricResult, Transition
 
 if TYPE_CHECKING:
+    from shequn_sdk.metrics.diagnosis import Finding
+    from shequn_sdk.metrics.goals import Goal, GoalProgress
     from shequn_sdk.metrics.model import Metric, Segment
 
 __all__ = ["AsyncDeliveries", "AsyncMetrics"]
@@ -149,6 +152,34 @@ class AsyncMetrics:
             compare=compare,
             params=params,
         )
+
+    async def assess(self, goal: Goal, *, community: str | None = None) -> GoalProgress:
+        """Judge how far a goal is: its pace, a forecast with interval, and whether that reaches the target.
+
+        Raises:
+            UnknownName: no such metric or community.
+        """
+        from shequn_sdk.client.reporting import which_community
+        from shequn_sdk.metrics.goals import assess
+
+        metrics = await self._workspace.metrics()
+        chosen, zone = await which_community(self._workspace, community)
+        result = await metrics.compute(goal.metric, community=chosen, start=goal.start, grain=Grain.DAY)
+        today = self._workspace.clock.now().astimezone(ZoneInfo(zone)).date()
+        return assess(goal, result.points, additivity=metrics.get(goal.metric).additivity, today=today)
+
+    async def diagnose(
+        self, *, community: str | None = None, last: timedelta = timedelta(days=56)
+    ) -> Sequence[Finding]:
+        """Look for what usually goes wrong with communities; gives findings with evidence, surest first.
+
+        Args:
+            community: its name; not needed when there is one.
+            last: how far back from the last day with data.
+        """
+        from shequn_sdk.client.reporting import findings
+
+        return await findings(self._workspace, community, last)
 
     async def list(self) -> Sequence[Metric]:
         """Give all metrics that can be computed, by name."""

@@ -10,9 +10,11 @@ from shequn_sdk.domain import DeliveryState
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.metrics.diagnosis import Evidence
+    from shequn_sdk.metrics.diagnosis import Finding as Diagnosis
     from shequn_sdk.reports.model import DeliveryCounts, GoalLine, Report
 
-__all__ = ["build"]
+__all__ = ["build", "findings", "which_community"]
 
 _WAITING = (
     DeliveryState.PLANNED, DeliveryState.BLOCKED, DeliveryState.PAUSED, DeliveryState.CLAIMED,
@@ -36,7 +38,7 @@ async def build(
     """
     from shequn_sdk.metrics import lookup
     from shequn_sdk.reports.build import build_report
-    from shequn_sdk.reports.model import Language, ReportContext
+    from shequn_sdk.reports.model import Finding, Language, ReportContext
 
     try:
         chosen_language = Language(language)
@@ -66,6 +68,16 @@ async def build(
             generated_at=workspace.clock.now(),
             deliveries=await _deliveries(workspace),
             goals=goals,
+            findings=tuple(
+                Finding(
+                    title=getattr(item, chosen_language.value),
+                    evidence="; ".join(_evidence(piece) for piece in item.evidence if piece.speaks),
+                    confidence=item.confidence,
+                    actions=tuple(getattr(action, chosen_language.value) for action in item.actions),
+                )
+                for item in await findings(workspace, name, timedelta(days=56))
+            ),
+            meanings={item.name: item.doc.get(chosen_language.value, "") for item in metrics.list()},
             sections=tuple(workspace.plugins.report_sections.values()),
         )
     )
@@ -108,3 +120,20 @@ async def _deliveries(workspace: Workspace) -> DeliveryCounts | None:
         unknown=counts.get(DeliveryState.UNKNOWN, 0),
         waiting=sum(counts.get(state, 0) for state in _WAITING),
     )
+
+
+async def findings(workspace: Workspace, community: str | None, last: timedelta) -> tuple[Diagnosis, ...]:
+    """Diagnose a community over the days that end with its last data."""
+    from shequn_sdk.metrics import lookup
+    from shequn_sdk.metrics.diagnosis import diagnose
+
+    metrics = await workspace.metrics()
+    name, _ = await which_community(workspace, community)
+    events = await workspace.events()
+    scope = await events.query(lambda session: lookup.scope(session, name), purpose="diagnosis")
+    return await diagnose(metrics.compute, community=name, end=scope.last, last=last) if scope.last else ()
+
+
+def _evidence(piece: Evidence) -> str:
+    sign = ">" if piece.worse == "above" else "<"
+    return f"{piece.what} = {piece.value:.3g} ({sign} {piece.threshold:g})"
