@@ -152,6 +152,22 @@ class Campaigns:
                     created_at=instant(record.create_time),
                 )
 
+    async def find_mass(
+        self, *, text: str, chat_type: str, receiver: str, since: datetime, until: datetime
+    ) -> MassMessage | None:
+        """Find a mass message by its text and one receiver ("" is any); a cancelled one counts as none."""
+        since = since.replace(microsecond=0)
+        async for record in self.iter_mass(chat_type=chat_type, since=since, until=until):
+            if record.text != text or (record.created_at is not None and record.created_at < since):
+                continue
+            try:
+                if not receiver or await self.reaches(record.id, receiver):
+                    return record
+            except Conflict as error:
+                if error.code != _CANCELLED:
+                    raise
+        return None
+
     async def reaches(self, task: str, receiver: str) -> bool:
         """Whether a mass message goes to a customer or group, sent or not."""
         async for page in self._api.pages(

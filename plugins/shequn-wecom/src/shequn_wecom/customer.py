@@ -12,7 +12,6 @@ from shequn_sdk.domain import (
     ChannelKind,
     Identity,
     Interaction,
-    MediaKind,
     MemberRef,
     Membership,
     Piece,
@@ -23,6 +22,7 @@ from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.platforms.ports import Confirmation, Invite, Parsed, RawBatch, RawEvent
 from shequn_wecom.adapter import ApiAdapter
+from shequn_wecom.attachments import attachments_of
 from shequn_wecom.campaigns import Campaigns
 from shequn_wecom.customers import Customers
 from shequn_wecom.entrances import MAX_STATE, Entrances
@@ -38,8 +38,6 @@ __all__ = ["CustomerAdapter"]
 
 WELCOME_WITHIN = timedelta(seconds=20)
 """Age at which a welcome code dies. Document 92137."""
-
-_ATTACHMENTS = {MediaKind.PHOTO: "image", MediaKind.VIDEO: "video", MediaKind.DOCUMENT: "file"}
 
 
 class CustomerAdapter(ApiAdapter):
@@ -78,7 +76,7 @@ class CustomerAdapter(ApiAdapter):
         """
         self._needs(piece)
         check_text(piece.text, limit=self.manifest.limits.text.maximum)
-        attachments = await self._attachments(piece)
+        attachments = await attachments_of(piece, self._shelf)
         target: dict[str, Any]
         kind, colon, value = channel.partition(":")
         if channel == CUSTOMERS:
@@ -115,31 +113,6 @@ class CustomerAdapter(ApiAdapter):
             self._owners[chat] = (await self.groups.get(chat)).owner
         return self._owners[chat]
 
-    async def _attachments(self, piece: Piece) -> list[dict[str, Any]]:
-        attachments: list[dict[str, Any]] = []
-        for media in piece.media:
-            kind = _ATTACHMENTS.get(media.kind)
-            if kind is None:
-                raise refuse(f"mass messages and welcomes take pictures, videos and files, not {media.kind}")
-            attachments.append({"msgtype": kind, kind: {"media_id": await self._shelf.media_id(media)}})
-        if piece.link is not None:
-            link: dict[str, Any] = {
-                "title": piece.link.title or str(piece.link.url),
-                "url": str(piece.link.url),
-            }
-            if piece.link.description:
-                link["desc"] = piece.link.description
-            if piece.link.image is not None and piece.link.image.url is not None:
-                link["picurl"] = str(piece.link.image.url)
-            check_text(link["title"], limit=128, what="the link's title")
-            check_text(link.get("desc", ""), limit=512, what="the link's description")
-            attachments.append({"msgtype": "link", "link": link})
-        if len(attachments) > 9:
-            raise refuse(f"a mass message has at most nine attachments, not {len(attachments)}")
-        if not attachments and not piece.text.strip():
-            raise refuse("the message is empty")
-        return attachments
-
     async def find_landed(
         self, channel: str, piece: Piece, *, idempotency_key: str, since: datetime
     ) -> Post | None:
@@ -150,22 +123,17 @@ class CustomerAdapter(ApiAdapter):
         kind, _, value = channel.partition(":")
         single = channel == CUSTOMERS or kind in {"customer", "tag"}
         receiver = value if kind == "customer" else "" if single else channel
-        since = since.replace(microsecond=0)
-        async for record in self.campaigns.iter_mass(
+        record = await self.campaigns.find_mass(
+            text=piece.text,
             chat_type="single" if single else "group",
+            receiver=receiver,
             since=max(since, self.clock.now() - timedelta(days=30)),
             until=self.clock.now() + timedelta(minutes=1),
-        ):
-            if record.text != piece.text or (record.created_at is not None and record.created_at < since):
-                continue
-            try:
-                if receiver and not await self.campaigns.reaches(record.id, receiver):
-                    continue
-            except Conflict:
-                continue  # cancelled
-            post = self._post(channel, record.id, piece)
-            return post.model_copy(update={"landed_at": record.created_at or post.landed_at})
-        return None
+        )
+        if record is None:
+            return None
+        post = self._post(channel, record.id, piece)
+        return post.model_copy(update={"landed_at": record.created_at or post.landed_at})
 
     async def get_confirmation(self, channel: str, task: str) -> Confirmation:
         """Read who has sent the task, and to whom."""
@@ -212,7 +180,7 @@ class CustomerAdapter(ApiAdapter):
                 operation=operation,
             )
         check_text(piece.text, limit=self.manifest.limits.text.maximum)
-        attachments = await self._attachments(piece)
+        attachments = await attachments_of(piece, self._shelf)
         age = self.clock.now() - interaction.occurred_at
         if age >= WELCOME_WITHIN:
             raise Conflict(

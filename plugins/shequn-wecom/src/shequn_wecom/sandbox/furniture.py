@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from shequn_wecom.events import CUSTOMERS
 from shequn_wecom.sandbox.state import (
     App,
     AppChat,
@@ -16,7 +19,7 @@ from shequn_wecom.sandbox.state import (
     World,
 )
 
-__all__ = ["AGENT", "SMALL_AGENT", "furnish", "new_group"]
+__all__ = ["AGENT", "SMALL_AGENT", "furnish", "new_group", "ready_account"]
 
 AGENT = 1000002
 """Agent id of the application that may do everything."""
@@ -68,3 +71,35 @@ def new_group(world: World, title: str) -> str:
     group.members["lin"] = GroupEntry("lin", external=False, joined_at=world.now(), name="小林")
     world.groups[group.id] = group
     return group.id
+
+
+def ready_account(world: World, mode: str, base_url: str, callback_secrets: dict[str, str]) -> dict[str, Any]:
+    """Give settings with which the SDK reaches this world in a mode."""
+    if mode == "robot":
+        return {
+            "base_url": base_url,
+            "secrets": {"key": next(iter(world.robots))},
+            "options": {"mode": mode},
+            "channels": ["robot"],
+            "members": list(world.members),
+        }
+    secrets = {"corp_secret": world.apps[AGENT].secret}
+    if mode in {"app", "customer"}:
+        secrets |= callback_secrets
+    options: dict[str, Any] = {"mode": mode, "corp_id": world.corp_id, "agent_id": AGENT}
+    members = [member.userid for member in world.members.values()]
+    if mode == "customer":
+        options["sender"] = "lin"
+        members = list(world.customers)
+    channels = {
+        "app": ["@all", "party:2", "tag:1", "user:lin"],
+        "appchat": list(world.appchats),
+        "customer": [*world.groups, CUSTOMERS],
+    }[mode]
+    return {
+        "base_url": base_url,
+        "secrets": secrets,
+        "options": options,
+        "channels": channels,
+        "members": members,
+    }

@@ -17,11 +17,12 @@ from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
 from shequn_wecom.events import CUSTOMERS
+from shequn_wecom.manifest import MODES
 from shequn_wecom.sandbox.callbacks import CallbackSender
 from shequn_wecom.sandbox.campaigns import MassCalls
 from shequn_wecom.sandbox.customers import CustomerCalls
 from shequn_wecom.sandbox.directory import Directory
-from shequn_wecom.sandbox.furniture import AGENT, SMALL_AGENT, furnish, new_group
+from shequn_wecom.sandbox.furniture import AGENT, SMALL_AGENT, furnish, new_group, ready_account
 from shequn_wecom.sandbox.groups import GroupCalls
 from shequn_wecom.sandbox.media import MediaCalls
 from shequn_wecom.sandbox.messages import Handler, Messages
@@ -42,7 +43,6 @@ from shequn_wecom.sandbox.tokens import Tokens
 
 __all__ = ["WecomSandbox"]
 
-_MODES = ("app", "robot", "appchat", "customer")
 _PUBLISHES = frozenset({"message/send", "appchat/send", "webhook/send", "externalcontact/add_msg_template"})
 _NO_REACTIONS = "WeChat Work has no reactions that an application could see"
 
@@ -64,8 +64,8 @@ class WecomSandbox(BaseSandbox):
     def __init__(self, context: SandboxContext) -> None:
         super().__init__(context)
         self.mode = str(context.options.get("mode", "app"))
-        if self.mode not in _MODES:
-            raise InvalidInput(f"mode of the wecom sandbox is one of {', '.join(_MODES)}, not {self.mode!r}")
+        if self.mode not in MODES:
+            raise InvalidInput(f"mode of the wecom sandbox is one of {', '.join(MODES)}, not {self.mode!r}")
         self.world = World(clock=context.clock, rng=context.rng, options=context.options)
         self.tokens = Tokens(self.world)
         self._callback_token = self.world.hex(24)
@@ -106,7 +106,9 @@ class WecomSandbox(BaseSandbox):
 
     def describe(self) -> dict[str, Any]:
         """Give addresses, secrets and ids; `accounts` holds ready settings for each mode."""
-        accounts = {mode: self._account(mode) for mode in _MODES}
+        secrets = {"callback_token": self._callback_token, "encoding_aes_key": self._aes_key}
+        base_url = f"{self.context.base_url}/cgi-bin"
+        accounts = {mode: ready_account(self.world, mode, base_url, secrets) for mode in MODES}
         first = accounts[self.mode]
         world = self.world
         tag = next(iter(next(iter(world.tag_groups.values())).tags))
@@ -124,37 +126,6 @@ class WecomSandbox(BaseSandbox):
             "accounts": accounts,
             "tags": [tag],
             "small_app": {"agent_id": SMALL_AGENT, "corp_secret": world.apps[SMALL_AGENT].secret},
-        }
-
-    def _account(self, mode: str) -> dict[str, Any]:
-        base_url = f"{self.context.base_url}/cgi-bin"
-        if mode == "robot":
-            return {
-                "base_url": base_url,
-                "secrets": {"key": self._robot_key},
-                "options": {"mode": mode},
-                "channels": ["robot"],
-                "members": list(self.world.members),
-            }
-        secrets = {"corp_secret": self.world.apps[AGENT].secret}
-        if mode in {"app", "customer"}:
-            secrets |= {"callback_token": self._callback_token, "encoding_aes_key": self._aes_key}
-        options: dict[str, Any] = {"mode": mode, "corp_id": self.world.corp_id, "agent_id": AGENT}
-        members = [member.userid for member in self.world.members.values()]
-        if mode == "customer":
-            options["sender"] = "lin"
-            members = list(self.world.customers)
-        channels = {
-            "app": ["@all", "party:2", "tag:1", "user:lin"],
-            "appchat": list(self.world.appchats),
-            "customer": [*self.world.groups, CUSTOMERS],
-        }[mode]
-        return {
-            "base_url": base_url,
-            "secrets": secrets,
-            "options": options,
-            "channels": channels,
-            "members": members,
         }
 
     async def start(self) -> None:
