@@ -339,3 +339,29 @@ def test_album_collector_waits_for_quiet():
     assert len(albums.add(item(10, "h"))[0].interactions) == 10
     albums.add(item(30, "z"))
     assert len(albums.flush()) == 1
+
+
+def test_the_form_that_names_the_entrance_is_handed_over_first():
+    from shequn_sdk.platforms.ports import RawEvent
+    from shequn_telegram.adapter import _links_first
+
+    def event(number: int, **update: Any) -> RawEvent:
+        return RawEvent(f"update:{number}", json.dumps({"update_id": number, **update}).encode())
+
+    def told(user: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "chat": CHAT,
+            "new_chat_member": {"user": user, "status": "member"},
+            "invite_link": {"invite_link": "x"},
+        }
+
+    text = event(1, message={**MESSAGE, "text": "a"})
+    li, wang = (
+        event(2, message={**MESSAGE, "new_chat_members": [LI]}),
+        event(3, message={**MESSAGE, "new_chat_members": [WANG]}),
+    )
+    by_link = event(4, chat_member=told(LI))
+    assert _links_first([text, li, wang, by_link]) == [text, wang, by_link, li]
+    assert _links_first([text, by_link, li]) == [text, by_link, li]
+    assert _links_first([li, text]) == [li, text]
+    assert _links_first([event(5, message={"new_chat_members": "?"}), by_link])[0].event_id == "update:5"
