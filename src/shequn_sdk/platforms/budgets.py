@@ -141,10 +141,12 @@ class _Sliding(_Base):
             insort(self.stamps, self.arrived(taken, now))
 
     def dump(self) -> Any:
-        return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0]
+        quickest = self.quickest if math.isfinite(self.quickest) else None
+        return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0, quickest]
 
     def load(self, state: Any) -> None:
         self.stamps = deque(state[0], maxlen=self.limit.amount)
+        self.quickest = math.inf if state[2] is None else float(state[2])
         if self.pace is not None:
             self.pace.load(state[1])
 

@@ -25,6 +25,13 @@ _TIMER = 0.0005
 """Timers may fire this much early."""
 
 
+def _usable(limit: RateLimit, priority: Priority) -> int:
+    """Give how much of a limit a priority may use up."""
+    if priority is Priority.REPLY or not limit.reserve:
+        return limit.amount
+    return max(int(limit.amount * (1 - limit.reserve)), 1)
+
+
 @runtime_checkable
 class RateReporter(Protocol):
     """An adapter whose platform tells the state of its buckets with each answer."""
@@ -83,6 +90,35 @@ class Governor:
             return False
         return not self._blocked or self._blocked_for(account, manifest, channel, "publish") <= 0
 
+    def demands(
+        self, account: str, manifest: Manifest, channel: str, *, operation: str, priority: Priority
+    ) -> tuple[list[tuple[str, RateLimit, int]], list[str], bool]:
+        """Give what a request asks for, to check it against budgets that other processes share.
+
+        Returns:
+            Per limit its key, the limit and how much of it may be used; the keys of blocks; whether to spread.
+        """
+        limits = [
+            (key, limit, _usable(limit, priority))
+            for key, limit in self._limits_of(account, manifest, channel, operation)
+        ]
+        return (
+            limits,
+            self.scopes(account, manifest, channel, operation=operation),
+            priority is Priority.CAMPAIGN,
+        )
+
+    def scopes(self, account: str, manifest: Manifest, channel: str, *, operation: str) -> list[str]:
+        """Give the keys under which a refusal may block a request."""
+        names = ("app", "account", "channel", "endpoint")
+        return [self._block_key(name, account, manifest, channel, operation) for name in names]
+
+    def scope_of(
+        self, account: str, manifest: Manifest, channel: str, *, operation: str, error: RateLimited
+    ) -> str:
+        """Give the key that a refusal blocks."""
+        return self._block_key(error.scope or "account", account, manifest, channel, operation)
+
     async def acquire(
         self,
         account: str,
@@ -115,7 +151,7 @@ class Governor:
             priority,
             queued,
             self._count,
-            self._limits_of(account, manifest, channel, operation, priority),
+            self._limits_of(account, manifest, channel, operation),
         )
         lineup = self._lineups.setdefault(manifest.platform, _Lineup())
         if self._clock.monotonic() < lineup.idle_until:
@@ -178,7 +214,7 @@ class Governor:
         until = self._now() + wait
         self._blocked[key] = max(self._blocked.get(key, 0.0), until)
         self._wake(manifest)
-        for name, _ in self._limits_of(account, manifest, channel, operation, Priority.NORMAL):
+        for name, _ in self._limits_of(account, manifest, channel, operation):
             self._budgets[name].widen()
         return wait
 
@@ -246,9 +282,7 @@ class Governor:
         spread = waiter.priority is Priority.CAMPAIGN
         wait = self._blocked_for(waiter.account, waiter.manifest, waiter.channel, waiter.operation)
         for key, limit in waiter.limits:
-            usable = limit.amount
-            if waiter.priority is not Priority.REPLY and limit.reserve:
-                usable = max(int(limit.amount * (1 - limit.reserve)), 1)
+            usable = _usable(limit, waiter.priority)
             asked = (key, usable, spread)
             need = known.get(asked)
             if need is None:
@@ -286,9 +320,8 @@ class Governor:
             self._budgets[key].settle(taken, now)
 
     def _limits_of(
-        self, account: str, manifest: Manifest, channel: str, operation: str, priority: Priority
+        self, account: str, manifest: Manifest, channel: str, operation: str
     ) -> tuple[tuple[str, RateLimit], ...]:
-        del priority
         known = self._limits.get((account, operation, channel))
         if known is not None:
             return known

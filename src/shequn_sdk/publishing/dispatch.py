@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
@@ -15,21 +16,21 @@ from shequn_sdk.domain import Clock, LatePolicy, OnUnknown, Post
 from shequn_sdk.errors import Landing, RateLimited, ShequnError, StoreError, TargetMoved, Unavailable
 from shequn_sdk.platforms.governor import Governor, RateReporter
 from shequn_sdk.platforms.manifest import Manifest
-from shequn_sdk.platforms.ports import Adapter, Confirmer, Publisher, Reconciler
-from shequn_sdk.publishing import ledger
+from shequn_sdk.platforms.ports import Adapter, Publisher
+from shequn_sdk.publishing import ledger, lookups, shared
 from shequn_sdk.publishing.failpoints import hit
 from shequn_sdk.publishing.ledger import Change
 from shequn_sdk.publishing.policy import (
     DeliveryOptions,
     after_failure,
     after_unknown,
-    backoff,
     is_late,
     landed,
     replanned,
     us,
 )
 from shequn_sdk.publishing.rows import PRIORITIES, Row
+from shequn_sdk.publishing.shared import BudgetAsk
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
@@ -82,6 +83,7 @@ class Dispatcher:
         lanes: Sequence[tuple[str, str]] | None = None,
         patient: bool = True,
         chaining: bool = True,
+        share: bool | None = None,
     ) -> None:
         """Deliver for `accounts` under the name `worker`.
 
@@ -91,6 +93,7 @@ class Dispatcher:
             lanes: take from these lanes only; None is all.
             patient: whether to wait for limits; otherwise rows that must wait go back at once.
             chaining: whether to go on with the next row of a lane.
+            share: whether to count requests in the store, for all processes; None does so while there are several.
         """
         self._store = store
         self._accounts = accounts
@@ -103,6 +106,9 @@ class Dispatcher:
         self._claimed: dict[int, Row] = {}
         self._checks: dict[int, Row] = {}
         self._queued: dict[int, int] = {}
+        self._shared = bool(share)
+        self._share = share
+        self._asks: dict[int, BudgetAsk] = {}
         self._kinds: dict[type, tuple[bool, bool]] = {}
         self._slots = slots
         self._lanes = lanes
@@ -203,6 +209,8 @@ class Dispatcher:
                 for owner in ledger.owners(conn):
                     if self._is_dead(owner):
                         rows += [row for row in ledger.of_owner(conn, owner) if row not in rows]
+            if self._share is None:
+                self._shared = shared.several(conn, since=int((time.time() - 60) * 1e6))
             return [last for row in rows for last in self._abandoned(conn, row, now)]
 
         rows = await self._store.write(clean)
@@ -298,15 +306,52 @@ class Dispatcher:
         if slot is None:
             slot = self._slots[row.account] = anyio.CapacityLimiter(manifest.max_concurrency)
         async with slot:
-            now = self._now()
-            following = await self._store.write(
-                lambda conn: ledger.begin(conn, row, now=now, lease=self._lease(now))
-            )
-            if following is None:
-                _log.info("delivery %d was taken by another worker before it was sent", row.id)
+            following = await self._begin(row, manifest)
             while following is not None and following.state == "attempting":
                 following = await self._request(following, manifest, adapter)
         return following
+
+    async def _begin(self, row: Row, manifest: Manifest) -> Row | None:
+        """Write the intent, and with it count the request against the budgets of all processes."""
+        ask: BudgetAsk | None = None
+        if self._shared:
+            limits, blocks, spread = self._governor.demands(
+                row.account,
+                manifest,
+                row.target,
+                operation="reply" if row.priority == 0 else "publish",
+                priority=PRIORITIES[row.priority],
+            )
+            ask = BudgetAsk(limits, blocks, spread=spread)
+        patience = us(self._options.hold) / 1e6 if self._patient else 0.0
+        while True:
+            now = self._now()
+
+            def write(conn: Connection, now: int = now) -> tuple[float, Row | None]:
+                wait = 0.0 if ask is None else shared.charge(conn, ask, now=now)
+                begun = ledger.begin(conn, row, now=now, lease=self._lease(now)) if wait <= 0 else None
+                return wait, begun
+
+            wait, begun = await self._store.write(write)
+            if wait <= 0:
+                break
+            if wait > patience:
+                await self._wait(row, wait)
+                return None
+            patience -= wait
+            await self._clock.sleep(wait)
+        if begun is None:
+            _log.info("delivery %d was taken by another worker before it was sent", row.id)
+        elif ask is not None:
+            self._asks[row.id] = ask
+        return begun
+
+    async def _wait(self, row: Row, wait: float) -> None:
+        """Put a row back until a limit lets it go."""
+        now = self._now()
+        new = replanned(row, max(row.ready_at, now + int(wait * 1e6) + 1), now=now)
+        cause = f"waits {wait:.3g} s for the platform's limit; no attempt consumed"
+        await self._store.write(lambda conn: ledger.change(conn, Change(row, new, cause, self.worker)))
 
     async def _admit(self, row: Row, manifest: Manifest) -> bool:
         """Wait for the limits; False when the row went back or came to rest."""
@@ -325,10 +370,7 @@ class Dispatcher:
         )
         if wait <= 0:
             return True
-        now = self._now()
-        new = replanned(row, max(row.ready_at, now + int(wait * 1e6) + 1), now=now)
-        cause = f"waits {wait:.3g} s for the platform's limit; no attempt consumed"
-        await self._store.write(lambda conn: ledger.change(conn, Change(row, new, cause, self.worker)))
+        await self._wait(row, wait)
         return False
 
     async def _late(self, row: Row, now: int) -> None:
@@ -369,8 +411,13 @@ class Dispatcher:
                 row.account, manifest, row.target, operation=operation, error=error
             )
             now = self._now()
+            blocked = self._governor.scope_of(
+                row.account, manifest, row.target, operation=operation, error=error
+            )
             new, cause = after_failure(row, error, now=now, options=self._options, wait=int(wait * 1e6))
-            return await self._finish(row, new, cause, chain=False, retry_after=int(wait * 1e6))
+            return await self._finish(
+                row, new, cause, chain=False, retry_after=int(wait * 1e6), blocked=blocked
+            )
         except TargetMoved as error:
             return await self._moved(row, error)
         except TimeoutError:
@@ -435,15 +482,28 @@ class Dispatcher:
         return new, f"refused before any request: {error}"
 
     async def _finish(
-        self, row: Row, new: Row, cause: str, *, chain: bool, retry_after: int | None = None, move: str = ""
+        self,
+        row: Row,
+        new: Row,
+        cause: str,
+        *,
+        chain: bool,
+        retry_after: int | None = None,
+        move: str = "",
+        blocked: str = "",
     ) -> Row | None:
         """Write an outcome, and in the same transaction claim the next row of the lane."""
         now = new.updated_at
         free = self._governor.is_free(row.account, self._manifest(row), row.target)
-        quick = chain and self._chaining and free and new.state == "landed"
+        ask = self._asks.pop(row.id, None)
+        quick = not self._shared and chain and self._chaining and free and new.state == "landed"
 
         def write(conn: Connection) -> tuple[Row | None, Row | None]:
             trail: list[dict[str, Any]] = []
+            if ask is not None:
+                shared.settle(conn, ask, now=now)
+            if blocked and self._shared:
+                shared.block(conn, blocked, until=now + (retry_after or 0), now=now)
             if move:
                 ledger.remember_move(conn, account=row.account, old=row.target, new=move, at=now)
             step = Change(row, new, cause, self.worker)
@@ -491,14 +551,9 @@ class Dispatcher:
     async def _check(self, row: Row) -> None:
         try:
             adapter = self._accounts.adapter(row.account)
-            if row.state == "awaiting_person":
-                new, cause = await self._ask_person(row, adapter)
-            elif row.state == "unknown":
-                new, cause = await self._look_up(row, adapter)
-            else:
-                new, cause = row._replace(check_at=None), ""
+            new, cause = await lookups.look(row, adapter, self._now, self._options)
         except Exception as error:  # noqa: BLE001 - a look-up that fails is tried again, then held
-            new, cause = self._check_failed(row, error)
+            new, cause = lookups.failed(row, error, self._now(), self._options)
         hit("looked_up")
 
         def write(conn: Connection) -> Row | None:
@@ -509,67 +564,6 @@ class Dispatcher:
         written = await self._store.write(write)
         if written is not None and written.state in _SETTLED:
             self._settled(written)
-
-    def _check_failed(self, row: Row, error: BaseException) -> tuple[Row, str]:
-        now = self._now()
-        checks = row.checks + 1
-        if row.state == "unknown" and checks >= self._options.max_checks:
-            why = f"could not be looked up ({error}); held for a person: look at the channel, then resolve it"
-            return row._replace(check_at=None, checks=checks, updated_at=now, error=why), why
-        later = now + max(backoff(checks, self._options), us(self._options.backoff_first))
-        cause = f"could not be looked up, next try follows: {error}" if row.state == "unknown" else ""
-        return row._replace(check_at=later, checks=checks, updated_at=now), cause
-
-    async def _look_up(self, row: Row, adapter: Adapter) -> tuple[Row, str]:
-        if not isinstance(adapter, Reconciler):
-            return row._replace(check_at=None), "this account cannot look posts up; held for a person"
-        since = from_us(row.attempted_at if row.attempted_at is not None else row.created_at)
-        with anyio.fail_after(self._options.request_timeout / timedelta(seconds=1)):
-            post = await adapter.find_landed(
-                row.target, row.load_piece(), idempotency_key=row.key, since=since - timedelta(seconds=5)
-            )
-        now = self._now()
-        if post is not None:
-            return landed(row, post.model_dump_json(), now=now), "found on the platform"
-        if row.attempts >= self._options.max_attempts:
-            why = f"given up after {row.attempts} attempts; it is surely not on the platform"
-            return row._replace(state="refused", check_at=None, updated_at=now, error=why), why
-        return replanned(row, now, now=now), "surely not on the platform, so it is sent again"
-
-    async def _ask_person(self, row: Row, adapter: Adapter) -> tuple[Row, str]:
-        now = self._now()
-        deadline = row.deadline if row.deadline is not None else now
-        if not isinstance(adapter, Confirmer) or row.post is None:
-            return row._replace(check_at=None), "this account cannot tell how far a person has come"
-        task = Post.model_validate_json(row.post)
-        told = await adapter.get_confirmation(row.target, task.native_id)
-        done = row._replace(check_at=None, updated_at=now)
-        counts = f"{told.sent} sent, {told.pending} pending, {told.failed} failed"
-        if told.pending == 0 and told.sent and not told.failed:
-            post = told.posts[0] if told.posts else task
-            return landed(row, post.model_dump_json(), now=now), f"confirmed by a person: {counts}"
-        if told.pending == 0 and (told.sent or told.failed):
-            state = "partly" if told.sent else "refused"
-            reasons = ", ".join(f"{why}: {number}" for why, number in told.reasons.items())
-            return done._replace(state=state, error=f"{counts}. {reasons}".strip()), counts
-        if now >= deadline:
-            state = "partly" if told.sent else "expired"
-            return done._replace(state=state, error=f"not confirmed in time: {counts}"), f"deadline: {counts}"
-        return await self._remind(row, adapter, task, now, deadline)
-
-    async def _remind(
-        self, row: Row, adapter: Confirmer, task: Post, now: int, deadline: int
-    ) -> tuple[Row, str]:
-        handed = to_us(task.landed_at)
-        marks = [handed + int((deadline - handed) * share) for share in self._options.remind_at]
-        cause, reminders = "", row.reminders
-        passed = sum(mark <= now for mark in marks)
-        if passed > reminders:
-            await adapter.remind(row.target, task.native_id)
-            reminders, cause = passed, "the person was reminded"
-        following = [mark for mark in marks if mark > now]
-        again = min([deadline, now + us(self._options.confirm_poll), *following])
-        return row._replace(check_at=again, reminders=reminders, checks=0, updated_at=now), cause
 
     # small things
 

@@ -68,6 +68,7 @@ class Publishing:
         options: DeliveryOptions | None = None,
         governor: Governor | None = None,
         engine: EngineFactory | None = None,
+        share_limits: bool | None = None,
     ) -> None:
         """Publish for `accounts` through `store`.
 
@@ -80,6 +81,8 @@ class Publishing:
             options: leases, attempts, waits.
             governor: share one with other users of the same accounts.
             engine: makes the engine of `run`; the embedded one by default.
+            share_limits: whether to count requests in the store for all processes; None does so while several
+                processes have the store open.
         """
         self._store = store
         self._accounts = accounts
@@ -90,6 +93,7 @@ class Publishing:
         self.governor = governor or Governor(self._clock)
         self._planner = Planner(accounts, self._clock)
         self._make_engine = engine
+        self._share_limits = share_limits
         self._slots: dict[str, anyio.CapacityLimiter] = {}
         self._engine: DeliveryEngine | None = None
         self._rested = anyio.Event()
@@ -424,6 +428,7 @@ class Publishing:
             lanes=lanes,
             patient=patient,
             chaining=chaining,
+            share=self._share_limits,
         )
 
     def _settled(self, row: Row) -> None:
