@@ -399,3 +399,20 @@ async def test_callbacks_are_tried_three_times(wecom):
     wecom.sandbox.say("user:lin", Person(id="lin", name="小林"), "hi")
     await wecom.sandbox.callbacks.drain()
     assert (len(events), len(refused), len(wecom.sandbox.callbacks.failed)) == (0, 4, 1)
+
+
+async def test_the_address_can_be_set_over_http(start_wecom):
+    import httpx
+
+    wecom = await start_wecom(mode="customer")
+    customer = await wecom.adapter("customer")
+    url, events, _ = await listen(wecom, customer)
+    control = wecom.sandbox.describe()["callback_control"]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.post(control, json={"url": url})).json()["ok"]
+        wecom.sandbox.join("customers", Person(id="p", name="甲"))
+        await wecom.sandbox.callbacks.drain()
+        assert (await http.get(control)).json()["delivered"] == len(events) == 1
+        for bad in ("{", "[]", json.dumps({"url": url + "x"}), json.dumps({"url": "http://example.com/"})):
+            assert (await http.post(control, content=bad)).status_code == 400
+    assert wecom.sandbox.callbacks.url == url

@@ -170,25 +170,9 @@ class CustomerAdapter(ApiAdapter):
             Conflict: the event holds no welcome code, or is too old; no request was made.
         """
         self.manifest.require(Capability.WELCOME)
-        code = interaction.attrs.get("welcome_code")
-        operation = "externalcontact/send_welcome_msg"
-        if not isinstance(code, str) or not code:
-            raise Conflict(
-                "this event has no welcome code: the customer talked with the member before, or the console has a "
-                "welcome of its own",
-                platform=PLATFORM,
-                operation=operation,
-            )
+        code = _welcome_code(interaction, self.clock.now())
         check_text(piece.text, limit=self.manifest.limits.text.maximum)
         attachments = await attachments_of(piece, self._shelf)
-        age = self.clock.now() - interaction.occurred_at
-        if age >= WELCOME_WITHIN:
-            raise Conflict(
-                f"the welcome code is {age.total_seconds():.0f} s old and lives 20 s; welcome straight from the event",
-                platform=PLATFORM,
-                operation=operation,
-                code=41050,
-            )
         await self.campaigns.welcome(code, text=piece.text, attachments=attachments)
 
     # channels and members
@@ -349,6 +333,27 @@ class CustomerAdapter(ApiAdapter):
     def parse(self, raw: RawEvent) -> Parsed:
         """Read one callback, or one finding of `receive`."""
         return parse_polled(raw) or super().parse(raw)
+
+
+def _welcome_code(interaction: Interaction, now: datetime) -> str:
+    code = interaction.attrs.get("welcome_code")
+    operation = "externalcontact/send_welcome_msg"
+    if not isinstance(code, str) or not code:
+        raise Conflict(
+            "this event has no welcome code: the customer talked with the member before, or the console has a "
+            "welcome of its own",
+            platform=PLATFORM,
+            operation=operation,
+        )
+    age = now - interaction.occurred_at
+    if age >= WELCOME_WITHIN:
+        raise Conflict(
+            f"the welcome code is {age.total_seconds():.0f} s old and lives 20 s; welcome straight from the event",
+            platform=PLATFORM,
+            operation=operation,
+            code=41050,
+        )
+    return code
 
 
 def _membership(customer: Customer) -> Membership:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from xml.sax.saxutils import escape
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shequn_sdk.errors import ConfigError, ShequnError
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import FaultKind, SandboxContext
 from shequn_wecom.crypto import CallbackCrypto
 from shequn_wecom.sandbox.state import World
@@ -160,6 +167,47 @@ class CallbackSender:
                 "echostr": encrypted,
             }
         )
+
+    async def register(self, url: str) -> bool:
+        """Ask an address to answer the check, and use it when it does."""
+        if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
+            raise ConfigError("the sandbox calls back to this machine only")
+        echo = str(self._world.rng.randrange(10**18, 10**19))
+        joint = "&" if "?" in url else "?"
+        client = HttpClient(
+            platform="wecom", base_url=url, context=AdapterContext(clock=self._context.clock, timeout=5.0)
+        )
+        async with client:
+            reply = await client.request(
+                "GET", f"{url}{joint}{self.check_query(echo)}", operation="check of the callback address"
+            )
+        if reply.status != 200 or reply.body != echo.encode():
+            return False
+        self.url = url
+        return True
+
+    async def control(self, request: Request) -> Response:
+        """Answer `/_callback`: POST `{"url": …, "check": true}` sets where callbacks go; GET tells how they went."""
+        if request.method == "POST":
+            try:
+                body = json.loads(await request.body())
+                url = str(body.get("url", ""))
+                check = bool(body.get("check", True))
+            except (ValueError, AttributeError):
+                return JSONResponse({"ok": False, "why": 'send JSON: {"url": …, "check": true}'}, 400)
+            try:
+                good = not (url and check) or await self.register(url)
+            except ShequnError as error:
+                return JSONResponse({"ok": False, "why": str(error)}, 400)
+            if not good:
+                return JSONResponse({"ok": False, "why": "the address did not answer the check"}, 400)
+            self.url = url
+        counts = {
+            "delivered": self.delivered,
+            "failed": len(self.failed),
+            "waiting": len(self.waiting),
+        }
+        return JSONResponse({"ok": True, "url": self.url, **counts})
 
     async def _deliver(self, plain: str) -> None:
         for _ in range(TRIES):

@@ -9,12 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
 from shequn_sdk.errors import InvalidInput, TargetNotFound
-from shequn_sdk.platforms.hooks import AdapterContext
-from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import BaseSandbox, Person, SandboxChannel, SandboxContext, SandboxMessage
 from shequn_wecom.events import CUSTOMERS
 from shequn_wecom.manifest import MODES
@@ -99,7 +94,7 @@ class WecomSandbox(BaseSandbox):
             self.tokens,
             handlers,
             {"webhook/send": robots.send, "webhook/upload_media": robots.upload},
-            self._set_callback,
+            self.callbacks.control,
         )
 
     # what a client needs
@@ -156,45 +151,9 @@ class WecomSandbox(BaseSandbox):
             json.dumps(body).encode(),
         )
 
-    # callbacks
-
     async def register_callback(self, url: str) -> bool:
         """Check an address as the console does, and use it when it answers the check; gives whether it did."""
-        echo = str(self.world.rng.randrange(10**18, 10**19))
-        joint = "&" if "?" in url else "?"
-        client = HttpClient(
-            platform="wecom", base_url=url, context=AdapterContext(clock=self.context.clock, timeout=5.0)
-        )
-        async with client:
-            reply = await client.request(
-                "GET",
-                f"{url}{joint}{self.callbacks.check_query(echo)}",
-                operation="check of the callback address",
-            )
-        if reply.status != 200 or reply.body != echo.encode():
-            return False
-        self.callbacks.url = url
-        return True
-
-    async def _set_callback(self, request: Request) -> Response:
-        """Answer `/_callback`: POST `{"url": …, "check": true}` sets where callbacks go."""
-        if request.method == "POST":
-            body = await request.json()
-            url = str(body.get("url", ""))
-            if url and body.get("check", True):
-                if not await self.register_callback(url):
-                    return JSONResponse({"ok": False, "why": "the address did not answer the check"}, 400)
-            else:
-                self.callbacks.url = url
-        return JSONResponse(
-            {
-                "ok": True,
-                "url": self.callbacks.url,
-                "delivered": self.callbacks.delivered,
-                "failed": len(self.callbacks.failed),
-                "waiting": len(self.callbacks.waiting),
-            }
-        )
+        return await self.callbacks.register(url)
 
     # people
 
