@@ -30,6 +30,8 @@ class Scope:
     platforms: tuple[str, ...]
     kinds: Mapping[str, frozenset[str]]
     """Kinds ever seen, per platform."""
+    persons: int
+    """Largest person number."""
 
 
 def scope(session: Session, community: str | None) -> Scope:
@@ -57,6 +59,7 @@ def scope(session: Session, community: str | None) -> Scope:
         f"select max(s.last_ts), sum(s.late), sum(s.events) from ingest_stats as s{where}"
     )
     newest, late, events = fresh[0]
+    _, largest = session.rows("select max(m.person_no) from members as m")
     return Scope(
         number=number,
         zone=zone,
@@ -67,6 +70,7 @@ def scope(session: Session, community: str | None) -> Scope:
         late_share=float(late) / float(events) if events else None,
         platforms=tuple(sorted(kinds)),
         kinds={platform: frozenset(seen) for platform, seen in kinds.items()},
+        persons=largest[0][0] or 0,
     )
 
 

@@ -22,6 +22,7 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | `@spans`, `@funnel` | the days of a retention, the steps of a funnel, from the parameters |
 | `@seconds(a, b)` | whole seconds from `a` to `b` |
 | `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
+| `@daily_persons` | `local_day` and how many persons were active on it, as `people` |
 | `@first_days` | each person's first local day, as joiner or as actor |
 | `@start`, `@end`, `@param(x)` | bound values |
 | `@quantile(x, q)` | exact quantile with interpolation |
@@ -54,6 +55,8 @@ _COLUMNS = {
     "kind": "kind",
 }
 _MACRO = re.compile(r"@([a-z_]+)")
+_BITS = 2_000_000
+"""With more persons than this a bit per person and day costs more memory than a hash table."""
 _SAFE = re.compile(r"^[a-z_]+$")
 
 
@@ -71,6 +74,8 @@ class Request:
     """Only platforms that report what the metric needs; None is all."""
     rollup: bool = True
     """Whether roll-ups may be read."""
+    persons: int = 0
+    """Largest person number, when it is known."""
 
 
 class Expander:
@@ -104,6 +109,7 @@ class Expander:
             "person_days": self._person_days,
             "person_days_all": lambda: self._person_days(None),
             "first_days": self._first_days,
+            "daily_persons": self._daily_persons,
             "start": lambda: "cast($start as date)",
             "end": lambda: "cast($end as date)",
             "param": self._param,
@@ -198,6 +204,24 @@ class Expander:
         return (
             f"(select distinct @dims(e) e.person_no, e.local_day from {self._source('member_day')} as e "
             f"where {self._where('e')} and {within})"
+        )
+
+    def _daily_persons(self) -> str:
+        if (
+            self._rollup
+            or self.dialect != "duckdb"
+            or self.request.dims
+            or not 0 < self.request.persons <= _BITS
+        ):
+            return (
+                "(select @d p.local_day, cast(count(*) as bigint) as people from @person_days(0) as p "
+                "group by @d p.local_day)"
+            )
+        # Person numbers are dense: one bit per person and day counts them exactly, without a hash table.
+        return (
+            f"(select e.local_day, bit_count(bitstring_agg(e.person_no, 0, {self.request.persons:d})) as people "
+            "from @log as e where @keep(e) and @active(e) and @within(e) and e.person_no is not null "
+            "group by e.local_day)"
         )
 
     def _first_days(self) -> str:

@@ -298,6 +298,7 @@ class _Run:
             community=ask.request.community,
             platforms=platforms,
             rollup=ask.request.rollup,
+            persons=self.scope.persons,
         )
         compiled = compile_metric(metric, request, dialect=self.session.dialect)
         rows = self._rows(compiled, start, end)

@@ -1,3 +1,2 @@
-select @d p.local_day as bucket, cast(count(*) as bigint) as value
-from @person_days(0) as p
-group by @d p.local_day
+select @d p.local_day as bucket, cast(p.people as bigint) as value
+from @daily_persons as p
