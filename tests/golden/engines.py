@@ -29,6 +29,7 @@ TABLES = (
     "events",
     "member_day",
     "person_day",
+    "community_hour",
     "ingest_stats",
 )
 _NAMES = re.compile(r"\$([a-z_][a-z0-9_]*)")

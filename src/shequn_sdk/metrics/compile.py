@@ -111,6 +111,6 @@ def lint(metric: Metric, request: Request) -> list[str]:
 def _without_sources(metric: Metric, request: Request) -> str:
     """Expand all but the source macros, so that only the metric's own text is judged."""
     text = re.sub(r"@log\b", "event_log", metric.sql)
-    text = re.sub(r"@(person_days_all|first_days|daily_persons)\b", r"\1", text)
+    text = re.sub(r"@(person_days_all|first_days|daily_persons|hours)\b", r"\1", text)
     text = re.sub(r"@person_days\([^()]*\)", "person_days", text)
     return Expander(request).expand(text)

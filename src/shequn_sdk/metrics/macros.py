@@ -23,6 +23,7 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | `@seconds(a, b)` | whole seconds from `a` to `b` |
 | `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
 | `@daily_persons` | `local_day` and how many persons were active on it, as `people` |
+| `@hours` | what was done, as `events` per local day, hour and kind; still to be limited in time and kinds |
 | `@first_days` | each person's first local day, as joiner or as actor |
 | `@start`, `@end`, `@param(x)` | bound values |
 | `@quantile(x, q)` | exact quantile with interpolation |
@@ -110,6 +111,7 @@ class Expander:
             "person_days_all": lambda: self._person_days(None),
             "first_days": self._first_days,
             "daily_persons": self._daily_persons,
+            "hours": self._hours,
             "start": lambda: "cast($start as date)",
             "end": lambda: "cast($end as date)",
             "param": self._param,
@@ -223,6 +225,24 @@ class Expander:
             "from @log as e where @keep(e) and @active(e) and @within(e) and e.person_no is not null "
             "group by e.local_day)"
         )
+
+    def _hours(self) -> str:
+        request = self.request
+        segment = request.segment.model_copy(update={"platforms": None})
+        params = request.params
+        plain = segment == Segment() and not params.include_bots and not params.include_spam
+        if request.rollup and plain and set(request.dims) <= {"community", "platform", "kind"}:
+            return (
+                "(select h.community_no, h.platform, h.kind, h.local_day, h.local_hour, h.events "
+                f"from community_hour as h where {self._where('h')})"
+            )
+        return f"(select {self._log_columns()} from @log as g where @keep(g))"
+
+    def _log_columns(self) -> str:
+        names = dict.fromkeys(
+            ("kind", "local_day", "local_hour", *(_COLUMNS[name] for name in self.request.dims))
+        )
+        return ", ".join(f"g.{name}" for name in names) + ", 1 as events"
 
     def _first_days(self) -> str:
         # Joins are in no roll-up; there are few of them beside the actions.

@@ -16,7 +16,7 @@ from shequn_sdk.scheduling.clock import ManualClock
 
 START = datetime(2026, 1, 30, tzinfo=UTC)
 KINDS = ("message", "reaction", "comment", "join", "leave", "purchase", "view", "retract")
-BY_ROLLUP = [metric for metric in builtin_metrics() if "person_day" in metric.sources]
+BY_ROLLUP = [metric for metric in builtin_metrics() if {"person_day", "community_hour"} & set(metric.sources)]
 
 event = st.fixed_dictionaries(
     {

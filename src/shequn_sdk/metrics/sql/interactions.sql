@@ -1,4 +1,5 @@
-select @dims(e) @bucket(e) as bucket, cast(count(*) as bigint) as value
-from @log as e
-where @keep(e) and @active(e) and @within(e)
+select @dims(e) @bucket(e) as bucket, cast(sum(e.events) as bigint) as value
+from @hours as e
+where @active(e) and @within(e)
 group by @group(e) @bucket(e)
+having sum(e.events) > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EVENT_COLUMNS", "MEMBER_DAY_COUNTS", "ROLLUPS", "SCHEMA_VERSION", "TABLES"]
+__all__ = ["EVENT_COLUMNS", "MEMBER_DAY_COUNTS", "SCHEMA_VERSION", "TABLES"]
 
 SCHEMA_VERSION = 1
 
@@ -83,9 +83,5 @@ create table community_hour(community_no smallint not null, platform varchar not
     negative bigint not null);
 create table ingest_stats(community_no smallint not null, platform varchar not null, kind varchar not null,
     local_day date not null, events bigint not null, late bigint not null, last_ts timestamp not null);
-create table content_stats(community_no smallint not null, content_no bigint not null, local_day date not null,
-    reactions bigint not null, comments bigint not null, shares bigint not null, votes bigint not null,
-    views bigint not null);
 """
 
-ROLLUPS = ("member_day", "person_day", "community_hour", "content_stats", "ingest_stats")
