@@ -56,7 +56,7 @@ def quick_clock():
 @pytest.fixture
 async def lone_app(quick_clock):
     account = Account(
-        name="helper",
+        name="club",
         platform="wecom",
         secrets={"corp_secret": SecretStr(SECRET)},
         options={"corp_id": "ww1", "agent_id": 1000002},
@@ -358,7 +358,7 @@ def test_base_url_with_and_without_its_path():
 )
 def test_wrong_settings_are_named(quick_clock, secrets, options, word):
     account = Account(
-        name="helper",
+        name="club",
         platform="wecom",
         secrets={name: SecretStr(value) for name, value in secrets.items()},
         options=options,
