@@ -88,12 +88,24 @@ def judge(found: dict[str, str], wall: Any, mode: str, total: int, channels: int
         assert order == sorted(order)
 
 
+POINTS = ["claimed:1", "intent_written:5", "request_done:5", "outcome_written:5", "unknown_written:1"]
+SHORT = list(zip(POINTS, ["none", "native", "none", "reconcile", "reconcile"], strict=True))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "native", "reconcile"])
-@pytest.mark.parametrize(
-    "point",
-    ["claimed:2", "intent_written:5", "request_done:5", "outcome_written:5", "unknown_written:1", "swept:1"],
-)
+@pytest.mark.parametrize("point", POINTS)
+async def test_kill_at_each_point_in_each_mode(workers, wall, tmp_path, mode, point):
+    await kill_at(workers, wall, tmp_path, mode, point)
+
+
+@pytest.mark.parametrize(("point", "mode"), SHORT)
 async def test_kill_at_each_point(workers, wall, tmp_path, mode, point):
+    await kill_at(workers, wall, tmp_path, mode, point)
+
+
+async def kill_at(workers: Any, wall: Any, tmp_path: Path, mode: str, point: str) -> None:
+    """Kill a worker at a point, start another, judge."""
     wall.native_key = mode == "native"
     await plan(tmp_path / "store.db", 24, 4, mode)
     wall.faults = {

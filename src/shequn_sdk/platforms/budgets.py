@@ -19,6 +19,8 @@ _MOST_MARGIN = 0.05
 _TRANSIT = 0.2
 """Longest time on the way that is reckoned with, as share of the window."""
 _MOST_TRANSIT = 5.0
+_NOTHING = 1e-6
+"""Seconds since 1970 as floats are no more precise than this."""
 _QUICKEST = 0.8
 """Share of the quickest round trip that every later one is trusted to take as well."""
 
@@ -98,7 +100,8 @@ class _Gcra(_Base):
             self.tat, now + (self.burst + 1) * self.step
         )  # a clock that jumped back must not block for long
         room = max(min(self.burst, math.ceil(self.burst * usable / self.limit.amount)), 1)
-        return max(tat - now - (room - 1) * self.step, 0.0)
+        wait = tat - now - (room - 1) * self.step
+        return wait if wait > _NOTHING else 0.0
 
     def take(self, now: float) -> None:
         self.tat = max(min(self.tat, now + (self.burst + 1) * self.step), now) + self.step
