@@ -261,7 +261,7 @@ def peak():
 """
 PANDAS = """
 import duckdb, pandas as pd
-con = duckdb.connect(sys.argv[1], read_only=True)
+con = duckdb.connect(sys.argv[1], read_only=True, config={"enable_progress_bar": False})
 wall, cpu = time.perf_counter(), time.process_time()
 e = con.execute("select person_no, kind, local_day, local_hour, is_bot, is_spam, is_retracted, ts, is_negative from events").df()
 kept = e[~e.is_bot & ~e.is_spam & ~e.is_retracted]
@@ -298,7 +298,7 @@ def pandas_script(path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", PEAK + script, str(path)], capture_output=True, text=True, check=True
         )
-        found.append([float(part) for part in done.stdout.split()])
+        found.append([float(part) for part in done.stdout.splitlines()[-1].split()])
     (ours, our_cpu, our_memory), (theirs, their_cpu, their_memory) = found
     line("six metrics from the log, wall", ours, theirs, "pandas script")
     line("six metrics from the log, CPU", our_cpu, their_cpu, "pandas script")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -28,6 +29,10 @@ from shequn_sdk.metrics.store.base import Appended, CommunityInfo, Forgotten, Me
 from shequn_sdk.metrics.store.turns import Turn
 
 __all__ = ["DuckDBEventStore", "DuckDBSession"]
+
+
+_SMALL = 50_000
+"""Up to so many rows, handing work to several threads costs more than it saves."""
 
 
 def _translate(error: duckdb.Error, path: Path) -> StoreError:
@@ -119,11 +124,18 @@ class DuckDBEventStore:
         self._clock = clock
         self._timeout = timeout
         self._idle = idle
-        self._config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory_limit}
+        # A checkpoint copies the log of changes into the file: with DuckDB's 16 MB it would come every few batches.
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "checkpoint_threshold": "128MB",
+            "enable_progress_bar": False,  # a library prints nothing
+        }
         if threads is not None:
             self._config["threads"] = threads
         self._turn = Turn(self.path.with_name(self.path.name + ".lock"))
         self._lock = threading.RLock()
+        self._threads = threads or os.cpu_count() or 1
+        self._threads_now = self._threads
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._depth = 0
         self._used = 0.0
@@ -179,7 +191,13 @@ class DuckDBEventStore:
             self._turn.release()
             raise
         self._connection = connection
+        self._threads_now = self._threads
         return connection
+
+    def _use_threads(self, connection: duckdb.DuckDBPyConnection, threads: int) -> None:
+        if threads != self._threads_now:
+            connection.execute(f"set threads = {threads:d}")
+            self._threads_now = threads
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
@@ -339,6 +357,8 @@ class DuckDBEventStore:
         now = self._clock.now() if self._clock is not None else datetime.now(UTC)
         with self._write(f"append from {batch.source or batch.platform}") as con:
             info = self._community(con, community)
+            if len(batch) <= _SMALL:
+                self._use_threads(con, 1)
             return ingest.append_batch(
                 con, batch, community=info, now=now.astimezone(UTC).replace(tzinfo=None), log=log.LOG
             )
@@ -347,6 +367,7 @@ class DuckDBEventStore:
     def read(self, *, purpose: str = "read", fresh: bool = True) -> Generator[DuckDBSession]:
         """Take a turn for reading; roll-ups are brought up to date first unless `fresh` is off."""
         with self._session(purpose) as con:
+            self._use_threads(con, self._threads)
             if fresh:
                 rollup.refresh(con)
             yield DuckDBSession(con, self.path)

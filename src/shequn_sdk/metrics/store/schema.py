@@ -84,4 +84,3 @@ create table community_hour(community_no smallint not null, platform varchar not
 create table ingest_stats(community_no smallint not null, platform varchar not null, kind varchar not null,
     local_day date not null, events bigint not null, late bigint not null, last_ts timestamp not null);
 """
-
