@@ -261,7 +261,8 @@ def peak():
 """
 PANDAS = """
 import duckdb, pandas as pd
-con = duckdb.connect(sys.argv[1], read_only=True, config={"enable_progress_bar": False})
+con = duckdb.connect(sys.argv[1], read_only=True)
+con.execute("set enable_progress_bar = false")
 wall, cpu = time.perf_counter(), time.process_time()
 e = con.execute("select person_no, kind, local_day, local_hour, is_bot, is_spam, is_retracted, ts, is_negative from events").df()
 kept = e[~e.is_bot & ~e.is_spam & ~e.is_retracted]

@@ -128,7 +128,6 @@ class DuckDBEventStore:
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "checkpoint_threshold": "128MB",
-            "enable_progress_bar": False,  # a library prints nothing
         }
         if threads is not None:
             self._config["threads"] = threads
@@ -200,6 +199,7 @@ class DuckDBEventStore:
             self._threads_now = threads
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("set enable_progress_bar = false")  # a library prints nothing
         tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
         if not tables:
             connection.begin()
