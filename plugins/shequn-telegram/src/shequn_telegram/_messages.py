@@ -138,7 +138,7 @@ class MessageReader(Reader):
             attrs["origin_channel"] = str(chat.id)
         if origin.message_id is not None:
             fields["parent"] = str(origin.message_id)
-        if origin.sender_user is not None:
+        if origin.sender_user is not None and not origin.sender_user.is_bot:
             fields["target"] = str(origin.sender_user.id)
 
     def _reply(
@@ -156,7 +156,10 @@ class MessageReader(Reader):
                 attrs["post_channel"] = str(origin.chat.id)
                 attrs["post"] = str(origin.message_id)
         elif replied.sender_chat is not None:
-            fields["target"] = str(replied.sender_chat.id)
+            # an anonymous administrator or a channel: a place, not a member
+            attrs["answers_chat"] = str(replied.sender_chat.id)
+        elif replied.from_ is not None and replied.from_.is_bot:
+            attrs["answers_bot"] = str(replied.from_.id)
         elif replied.from_ is not None:
             fields["target"] = str(replied.from_.id)
 
