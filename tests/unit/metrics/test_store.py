@@ -43,6 +43,13 @@ def test_same_id_of_another_kind_actor_or_platform_is_another_event(event_store,
     assert rows(event_store, "select count(*) from events") == [(4,)]
 
 
+def test_each_community_counts_its_own(event_store, make_batch):
+    event_store.ensure_community("other")
+    assert event_store.append(make_batch({"id": "a"}), community="health").new == 1
+    assert event_store.append(make_batch({"id": "a"}), community="other").new == 1
+    assert event_store.append(make_batch({"id": "a"}), community="other").new == 0
+
+
 def test_late_rows_between_months_are_recognised(event_store, make_batch):
     spread = [{"id": f"e{month}", "at": f"2025-{month:02}-03T00:00:00+00:00"} for month in range(1, 13)]
     assert event_store.append(make_batch(*spread), community="health").late == 12

@@ -187,7 +187,8 @@ def _append(
 ) -> Appended:
     platform = {"platform": batch.platform}
     seen = " union all ".join(
-        f"select event_id from {log} where ts between make_timestamp({low}) and make_timestamp({high})"
+        f"select event_id from {log} where ts between make_timestamp({low}) and make_timestamp({high}) "
+        f"and community_no = {community.number}"
         for low, high in _time_ranges(batch.occurred_at)
     )
     # Keys of contents are worked out here, once per new row: hashing is what ingest spends most of its time on.

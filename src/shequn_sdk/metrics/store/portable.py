@@ -121,7 +121,7 @@ def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended
     )
     con.execute(
         f"""create or replace temp table fresh as select i.* from in_events as i
-        anti join {LOG} as e using (event_id)"""
+        anti join (select event_id from {LOG} where community_no = {c}) as e using (event_id)"""
     )
     selected = ", ".join(
         {
