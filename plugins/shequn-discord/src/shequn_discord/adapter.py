@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from shequn_discord.gateway import COMMUNITY_INTENTS
 from shequn_discord.guilds import Guilds
 from shequn_discord.interactions import InteractionVerifier
 from shequn_discord.manifest import manifest_for
+from shequn_discord.members import Members
 from shequn_discord.messages import Messages
 from shequn_discord.source import GatewayInfo, GatewaySource
 from shequn_discord.webhook_mode import DiscordWebhookAdapter
@@ -30,6 +32,7 @@ __all__ = ["DiscordAdapter", "create"]
 class _Limit(msgspec.Struct, gc=False):
     remaining: int = 1000
     max_concurrency: int = 1
+    reset_after: int = 0
 
 
 class _GatewayBot(msgspec.Struct, gc=False):
@@ -38,7 +41,7 @@ class _GatewayBot(msgspec.Struct, gc=False):
     session_start_limit: _Limit = msgspec.field(default_factory=_Limit)
 
 
-class DiscordAdapter(Messages, Guilds, Extras, Base):
+class DiscordAdapter(Messages, Guilds, Members, Extras, Base):
     """One bot of Discord (机器人)."""
 
     def __init__(self, account: Account, context: AdapterContext) -> None:
@@ -115,6 +118,7 @@ class DiscordAdapter(Messages, Guilds, Extras, Base):
             shards=found.shards,
             max_concurrency=found.session_start_limit.max_concurrency,
             remaining=found.session_start_limit.remaining,
+            reset_after=timedelta(milliseconds=found.session_start_limit.reset_after),
         )
 
     async def receive(self, cursor: str | None) -> RawBatch:

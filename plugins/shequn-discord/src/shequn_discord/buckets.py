@@ -84,6 +84,8 @@ class Bucket:
         remaining = _number(headers.get("x-ratelimit-remaining"))
         after = _number(headers.get("x-ratelimit-reset-after"))
         if limit is None or remaining is None or after is None:
+            if not self.known:  # a route without limits of its own
+                self.limit, self.remaining, self.known = GLOBAL_PER_SECOND, float(GLOBAL_PER_SECOND), True
             return
         reset_at = now + after
         if self.known and now < self.reset_at and remaining < self.remaining:

@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from shequn_discord.gateway import Dispatch, Shard, ShardState
 from shequn_discord.wire import Member
 from shequn_sdk.domain import Clock
-from shequn_sdk.errors import InvalidInput, Unavailable
+from shequn_sdk.errors import InvalidInput, RateLimited, Unavailable
 from shequn_sdk.platforms.ports import RawBatch, RawEvent
 
 __all__ = ["GatewayInfo", "GatewaySource"]
@@ -37,6 +37,8 @@ class GatewayInfo:
     shards: int = 1
     max_concurrency: int = 1
     remaining: int = 1000
+    """Identifies left; using up more than there are resets the token."""
+    reset_after: timedelta = timedelta(0)
 
 
 class _Cursor(msgspec.Struct):
@@ -218,6 +220,16 @@ class GatewaySource:
         count = self._count or max(1, info.shards)
         ids = self._ids or tuple(range(count))
         self._concurrency = max(1, info.max_concurrency)
+        fresh = sum(str(number) not in known.shards for number in ids)
+        if fresh > info.remaining:
+            raise RateLimited(
+                f"discord lets this bot identify {info.remaining} more times today and {fresh} are needed: nothing was "
+                "connected; look why sessions are lost so often",
+                retry_after=info.reset_after,
+                scope="account",
+                platform="discord",
+                operation="identify",
+            )
         self.shards = []
         for number in ids:
             session, seq, url = known.shards.get(str(number), ("", 0, ""))

@@ -419,6 +419,8 @@ def place_message(world: World, hub: Hub, channel: ChannelState, message: Messag
     """Put a message into its channel and tell who listens."""
     channel.messages[message.id] = message
     channel.data["last_message_id"] = message.id
+    if "poll" in message.data:
+        world.open_polls.append((channel, message))
     if channel.is_thread:
         channel.data["message_count"] += 1
         channel.data["total_message_sent"] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from shequn_discord.sandbox.limits import Limiter
     from shequn_discord.sandbox.world import World
 
-__all__ = ["ROUTES", "Call", "Reply", "Router", "Upload", "route"]
+__all__ = ["ROUTES", "Call", "Reply", "Router", "Upload", "load_routes", "route"]
 
 _VERSION = re.compile(r"^/api/v(?:9|10)(/.*)$")
 MAX_BODY = 25 * 1024 * 1024
@@ -178,6 +179,12 @@ def _match(parts: tuple[str, ...], path: list[str]) -> dict[str, str] | None:
 
 def _is_id(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 20
+
+
+def load_routes() -> None:
+    """Import all modules that register routes."""
+    for name in ["apps", "bans", "channels", "events", "guilds", "messages", "shop", "webhooks"]:
+        importlib.import_module(f"shequn_discord.sandbox.routes_{name}")
 
 
 class Router:

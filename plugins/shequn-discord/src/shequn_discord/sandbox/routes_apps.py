@@ -18,7 +18,7 @@ from shequn_discord.sandbox.world import ChannelState, MessageState, World
 if TYPE_CHECKING:
     from shequn_discord.sandbox.gateway import Hub
 
-__all__ = ["apply_response", "follow_up", "make_interaction", "signed"]
+__all__ = ["apply_response", "follow_up", "make_interaction", "own_app", "signed"]
 
 _NAME = re.compile(r"^[-_'\w]{1,32}$")
 FIRST_ANSWER = timedelta(seconds=3)
@@ -191,13 +191,14 @@ async def gateway_bot(call: Call) -> Reply:
 # commands
 
 
-def _own_app(call: Call) -> None:
+def own_app(call: Call) -> None:
+    """Check that the path names our application."""
     if call.params["app"] != call.world.app_id:
         raise unknown(10002)
 
 
 def _commands(call: Call) -> dict[str, dict[str, Any]]:
-    _own_app(call)
+    own_app(call)
     place = call.params.get("guild", "")
     if place:
         call.guild()
@@ -549,100 +550,3 @@ async def delete_original(call: Call) -> Reply:
     data = {"id": message.id, "channel_id": channel.id, "guild_id": channel.guild_id}
     call.hub.emit("MESSAGE_DELETE", data, channel=channel)
     return 204, None
-
-
-# entitlements
-
-
-@route("GET", "/applications/{app}/entitlements")
-async def list_entitlements(call: Call) -> Reply:
-    """Read what was bought."""
-    _own_app(call)
-    limit = call.number("limit", 100, 1, 100)
-    after, before = call.place("after", 0), call.place("before", 1 << 64)
-    user = call.query.get("user_id")
-    found = [
-        item
-        for number, item in sorted(call.world.entitlements.items(), key=lambda pair: int(pair[0]))
-        if after < int(number) < before
-        and (user is None or item["user_id"] == user)
-        and not (call.flag("exclude_ended") and item["deleted"])
-    ]
-    return 200, found[:limit]
-
-
-@route("POST", "/applications/{app}/entitlements")
-async def create_entitlement(call: Call) -> Reply:
-    """Give a test entitlement."""
-    _own_app(call)
-    form = Form({} if call.body is None else call.body)
-    sku = form.snowflake(form.body.get("sku_id"), "sku_id", required=True) or ""
-    owner = form.snowflake(form.body.get("owner_id"), "owner_id", required=True) or ""
-    kind = form.choice(form.body.get("owner_type"), "owner_type", (1, 2), required=True)
-    form.done()
-    return 200, add_entitlement(call.world, call.hub, sku, owner, kind=8, guild=kind == 1)
-
-
-def add_entitlement(
-    world: World, hub: Hub, sku: str, owner: str, *, kind: int, guild: bool = False
-) -> dict[str, Any]:
-    """Give an entitlement and tell about it."""
-    found: dict[str, Any] = {
-        "id": world.snowflake(),
-        "sku_id": sku,
-        "application_id": world.app_id,
-        "user_id": owner,
-        "type": kind,
-        "deleted": False,
-        "consumed": False,
-        "starts_at": world.stamp(),
-        "ends_at": None,
-    }
-    if guild:
-        found |= {
-            "guild_id": owner,
-            "user_id": world.guilds[owner].owner_id if owner in world.guilds else owner,
-        }
-    world.entitlements[found["id"]] = found
-    hub.emit("ENTITLEMENT_CREATE", found, private=True)
-    return found
-
-
-@route("GET", "/applications/{app}/entitlements/{entitlement}")
-async def get_entitlement(call: Call) -> Reply:
-    """Read one."""
-    _own_app(call)
-    found = call.world.entitlements.get(call.params["entitlement"])
-    if found is None:
-        raise ApiError(404, 10081, "Unknown Entitlement")
-    return 200, found
-
-
-@route("DELETE", "/applications/{app}/entitlements/{entitlement}")
-async def delete_entitlement(call: Call) -> Reply:
-    """Take a test entitlement back."""
-    _own_app(call)
-    found = call.world.entitlements.pop(call.params["entitlement"], None)
-    if found is None:
-        raise ApiError(404, 10081, "Unknown Entitlement")
-    call.hub.emit("ENTITLEMENT_DELETE", {**found, "deleted": True}, private=True)
-    return 204, None
-
-
-@route("POST", "/applications/{app}/entitlements/{entitlement}/consume")
-async def consume(call: Call) -> Reply:
-    """Use a consumable one up."""
-    _own_app(call)
-    found = call.world.entitlements.get(call.params["entitlement"])
-    if found is None:
-        raise ApiError(404, 10081, "Unknown Entitlement")
-    found["consumed"] = True
-    call.hub.emit("ENTITLEMENT_UPDATE", found, private=True)
-    return 204, None
-
-
-@route("GET", "/applications/{app}/skus")
-async def skus(call: Call) -> Reply:
-    """Read what is sold: nothing."""
-    _own_app(call)
-    return 200, []

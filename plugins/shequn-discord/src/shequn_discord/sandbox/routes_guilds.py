@@ -11,7 +11,7 @@ from shequn_discord.sandbox.router import Call, Reply, route
 from shequn_discord.sandbox.world import GuildState
 from shequn_discord.snowflake import time_of
 
-__all__ = ["audit", "remove_member"]
+__all__ = ["act_on", "assignable", "audit", "member_of", "remove_member", "tell_member"]
 
 _G = "/guilds/{guild}"
 _MEMBERS_INTENT = 1 << 1
@@ -165,7 +165,8 @@ async def reorder(call: Call) -> Reply:
 # members
 
 
-def _member(call: Call, guild: GuildState) -> str:
+def member_of(call: Call, guild: GuildState) -> str:
+    """Give the user of the path, who must be a member."""
     user = call.params["user"]
     if user not in guild.members:
         raise unknown(10007 if user in call.world.users else 10013)
@@ -203,14 +204,14 @@ async def search_members(call: Call) -> Reply:
 async def get_member(call: Call) -> Reply:
     """Read one member."""
     guild = call.guild()
-    return 200, call.world.member_json(guild, _member(call, guild))
+    return 200, call.world.member_json(guild, member_of(call, guild))
 
 
 @route("PATCH", _G + "/members/{user}")
 async def edit_member(call: Call) -> Reply:
     """Change a member: nickname, roles, time-out."""
     guild = call.guild()
-    user = _member(call, guild)
+    user = member_of(call, guild)
     form = Form({} if call.body is None else call.body)
     body = form.body
     form.text(body.get("nick"), "nick", maximum=32)
@@ -245,14 +246,15 @@ async def edit_member(call: Call) -> Reply:
     if "roles" in body:
         call.need(guild, "MANAGE_ROLES")
         for role in set(roles) ^ set(member["roles"]):
-            _assignable(call, guild, role)
+            assignable(call, guild, role)
         member["roles"] = roles
     audit(call, guild, 24, user, changes=changes)
-    _tell_member(call, guild, user)
+    tell_member(call, guild, user)
     return 200, call.world.member_json(guild, user)
 
 
-def _tell_member(call: Call, guild: GuildState, user: str) -> None:
+def tell_member(call: Call, guild: GuildState, user: str) -> None:
+    """Tell that a member changed."""
     call.hub.emit(
         "GUILD_MEMBER_UPDATE", {**call.world.member_json(guild, user), "guild_id": guild.id}, guild=guild
     )
@@ -267,7 +269,7 @@ async def edit_me(call: Call) -> Reply:
     form.done()
     if "nick" in form.body:
         guild.members[call.me]["nick"] = form.body["nick"] or None
-    _tell_member(call, guild, call.me)
+    tell_member(call, guild, call.me)
     return 200, call.world.member_json(guild, call.me)
 
 
@@ -279,7 +281,8 @@ def remove_member(world: Any, hub: Any, guild: GuildState, user: str) -> None:
     hub.emit("GUILD_MEMBER_REMOVE", {"guild_id": guild.id, "user": world.users[user]}, guild=guild)
 
 
-def _act_on(call: Call, guild: GuildState, user: str) -> None:
+def act_on(call: Call, guild: GuildState, user: str) -> None:
+    """Check that the bot stands above a member."""
     if user in guild.members and not above(guild, call.me, user):
         raise forbidden()
 
@@ -289,252 +292,20 @@ async def kick(call: Call) -> Reply:
     """Remove a member."""
     guild = call.guild()
     call.need(guild, "KICK_MEMBERS")
-    user = _member(call, guild)
-    _act_on(call, guild, user)
+    user = member_of(call, guild)
+    act_on(call, guild, user)
     audit(call, guild, 20, user)
     remove_member(call.world, call.hub, guild, user)
     return 204, None
 
 
-# bans
-
-
-@route("GET", _G + "/bans")
-async def list_bans(call: Call) -> Reply:
-    """Read bans, by ascending user id."""
-    guild = call.guild()
-    call.need(guild, "BAN_MEMBERS")
-    limit = call.number("limit", 1000, 1, 1000)
-    after, before = call.place("after", 0), call.place("before", 1 << 64)
-    users = [user for user in sorted(map(int, guild.bans)) if after < user < before][:limit]
-    return 200, [{"user": call.world.users[str(user)], "reason": guild.bans[str(user)]} for user in users]
-
-
-@route("GET", _G + "/bans/{user}")
-async def get_ban(call: Call) -> Reply:
-    """Read one ban."""
-    guild = call.guild()
-    call.need(guild, "BAN_MEMBERS")
-    user = call.params["user"]
-    if user not in guild.bans:
-        raise unknown(10026)
-    return 200, {"user": call.world.users[user], "reason": guild.bans[user]}
-
-
-def _ban(call: Call, guild: GuildState, user: str, seconds: int) -> None:
-    guild.bans[user] = call.reason
-    audit(call, guild, 22, user)
-    call.hub.emit("GUILD_BAN_ADD", {"guild_id": guild.id, "user": call.world.users[user]}, guild=guild)
-    if user in guild.members:
-        remove_member(call.world, call.hub, guild, user)
-    if seconds:
-        oldest = call.world.now() - timedelta(seconds=seconds)
-        for channel in [c for c in call.world.channels.values() if c.guild_id == guild.id]:
-            ids = [m.id for m in channel.messages.values() if m.author == user and time_of(m.id) >= oldest]
-            for number in ids:
-                channel.messages.pop(number)
-                channel.pins.pop(number, None)
-            if ids:
-                data = {"ids": ids, "channel_id": channel.id, "guild_id": guild.id}
-                call.hub.emit("MESSAGE_DELETE_BULK", data, channel=channel)
-
-
-@route("PUT", _G + "/bans/{user}")
-async def ban(call: Call) -> Reply:
-    """Ban somebody, member or not."""
-    guild = call.guild()
-    call.need(guild, "BAN_MEMBERS")
-    form = Form({} if call.body is None else call.body)
-    seconds = form.number(
-        form.body.get("delete_message_seconds"), "delete_message_seconds", low=0, high=604_800, default=0
-    )
-    form.done()
-    user = call.params["user"]
-    if user not in call.world.users:
-        raise unknown(10013)
-    _act_on(call, guild, user)
-    _ban(call, guild, user, seconds or 0)
-    return 204, None
-
-
-@route("DELETE", _G + "/bans/{user}")
-async def unban(call: Call) -> Reply:
-    """Lift a ban."""
-    guild = call.guild()
-    call.need(guild, "BAN_MEMBERS")
-    user = call.params["user"]
-    if user not in guild.bans:
-        raise unknown(10026)
-    del guild.bans[user]
-    audit(call, guild, 23, user)
-    call.hub.emit("GUILD_BAN_REMOVE", {"guild_id": guild.id, "user": call.world.users[user]}, guild=guild)
-    return 204, None
-
-
-@route("POST", _G + "/bulk-ban")
-async def bulk_ban(call: Call) -> Reply:
-    """Ban many."""
-    guild = call.guild()
-    call.need(guild, "BAN_MEMBERS", "MANAGE_GUILD")
-    form = Form({} if call.body is None else call.body)
-    users = [str(item) for item in form.items(form.body.get("user_ids"), "user_ids", maximum=200, minimum=1)]
-    seconds = form.number(
-        form.body.get("delete_message_seconds"), "delete_message_seconds", low=0, high=604_800, default=0
-    )
-    form.done()
-    banned: list[str] = []
-    for user in users:
-        if user in call.world.users and user not in guild.bans and user != call.me:
-            if user in guild.members and not above(guild, call.me, user):
-                continue
-            _ban(call, guild, user, seconds or 0)
-            banned.append(user)
-    if not banned:
-        raise ApiError(400, 500000, "Failed to ban users")
-    return 200, {"banned_users": banned, "failed_users": [user for user in users if user not in banned]}
-
-
-# roles
-
-
-@route("GET", _G + "/roles")
-async def list_roles(call: Call) -> Reply:
-    """Read roles."""
-    return 200, list(call.guild().roles.values())
-
-
-@route("GET", _G + "/roles/member-counts")
-async def role_counts(call: Call) -> Reply:
-    """Count members by role."""
-    guild = call.guild()
-    counts = dict.fromkeys((role for role in guild.roles if role != guild.id), 0)
-    for member in guild.members.values():
-        for role in member["roles"]:
-            counts[role] = counts.get(role, 0) + 1
-    return 200, counts
-
-
-@route("GET", _G + "/roles/{role}")
-async def get_role(call: Call) -> Reply:
-    """Read one role."""
-    return 200, _role(call, call.guild())
-
-
-def _role(call: Call, guild: GuildState) -> dict[str, Any]:
-    found = guild.roles.get(call.params["role"])
-    if found is None:
-        raise unknown(10011)
-    return found
-
-
-def _assignable(call: Call, guild: GuildState, role: str) -> None:
+def assignable(call: Call, guild: GuildState, role: str) -> None:
+    """Check that the bot may give and take a role."""
     found = guild.roles.get(role)
     if found is None:
         raise unknown(10011)
     if found["managed"] or role == guild.id or found["position"] >= top_position(guild, call.me):
         raise forbidden()
-
-
-def _take_role(form: Form, role: dict[str, Any]) -> None:
-    body = form.body
-    form.text(body.get("name"), "name", maximum=100, minimum=1)
-    form.number(body.get("color"), "color", low=0, high=0xFFFFFF)
-    form.done()
-    for key in ("name", "hoist", "mentionable", "color", "unicode_emoji"):
-        if body.get(key) is not None:
-            role[key] = body[key]
-    if body.get("permissions") is not None:
-        role["permissions"] = str(body["permissions"])
-    if isinstance(body.get("colors"), dict):
-        role["colors"] |= body["colors"]
-        role["color"] = role["colors"]["primary_color"]
-
-
-@route("POST", _G + "/roles")
-async def create_role(call: Call) -> Reply:
-    """Make a role."""
-    guild = call.guild()
-    call.need(guild, "MANAGE_ROLES")
-    if len(guild.roles) >= 250:
-        raise ApiError(400, 30005, "Maximum number of guild roles reached (250)")
-    form = Form({} if call.body is None else call.body)
-    role = call.world.add_role(guild, "new role", 0)
-    role["position"] = 1
-    for other in guild.roles.values():
-        if other is not role and other["position"] >= 1:
-            other["position"] += 1
-    try:
-        _take_role(form, role)
-    except ApiError:
-        del guild.roles[role["id"]]
-        raise
-    audit(call, guild, 30, role["id"])
-    call.hub.emit("GUILD_ROLE_CREATE", {"guild_id": guild.id, "role": role}, guild=guild)
-    return 200, role
-
-
-@route("PATCH", _G + "/roles/{role}")
-async def edit_role(call: Call) -> Reply:
-    """Change a role."""
-    guild = call.guild()
-    call.need(guild, "MANAGE_ROLES")
-    role = _role(call, guild)
-    if role["position"] >= top_position(guild, call.me):
-        raise forbidden()
-    _take_role(Form({} if call.body is None else call.body), role)
-    call.hub.emit("GUILD_ROLE_UPDATE", {"guild_id": guild.id, "role": role}, guild=guild)
-    return 200, role
-
-
-@route("DELETE", _G + "/roles/{role}")
-async def delete_role(call: Call) -> Reply:
-    """Delete a role."""
-    guild = call.guild()
-    call.need(guild, "MANAGE_ROLES")
-    role = _role(call, guild)
-    _assignable(call, guild, role["id"])
-    del guild.roles[role["id"]]
-    for member in guild.members.values():
-        if role["id"] in member["roles"]:
-            member["roles"].remove(role["id"])
-    call.hub.emit("GUILD_ROLE_DELETE", {"guild_id": guild.id, "role_id": role["id"]}, guild=guild)
-    return 204, None
-
-
-async def _grant(call: Call) -> Reply:
-    guild, user = _role_target(call)
-    role = call.params["role"]
-    member = guild.members[user]
-    if role not in member["roles"]:
-        member["roles"].append(role)
-        facts = [{"key": "$add", "new_value": [{"id": role, "name": guild.roles[role]["name"]}]}]
-        audit(call, guild, 25, user, changes=facts)
-        _tell_member(call, guild, user)
-    return 204, None
-
-
-async def _revoke(call: Call) -> Reply:
-    guild, user = _role_target(call)
-    role = call.params["role"]
-    member = guild.members[user]
-    if role in member["roles"]:
-        member["roles"].remove(role)
-        facts = [{"key": "$remove", "new_value": [{"id": role, "name": guild.roles[role]["name"]}]}]
-        audit(call, guild, 25, user, changes=facts)
-        _tell_member(call, guild, user)
-    return 204, None
-
-
-def _role_target(call: Call) -> tuple[GuildState, str]:
-    guild = call.guild()
-    call.need(guild, "MANAGE_ROLES")
-    user = _member(call, guild)
-    _assignable(call, guild, call.params["role"])
-    return guild, user
-
-
-route("PUT", _G + "/members/{user}/roles/{role}")(_grant)
-route("DELETE", _G + "/members/{user}/roles/{role}")(_revoke)
 
 
 # the rest

@@ -136,6 +136,7 @@ class World:
         self.interactions: dict[str, dict[str, Any]] = {}
         self.entitlements: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
+        self.open_polls: list[tuple[ChannelState, MessageState]] = []
         self.bot_id = self.snowflake()
         self.app_id = self.bot_id
         self.key = SigningKey(rng.randbytes(32))
