@@ -43,6 +43,20 @@ async def states(path: Path) -> dict[str, str]:
         return {one.text: str(one.state) for one in await publishing.deliveries(limit=100_000)}
 
 
+async def ever_unknown(path: Path) -> frozenset[str]:
+    """Give the texts whose fate was not known at some time."""
+    async with await Store.open(path) as store:
+        publishing = Publishing(store, worker.OneAccount(None))
+        rows = await publishing.deliveries(limit=100_000)
+        return frozenset(
+            [
+                row.text
+                for row in rows
+                if any(step.new is DeliveryState.UNKNOWN for step in await publishing.history(row.id))
+            ]
+        )
+
+
 async def settle(workers: Any, seconds: float, **settings: Any) -> dict[str, str]:
     """Let a fresh worker run until nothing is under way any more."""
     process = workers.start(**settings)
@@ -68,8 +82,10 @@ async def settle(workers: Any, seconds: float, **settings: Any) -> dict[str, str
     return {one.text: str(one.state) for one in rows}
 
 
-def judge(found: dict[str, str], wall: Any, mode: str, total: int, channels: int) -> None:
-    """Nothing lost, nothing twice, no false report, order kept."""
+def judge(
+    found: dict[str, str], wall: Any, mode: str, total: int, channels: int, late: frozenset[str] = frozenset()
+) -> None:
+    """Nothing lost, nothing twice, no false report, order kept; `late` may stand out of order."""
     assert len(found) == total
     copies = wall.copies()
     twice = {place: number for place, number in copies.items() if number > 1}
@@ -84,7 +100,7 @@ def judge(found: dict[str, str], wall: Any, mode: str, total: int, channels: int
             assert state == "unknown"
             assert mode == "none"
     for channel in {f"c{number}" for number in range(channels)}:
-        order = [text for where, text, _ in wall.landed if where == channel]
+        order = [text for where, text, _ in wall.landed if where == channel and text not in late]
         assert order == sorted(order)
 
 
@@ -186,7 +202,15 @@ async def test_a_frozen_worker_that_wakes_late_does_no_harm(workers, wall, tmp_p
         frozen.send_signal(signal.SIGCONT)
     await anyio.sleep(0.5)
     workers.end(frozen, signal.SIGTERM)
-    judge(await states(tmp_path / "store.db"), wall, "none", 40, 8)
+    # Others go on after a held unknown, so the request of a woken worker may arrive after theirs.
+    judge(
+        await states(tmp_path / "store.db"),
+        wall,
+        "none",
+        40,
+        8,
+        late=await ever_unknown(tmp_path / "store.db"),
+    )
 
 
 async def test_sigterm_finishes_what_is_under_way(workers, wall, tmp_path):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import anyio
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from shequn_sdk.platforms.governor import Governor, RateReporter
 from shequn_sdk.platforms.manifest import Manifest
 from shequn_sdk.platforms.ports import Adapter, Publisher
 from shequn_sdk.publishing import ledger, lookups, shared
+from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.failpoints import hit
 from shequn_sdk.publishing.ledger import Change
 from shequn_sdk.publishing.policy import (
@@ -34,32 +35,12 @@ from shequn_sdk.publishing.shared import BudgetAsk
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
-__all__ = ["AccountBook", "Dispatcher"]
+__all__ = ["Dispatcher"]
 
 _log = logging.getLogger(__name__)
 _SETTLED = frozenset(
     {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked"}
 )
-
-
-class AccountBook(Protocol):
-    """What the dispatcher needs of `shequn_sdk.platforms.accounts.Accounts`."""
-
-    def adapter(self, name: str) -> Adapter:
-        """Give an account's adapter."""
-        ...
-
-    def manifest(self, name: str) -> Manifest:
-        """Give what an account can do."""
-        ...
-
-    def platform(self, name: str) -> str:
-        """Give the name of its platform."""
-        ...
-
-    def names(self) -> Iterable[str]:
-        """Give the names of all accounts."""
-        ...
 
 
 class Dispatcher:
@@ -394,6 +375,9 @@ class Dispatcher:
 
     async def _request(self, row: Row, manifest: Manifest, adapter: Adapter) -> Row | None:
         hit("intent_written")
+        if row.lease_until is not None and self._now() > row.lease_until:
+            await self._not_sent(row)
+            return None
         piece = row.load_piece()
         able = self._kinds.get(type(adapter))
         if able is None:  # asking a protocol costs more than everything else here
@@ -455,6 +439,20 @@ class Dispatcher:
             check_at=min(deadline, now + us(self._options.confirm_poll)),
         )
         return await self._finish(row, new, "handed over; a person must press send", chain=True)
+
+    async def _not_sent(self, row: Row) -> None:
+        """Take an intent back: this process stood still until its lease was over, and has sent nothing."""
+        now = self._now()
+        cause = "the worker stood still until its lease had ended; surely nothing was sent"
+
+        def write(conn: Connection) -> None:
+            present = ledger.find(conn, row.id)
+            mine = (present.state, present.fence) == (row.state, row.fence) or present.state == "unknown"
+            if mine and present.attempts == row.attempts:
+                new = replanned(present, now, now=now)._replace(attempts=row.attempts - 1)
+                ledger.change(conn, Change(present, new, cause, self.worker))
+
+        await self._store.write(write)
 
     async def _failed(self, row: Row, error: BaseException) -> Row | None:
         new, cause = after_failure(row, error, now=self._now(), options=self._options)

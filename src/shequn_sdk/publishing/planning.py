@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from shequn_sdk.domain import ChannelRef, Clock, Content, LatePolicy, OnUnknown, Piece, Priority, new_id
 from shequn_sdk.errors import InvalidInput, NotSupported, UnknownName
 from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.compose import compose
-from shequn_sdk.publishing.dispatch import AccountBook
 from shequn_sdk.publishing.policy import us
 from shequn_sdk.publishing.rows import PRIORITIES, Row
 from shequn_sdk.stores.schema import to_us

@@ -26,8 +26,9 @@ from shequn_sdk.domain import (
 )
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import care, ledger, queries
+from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.compose import compose
-from shequn_sdk.publishing.dispatch import AccountBook, Dispatcher
+from shequn_sdk.publishing.dispatch import Dispatcher
 from shequn_sdk.publishing.failpoints import hit
 from shequn_sdk.publishing.planning import Plan, Planner, Target, by_lane
 from shequn_sdk.publishing.policy import DeliveryOptions

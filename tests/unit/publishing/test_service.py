@@ -19,7 +19,7 @@ from shequn_sdk.errors import (
 )
 from shequn_sdk.platforms.manifest import Capability, Idempotency, RateLimit, RateScope
 from shequn_sdk.platforms.ports import Confirmation
-from shequn_sdk.publishing import DeliveryOptions, Publishing
+from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
 
 LOST = Unavailable("reset after sending")
 NEVER = Unavailable("connection refused", landed=Landing.SURELY_NOT)
@@ -383,3 +383,25 @@ async def test_pause_and_resume(bench):
     await publishing.resume(receipt.deliveries[0])
     await publishing.drain()
     assert bench.wall.texts("1") == ["x"]
+
+
+async def test_a_worker_that_stood_still_after_its_intent_sends_nothing(bench):
+    """It knows that it has sent nothing, which is better than an unknown."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+
+    def freeze(point: str) -> None:
+        if point == "intent_written":
+            failpoints.install(None)
+            bench.clock.advance(timedelta(minutes=5))
+
+    failpoints.install(freeze)
+    try:
+        await publishing.drain()
+    finally:
+        failpoints.install(None)
+    steps = [step.cause for step in await publishing.history(receipt.deliveries[0])]
+    assert any("stood still" in cause for cause in steps)
+    assert bench.wall.texts("1") == ["x"]
+    assert (await publishing.get(receipt.deliveries[0])).attempts == 1
