@@ -239,3 +239,30 @@ def test_gateway_url():
     assert gateway_url("wss://gateway.discord.gg", compress=True) == (
         "wss://gateway.discord.gg/?v=10&encoding=json&compress=zlib-stream"
     )
+
+
+async def test_frames_with_the_token_are_not_logged(discord_run, caplog):
+    import logging
+
+    caplog.set_level(logging.DEBUG, logger="shequn_discord")
+    caplog.set_level(logging.DEBUG, logger="websockets")
+    async with discord_run(account_options={"compress": False}) as place:
+        cursor = (await place.adapter.receive(None)).cursor
+        place.sandbox.say(place.channel, LI, "leise")
+        await texts(place, 1, cursor)
+        ours = [
+            record for record in caplog.records if record.name.startswith(("shequn_discord", "websockets"))
+        ]
+        assert all(place.described["token"][:20] not in record.getMessage() for record in ours)
+        assert place.described["token"] not in repr(place.adapter.gateway) + repr(
+            place.adapter.gateway.shards
+        )
+
+
+async def test_identify_limit_is_minded(discord_run):
+    from shequn_sdk.errors import RateLimited
+
+    async with discord_run(options={"identify_limit": 0}) as place:
+        with pytest.raises(RateLimited, match="identify 0 more times"):
+            await place.adapter.receive(None)
+        assert place.sandbox.hub.connected == 0

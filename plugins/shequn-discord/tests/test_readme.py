@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from shequn_discord.manifest import BOT, WEBHOOK
-
 from shequn_sdk.platforms.manifest import Capability
 
 README = Path(__file__).parent.parent / "README.md"

@@ -23,6 +23,8 @@ from shequn_sdk.errors import AuthFailed, ConfigError, PermissionDenied, ShequnE
 __all__ = ["COMMUNITY_INTENTS", "FATAL", "Dispatch", "Shard", "ShardState", "gateway_url"]
 
 _log = logging.getLogger(__name__)
+_frames = logging.getLogger(f"{__name__}.frames")
+_frames.setLevel(logging.INFO)  # on DEBUG websockets writes frames into the log, and one holds the token
 
 COMMUNITY_INTENTS = 18_974_279
 """Servers, members, moderation, invites, messages, reactions, text, scheduled events, AutoMod, polls."""
@@ -228,6 +230,7 @@ class Shard:
             close_timeout=2,
             user_agent_header=self._user_agent or None,
             proxy=None,
+            logger=_frames,
         ) as socket:
             self._socket = socket
             self._sends.clear()
