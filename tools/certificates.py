@@ -1,0 +1,56 @@
+"""Run the contract suite of every plugin and write its outcome as a table into both READMEs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"(<!-- contract -->\n).*?(<!-- /contract -->)", re.DOTALL)
+
+
+def certificates() -> list[dict[str, Any]]:
+    """Run the suites and give their certificates."""
+    tests = [str(path) for path in sorted(ROOT.glob("plugins/*/tests/test_contract.py"))]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "certificates.json")
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--no-header", f"--shequn-certificate={file}", *tests],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return json.loads(file.read_text(encoding="utf-8"))["certificates"]
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Give the table as Markdown."""
+    rows = [
+        "| contract suite | tests passed | skipped by the manifest | excused | certified |",
+        "|---|---|---|---|---|",
+    ]
+    for item in sorted(found, key=lambda item: (item["platform"], item["mode"])):
+        name = f"{item['platform']} {item['mode']}".strip()
+        certified = "✓" if item["certified"] else ""
+        rows.append(
+            f"| {name} | {item['passed']} | {item['skipped']} | {len(item['excused'])} | {certified} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Write."""
+    made = table(certificates())
+    print(made)
+    for path in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(BLOCK.sub(lambda match: match[1] + made + match[2], text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
