@@ -1,0 +1,180 @@
+"""From what Weibo tells to interactions: rows that were polled, and pushes of the fan service."""
+
+from __future__ import annotations
+
+import html
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from pydantic import JsonValue
+
+from shequn_sdk.domain import Interaction, InteractionKind
+from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms.ports import Parsed, RawEvent
+from shequn_weibo import wire
+from shequn_weibo.errors import PLATFORM
+
+__all__ = ["DIRECT", "comment_of", "parse_event", "wrap"]
+
+DIRECT = "dm:"
+"""How ids of private channels begin; the member's uid follows."""
+_MESSAGES = frozenset({"text", "image", "voice", "position"})
+_K = InteractionKind
+
+
+class _Envelope(msgspec.Struct):
+    """What was polled, as it came, with what its row does not say."""
+
+    polled: str = ""
+    owner: str = ""
+    """uid of our account."""
+    at: str = ""
+    """When we saw it, for what has no time of its own."""
+    row: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def wrap(polled: str, row: bytes, *, owner: str, at: datetime) -> bytes:
+    """Make the payload of a polled event."""
+    return msgspec.json.encode(_Envelope(polled=polled, owner=owner, at=at.isoformat(), row=msgspec.Raw(row)))
+
+
+def parse_event(raw: RawEvent, *, account: str) -> Parsed:
+    """Read one event; see `EventSource.parse`.
+
+    Raises:
+        InvalidInput: it is no event at all.
+    """
+    try:
+        envelope = msgspec.json.decode(raw.payload, type=_Envelope)
+        if not envelope.polled:
+            push = msgspec.json.decode(raw.payload, type=wire.Push, strict=False)
+            return _push(push, raw.event_id, account=account)
+        return _polled(envelope, account=account)
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+        raise InvalidInput("an event of weibo cannot be read", source="weibo") from error
+
+
+def _polled(envelope: _Envelope, *, account: str) -> Parsed:
+    kind, owner = envelope.polled, envelope.owner
+    if kind in {"comment", "comment_mention"}:
+        comment = msgspec.json.decode(envelope.row, type=wire.Comment, strict=False)
+        found = comment_of(comment, account=account, owner=owner, mention=kind == "comment_mention")
+    elif kind in {"mention", "repost"}:
+        status = msgspec.json.decode(envelope.row, type=wire.Status, strict=False)
+        found = _status(status, account=account, owner=owner, shared=kind == "repost")
+    elif kind == "follower":
+        user = msgspec.json.decode(envelope.row, type=wire.User, strict=False)
+        found = Interaction(
+            id=f"follow:{user.uid}",
+            kind=_K.FOLLOW,
+            platform=PLATFORM,
+            account=account,
+            channel=owner,
+            member=user.uid,
+            member_name=user.screen_name or user.name,
+            occurred_at=datetime.fromisoformat(envelope.at),
+            attrs={"time": "seen"},
+        )
+    else:
+        return Parsed(kind=kind, known=False)
+    return Parsed(kind=kind, interactions=(found,))
+
+
+def _name(user: wire.User | None) -> str:
+    return "" if user is None else user.screen_name or user.name
+
+
+def comment_of(
+    comment: wire.Comment, *, account: str, owner: str, post: str = "", mention: bool = False
+) -> Interaction:
+    """Read a comment; `post` is the post it stands under, when the row leaves it out."""
+    answered = comment.reply_comment
+    under = comment.status.native_id if comment.status is not None else ""
+    attrs: dict[str, JsonValue] = {}
+    if answered is not None:
+        attrs["reply_to"] = answered.native_id
+    return Interaction(
+        id=f"comment:{comment.native_id}",
+        kind=_K.MENTION if mention else _K.COMMENT,
+        platform=PLATFORM,
+        account=account,
+        channel=owner,
+        member=comment.user.uid if comment.user is not None else "",
+        member_name=_name(comment.user),
+        occurred_at=wire.parse_time(comment.created_at),
+        message=comment.native_id,
+        parent=under or post,
+        target=answered.user.uid if answered is not None and answered.user is not None else "",
+        text=html.unescape(comment.text),
+        attrs=attrs,
+    )
+
+
+def _status(status: wire.Status, *, account: str, owner: str, shared: bool) -> Interaction:
+    origin = status.retweeted_status
+    shared = shared or (origin is not None and origin.author == owner)
+    return Interaction(
+        id=f"status:{status.native_id}",
+        kind=_K.SHARE if shared else _K.MENTION,
+        platform=PLATFORM,
+        account=account,
+        channel=owner,
+        member=status.author,
+        member_name=_name(status.user),
+        occurred_at=wire.parse_time(status.created_at),
+        message=status.native_id,
+        parent=origin.native_id if origin is not None else "",
+        target=owner,
+        text=html.unescape(status.text),
+    )
+
+
+def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
+    sender, owner = wire.ident(push.sender_id), wire.ident(push.receiver_id)
+    subtype = str(push.data.get("subtype", ""))
+    name = f"{push.type}/{subtype}" if subtype else push.type
+
+    def made(kind: InteractionKind, **more: Any) -> Parsed:
+        found = Interaction.model_validate(
+            {
+                "id": event_id,
+                "kind": kind,
+                "platform": PLATFORM,
+                "account": account,
+                "channel": owner,
+                "member": sender,
+                "occurred_at": wire.parse_time(push.created_at),
+                "target": owner,
+                **more,
+            }
+        )
+        return Parsed(kind=name, interactions=(found,))
+
+    if not sender or not owner:
+        return Parsed(kind=name, known=False)
+    if push.type in _MESSAGES:
+        attrs = {} if push.type == "text" else {"form": push.type, **_plain(push.data)}
+        return made(_K.MESSAGE, channel=DIRECT + sender, message=event_id, text=push.text, attrs=attrs)
+    if push.type == "mention":
+        return made(_K.MENTION, message=str(push.data.get("key", "")), text=push.text)
+    if push.type == "event":
+        key = str(push.data.get("key", ""))
+        if subtype in {"follow", "scan_follow"}:
+            return made(_K.FOLLOW, entrance=key)
+        if subtype == "unfollow":
+            return made(_K.UNFOLLOW)
+        # a subscription to the fan service's messages, without following the account
+        if subtype in {"subscribe", "unsubscribe"}:
+            return made(
+                _K.FOLLOW if subtype == "subscribe" else _K.UNFOLLOW, attrs={"what": "fan_service_messages"}
+            )
+        if subtype in {"click", "view"}:
+            return made(_K.CLICK, text=key, attrs={"what": subtype})
+        if subtype == "scan":
+            return made(_K.CLICK, entrance=key, attrs={"what": "scan"})
+    return Parsed(kind=name, known=False)
+
+
+def _plain(data: dict[str, Any]) -> dict[str, JsonValue]:
+    return {str(key): value for key, value in data.items() if isinstance(value, str | int | float)}
