@@ -33,12 +33,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from shequn_sdk.domain import Grain
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.metrics.model import MetricParams, Segment
+from shequn_sdk.metrics.columns import COLUMNS, ColumnMacros, Request
+from shequn_sdk.metrics.model import Segment
 
 __all__ = ["MEMBER_DIMS", "PASSIVE", "ROLLUP_DIMS", "Expander", "Request"]
 
@@ -46,45 +45,17 @@ PASSIVE = ("join", "leave", "retract", "channel_moved", "role_changed", "moderat
 MEMBER_DIMS = frozenset({"role", "tag", "entrance"})
 ROLLUP_DIMS = frozenset({"community", "platform", "role", "tag", "entrance"})
 
-_COLUMNS = {
-    "community": "community_no",
-    "platform": "platform",
-    "channel": "channel_no",
-    "role": "role",
-    "tag": "tag",
-    "entrance": "entrance",
-    "kind": "kind",
-}
 _MACRO = re.compile(r"@([a-z_]+)")
 _BITS = 2_000_000
 """With more persons than this a bit per person and day costs more memory than a hash table."""
 _SAFE = re.compile(r"^[a-z_]+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """All that decides the text of a query; values are bound, never written into it."""
-
-    grain: Grain
-    dims: tuple[str, ...]
-    params: MetricParams
-    segment: Segment = field(default_factory=Segment)
-    community: bool = False
-    """Whether one community is asked for."""
-    platforms: tuple[str, ...] | None = None
-    """Only platforms that report what the metric needs; None is all."""
-    rollup: bool = True
-    """Whether roll-ups may be read."""
-    persons: int = 0
-    """Largest person number, when it is known."""
-
-
-class Expander:
+class Expander(ColumnMacros):
     """Expands the macros of one request; remembers the values to bind."""
 
     def __init__(self, request: Request, *, dialect: str = "duckdb") -> None:
-        self.request = request
-        self.dialect = dialect
+        super().__init__(request, dialect=dialect)
         self.values: dict[str, object] = {}
         self._macros: dict[str, Callable[..., str]] = {
             "log": self._log,
@@ -240,7 +211,7 @@ class Expander:
 
     def _log_columns(self) -> str:
         names = dict.fromkeys(
-            ("kind", "local_day", "local_hour", *(_COLUMNS[name] for name in self.request.dims))
+            ("kind", "local_day", "local_hour", *(COLUMNS[name] for name in self.request.dims))
         )
         return ", ".join(f"g.{name}" for name in names) + ", 1 as events"
 
@@ -317,70 +288,12 @@ class Expander:
         first = "cast($start as date)" if lead == "0" else f"cast($start as date) - {lead}"
         return f"{e}.local_day between {first} and cast($end as date)"
 
-    # -- columns -----------------------------------------------------------------------------------------------
-
-    def _dims(self, e: str) -> str:
-        return "".join(f"{e}.{_COLUMNS[name]} as d_{name}, " for name in self.request.dims)
-
-    def _group(self, e: str) -> str:
-        return "".join(f"{e}.{_COLUMNS[name]}, " for name in self.request.dims)
-
     def _posts(self, e: str) -> str:
         # The community's own posts come from bots and own accounts: they are what is measured, not who.
         return (
             f"{self._scope(e)} and not {e}.is_spam and {e}.kind in ('message', 'question') "
             f"and {e}.parent_no is null and {e}.content_no is not null"
         )
-
-    def _d(self, alias: str = "") -> str:
-        prefix = f"{alias}." if alias else ""
-        return "".join(f"{prefix}d_{name}, " for name in self.request.dims)
-
-    def _same(self, left: str, right: str) -> str:
-        return "".join(f" and {left}.d_{name} = {right}.d_{name}" for name in self.request.dims)
-
-    @staticmethod
-    def _week(day: str) -> str:
-        return f"({day} - cast(mod({day} - cast('1970-01-05' as date), 7) as integer))"
-
-    def _bucket_of(self, day: str) -> str:
-        grain = self.request.grain
-        if grain is Grain.WEEK:
-            return self._week(day)
-        if grain is Grain.MONTH:
-            return f"cast(date_trunc('month', {day}) as date)"
-        if grain is Grain.TOTAL:
-            return "cast($start as date)"
-        return day
-
-    def _index_of(self, day: str) -> str:
-        grain = self.request.grain
-        if grain is Grain.MONTH:
-            return f"cast(extract(year from {day}) * 12 + extract(month from {day}) as integer)"
-        if grain is Grain.WEEK:
-            return f"cast(({self._week(day)} - cast('1970-01-05' as date)) / 7 as integer)"
-        return f"cast({day} - cast('1970-01-05' as date) as integer)"
-
-    def _next_bucket(self, bucket: str) -> str:
-        grain = self.request.grain
-        if grain is Grain.MONTH:
-            return f"cast({bucket} + interval '1' month as date)"
-        return f"({bucket} + {7 if grain is Grain.WEEK else 1})"
-
-    def _spans(self) -> str:
-        """Write the days of an N-day retention: first and last day that count, and the day after which it is known."""
-        params: Any = self.request.params
-        days = sorted(set(params.days))
-        rows: list[str] = []
-        for position, day in enumerate(days):
-            last = day
-            if params.mode == "on_or_after":
-                last = 36_500
-            elif params.mode == "bracket" and position + 1 < len(days):
-                last = days[position + 1] - 1
-            ripe = day if params.mode == "on_or_after" else last
-            rows.append(f"select {day:d} as day_no, {last:d} as last_no, {ripe:d} as ripe_no")
-        return " union all ".join(rows)
 
     def _funnel(self) -> str:
         """Write one table per step: each person's first time at it, not before the step before, within the window."""
@@ -413,20 +326,6 @@ class Expander:
             f"{', '.join(tables)}, counted as ({rows}) select @d @start as bucket, c.step, c.step_kind, c.numerator, "
             "c.median_seconds, c.immature from counted as c"
         )
-
-    def _bucket(self, e: str) -> str:
-        if self.request.grain is Grain.HOUR and self.dialect == "clickhouse":
-            return f"addHours(cast({e}.local_day as timestamp), {e}.local_hour)"
-        if self.request.grain is Grain.HOUR:
-            return f"cast({e}.local_day as timestamp) + {e}.local_hour * interval '1' hour"
-        if self.request.grain is Grain.HOUR_OF_WEEK:
-            return self._hour_of_week(e)
-        return self._bucket_of(f"{e}.local_day")
-
-    @staticmethod
-    def _hour_of_week(e: str) -> str:
-        day = f"cast(mod({e}.local_day - cast('1970-01-05' as date), 7) as integer)"
-        return f"({day} * 24 + cast({e}.local_hour as integer))"
 
     def _param(self, name: str) -> str:
         value = getattr(self.request.params, name)

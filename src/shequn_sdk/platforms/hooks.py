@@ -49,7 +49,11 @@ class AdapterContext:
 
     clock: Clock
     transport: Any = None
-    """An `httpx.AsyncBaseTransport` to use instead of the network: the test seam. None is the network."""
+    """An `httpx.AsyncBaseTransport` to use instead of the network: the test seam.
+
+    None is the network: over aiohttp's connections when the extra `fast` is installed (never in a pytest run, where
+    respx must be able to stand in), else over httpx's own, which `httpx.AsyncHTTPTransport()` asks for explicitly.
+    """
     timeout: float = 30.0
     """Seconds for one request."""
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from shequn_sdk.platforms import seams
+
 __all__: list[str] = []
 
 _KEY = "shequn_contract"
@@ -39,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "requires(*capabilities, **properties): skip unless the adapter's manifest declares them"
     )
     config.pluginmanager.register(_Certificate(config), "shequn-certificate")
+    # respx and pytest-httpx stand in for httpx's own connections only
+    seams.use_fast_transport = False
+
+
+def pytest_unconfigure() -> None:
+    """Let HTTP clients choose their connections by themselves again."""
+    seams.use_fast_transport = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
-import time
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 
 from shequn_sdk.domain import Clock, InteractionBatch, MemberRef
 from shequn_sdk.errors import (
     InvalidInput,
-    StoreBusy,
-    StoreDamaged,
-    StoreError,
-    StoreFull,
-    StoreTooNew,
     UnknownName,
 )
-from shequn_sdk.metrics.store import ingest, log, people, portable, rollup, schema
+from shequn_sdk.metrics.store import ingest, log, people, portable, rollup
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo, Forgotten, MemberFacts
-from shequn_sdk.metrics.store.turns import Turn
+from shequn_sdk.metrics.store.connection import TurnTaker, translate
 
 __all__ = ["DuckDBEventStore", "DuckDBSession"]
 
 
 _SMALL = 50_000
 """Up to so many rows, handing work to several threads costs more than it saves."""
-
-
-def _translate(error: duckdb.Error, path: Path) -> StoreError:
-    text = str(error).replace(str(path), path.name).replace(path.name, "the file")
-    if any(sign in text for sign in ("No space left", "Disk quota", "File too large")):
-        return StoreFull(
-            f"no space left for the event store {path}: nothing of this was kept; free some space"
-        )
-    if isinstance(error, duckdb.IOException):
-        if "Could not set lock" in text or "Conflicting lock" in text:
-            return StoreBusy(
-                f"another program has {path} open without taking turns; close it (a DuckDB shell?) and try again"
-            )
-        if "newer" in text or "version number" in text:
-            return StoreTooNew(f"{path} was written by a newer DuckDB; upgrade shequn-sdk and duckdb")
-        if (
-            "not a valid DuckDB" in text
-            or "Corrupt" in text
-            or "checksum" in text
-            or "Is a directory" in text
-        ):
-            return StoreDamaged(
-                f"{path} is no event store, or is damaged: {text.splitlines()[0]}; restore a copy"
-            )
-    if isinstance(error, (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)):
-        return StoreDamaged(f"{path} cannot be read: {text.splitlines()[0]}; restore a copy or import again")
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError(
-            f"a query on {path} needs more memory than allowed; raise memory_limit or ask for less"
-        )
-    return StoreError(f"the event store {path} failed: {text.splitlines()[0]}")
 
 
 class DuckDBSession:
@@ -83,17 +43,17 @@ class DuckDBSession:
             cursor = self.connection.execute(sql, dict(parameters or {}))
             return [str(column[0]) for column in cursor.description or ()], cursor.fetchall()
         except duckdb.Error as error:
-            raise _translate(error, self._path) from error
+            raise translate(error, self._path) from error
 
     def arrow(self, sql: str, parameters: Mapping[str, object] | None = None) -> Any:
         """Run one query; give a `pyarrow.Table`."""
         try:
             return self.connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
         except duckdb.Error as error:
-            raise _translate(error, self._path) from error
+            raise translate(error, self._path) from error
 
 
-class DuckDBEventStore:
+class DuckDBEventStore(TurnTaker):
     """Keeps interactions in one DuckDB file (事件库); blocking, safe to use from several threads and processes.
 
     The file is held only while there is work, plus `idle` seconds in case more follows, and is given up at once when
@@ -120,153 +80,8 @@ class DuckDBEventStore:
             memory_limit: what DuckDB may take, as it writes sizes.
             threads: how many threads DuckDB may use; None is all cores.
         """
-        self.path = Path(path)
+        super().__init__(path, timeout=timeout, idle=idle, memory_limit=memory_limit, threads=threads)
         self._clock = clock
-        self._timeout = timeout
-        self._idle = idle
-        # A checkpoint copies the log of changes into the file: with DuckDB's 16 MB it would come every few batches.
-        self._config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
-            "checkpoint_threshold": "128MB",
-        }
-        if threads is not None:
-            self._config["threads"] = threads
-        self._turn = Turn(self.path.with_name(self.path.name + ".lock"))
-        self._lock = threading.RLock()
-        self._threads = threads or os.cpu_count() or 1
-        self._threads_now = self._threads
-        self._connection: duckdb.DuckDBPyConnection | None = None
-        self._depth = 0
-        self._used = 0.0
-        self._timer: threading.Timer | None = None
-
-    # -- turns -------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _session(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
-        with self._lock:
-            connection = self._open(purpose)
-            self._depth += 1
-            try:
-                yield connection
-            except duckdb.Error as error:
-                raise _translate(error, self.path) from error
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._leave()
-
-    @contextlib.contextmanager
-    def _write(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
-        with self._session(purpose) as connection:
-            connection.begin()
-            try:
-                yield connection
-                connection.commit()
-            except BaseException as error:
-                with contextlib.suppress(duckdb.Error):
-                    connection.rollback()
-                if isinstance(
-                    error, (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
-                ):
-                    self._close()  # after a failed write DuckDB refuses further work on this connection
-                raise
-
-    def _open(self, purpose: str) -> duckdb.DuckDBPyConnection:
-        if self._connection is not None:
-            return self._connection
-        self._turn.take(purpose=purpose, timeout=self._timeout)
-        try:
-            connection = duckdb.connect(str(self.path), config=self._config)
-            try:
-                self._prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-        except duckdb.Error as error:
-            self._turn.release()
-            raise _translate(error, self.path) from error
-        except BaseException:
-            self._turn.release()
-            raise
-        self._connection = connection
-        self._threads_now = self._threads
-        return connection
-
-    def _use_threads(self, connection: duckdb.DuckDBPyConnection, threads: int) -> None:
-        if threads != self._threads_now:
-            connection.execute(f"set threads = {threads:d}")
-            self._threads_now = threads
-
-    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("set enable_progress_bar = false")  # a library prints nothing
-        tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
-        if not tables:
-            connection.begin()
-            connection.execute(schema.TABLES)
-            connection.execute("insert into meta values ('schema', $v)", {"v": str(schema.SCHEMA_VERSION)})
-            connection.commit()
-        elif "meta" not in tables or "events" not in tables:
-            raise StoreDamaged(f"{self.path} is a DuckDB file, but no event store; choose another name")
-        version = connection.execute("select value from meta where key = 'schema'").fetchall()
-        if not version or not str(version[0][0]).isdigit():
-            raise StoreDamaged(
-                f"{self.path} does not say which version of the event store it is; restore a copy"
-            )
-        if int(version[0][0]) > schema.SCHEMA_VERSION:
-            raise StoreTooNew(
-                f"{self.path} has version {version[0][0]} of the event store, this package knows up to "
-                f"{schema.SCHEMA_VERSION}; upgrade shequn-sdk"
-            )
-        log.refresh_view(connection, self.path)
-
-    def _leave(self) -> None:
-        self._used = time.monotonic()
-        if self._idle <= 0 or self._turn.wanted():
-            self._close()
-        elif self._timer is None:
-            self._arm(self._idle)
-
-    def _arm(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._tick)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _tick(self) -> None:
-        with self._lock:
-            self._timer = None
-            if self._connection is None or self._depth:
-                return
-            rest = self._used + self._idle - time.monotonic()
-            if rest <= 0 or self._turn.wanted():
-                self._close()
-            else:
-                self._arm(rest)
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        try:
-            if connection is not None:
-                with contextlib.suppress(duckdb.Error):  # what was committed is in the log file beside it
-                    connection.close()
-        finally:
-            self._turn.release()
-
-    def close(self) -> None:
-        """Let the file go; the next use opens it again."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- communities and members -------------------------------------------------------------------------------
 
@@ -340,7 +155,7 @@ class DuckDBEventStore:
                     connection.close()
                 log.rewrite(self.path, self._config)
             except duckdb.Error as error:
-                raise _translate(error, self.path) from error
+                raise translate(error, self.path) from error
             finally:
                 self._turn.release()
 
