@@ -1,0 +1,1 @@
+"""What recurs, and when: local time, rules, lunar dates, Chinese work days."""

@@ -1,0 +1,445 @@
+"""The room's face: schedules that survive a restart, and the handlers they call."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import anyio
+from pydantic import BaseModel
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from shequn_sdk.domain import Clock, LatePolicy, new_id
+from shequn_sdk.errors import InvalidInput, UnknownName
+from shequn_sdk.scheduling import book
+from shequn_sdk.scheduling.chinese import WorkDays
+from shequn_sdk.scheduling.handlers import Function, Handlers
+from shequn_sdk.scheduling.models import Overlapping, Run, RunState, Schedule, ScheduleState, Upcoming
+from shequn_sdk.scheduling.triggers import Occurrence, Trigger
+from shequn_sdk.scheduling.worker import Worker, WorkerOptions
+from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.store import Store
+
+__all__ = ["Scheduler"]
+
+F = TypeVar("F", bound=Function)
+
+_DEAD = (RunState.FAILED, RunState.PARKED, RunState.ASKING)
+
+
+class Scheduler:
+    """Keeps schedules and fires them (定时调度).
+
+    A schedule calls a handler that was registered by name, with JSON arguments. One instance per process and store;
+    several processes may each have one. Reading is quick with a hundred thousand schedules.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        days: WorkDays | None = None,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        """Keep schedules in `store`.
+
+        Args:
+            clock: the store's by default.
+            days: which days are worked, for triggers with `only`; the installed calendar by default.
+            options: leases, attempts, waits.
+        """
+        self._store = store
+        self._clock = clock or store.clock
+        self._days = days
+        self.handlers = Handlers()
+        self._worker = Worker(store, self.handlers, clock=self._clock, days=days, options=options)
+
+    # handlers
+
+    def handler(self, name: str, *, arguments: type[BaseModel] | None = None) -> Callable[[F], F]:
+        """Register the decorated function, which takes its validated arguments and a `Firing`.
+
+        It is called at least once per occurrence. It may be a coroutine function, or block.
+        """
+
+        def register(function: F) -> F:
+            self.handlers.add(name, function, arguments=arguments)
+            return function
+
+        return register
+
+    # making and changing
+
+    async def create(
+        self,
+        handler: str,
+        *,
+        when: Trigger,
+        arguments: Mapping[str, Any] | BaseModel | None = None,
+        name: str = "",
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        overlap: Overlapping = Overlapping.QUEUE,
+        catch_up: int = 1,
+        idempotency_key: str | None = None,
+    ) -> Schedule:
+        """Make a schedule.
+
+        Args:
+            handler: name of a registered handler.
+            when: the trigger.
+            arguments: what the handler is called with.
+            name: by which people find it; unique among those that are active or paused.
+            late: what to do with an occurrence that could not begin in time.
+            grace: how late it may begin.
+            overlap: what to do with an occurrence that comes while the one before it still runs.
+            catch_up: how many of the occurrences that were missed are made up for, the latest ones; at least 1.
+            idempotency_key: making it again under the same key gives the first one.
+
+        Raises:
+            UnknownName: there is no such handler.
+            InvalidInput: the arguments do not fit, the name is taken, or the trigger has no occurrence to come.
+        """
+        many = await self.create_many(
+            [(handler, when, arguments, name)],
+            late=late,
+            grace=grace,
+            overlap=overlap,
+            catch_up=catch_up,
+            idempotency_key=idempotency_key,
+        )
+        return many[0]
+
+    async def create_many(
+        self,
+        schedules: Sequence[tuple[str, Trigger, Mapping[str, Any] | BaseModel | None, str]],
+        *,
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        overlap: Overlapping = Overlapping.QUEUE,
+        catch_up: int = 1,
+        idempotency_key: str | None = None,
+    ) -> list[Schedule]:
+        """Make schedules in one transaction, each given as handler, trigger, arguments and name; all or none.
+
+        Raises:
+            UnknownName: there is no such handler.
+            InvalidInput: as for `create`.
+        """
+        if catch_up < 1:
+            raise InvalidInput(
+                "catch_up must be at least 1; to leave out what is late, use late=LatePolicy.SKIP"
+            )
+        if grace is not None and grace < timedelta():
+            raise InvalidInput("grace must not be negative")
+        now = self._clock.now()
+        at = to_us(now)
+        rows: list[book.Row] = []
+        plans: list[dict[str, Any]] = []
+        for number, (handler, when, arguments, name) in enumerate(schedules):
+            data = (
+                arguments.model_dump(mode="json")
+                if isinstance(arguments, BaseModel)
+                else dict(arguments or {})
+            )
+            text = _json(data)
+            self.handlers.get(handler).check(json.loads(text))
+            row = book.Row(
+                id=new_id() if idempotency_key is None else _key_id(idempotency_key, number),
+                name=name.strip(),
+                handler=handler,
+                arguments=text,
+                trigger=when.model_dump_json(),
+                state="active",
+                late=late.value,
+                grace=None if grace is None else grace // timedelta(microseconds=1),
+                overlap=overlap.value,
+                catch_up=catch_up,
+                version=1,
+                note="",
+                created_at=at,
+                updated_at=at,
+            )
+            rows.append(row)
+            plans.append(book.planned(row, self._first(when, now)))
+
+        def write(conn: Connection) -> list[tuple[book.Row, int | None, int]]:
+            if idempotency_key is not None:
+                known = [book.find(conn, row.id) for row in rows]
+                if rows and known[0] is not None:
+                    return [book.with_next(conn, row) for row in known if row is not None]
+            for row in rows:
+                other = book.find(conn, row.name) if row.name else None
+                if other is not None and other.state in {"active", "paused"}:
+                    raise InvalidInput(
+                        f"there is a schedule named {row.name!r} already: reschedule or cancel it, or take another name"
+                    )
+            book.insert(conn, rows)
+            book.plan(conn, plans)
+            return [(row, plan["due"], plan["provisional"]) for row, plan in zip(rows, plans, strict=True)]
+
+        try:
+            written = await self._store.write(write)
+        except IntegrityError:
+            raise InvalidInput("the name of a schedule was taken at the same moment; try again") from None
+        self._worker.nudge()
+        return [book.to_schedule(*item) for item in written]
+
+    def _first(self, when: Trigger, now: datetime) -> Occurrence:
+        first = when.next_after(now, days=self._days)
+        if first is not None:
+            return first
+        earlier = when.next_after(from_us(0), days=self._days)
+        if earlier is not None:
+            raise InvalidInput(
+                f"the schedule has nothing to come: its last time has passed, it is {now.isoformat(timespec='seconds')}"
+            )
+        raise InvalidInput("the schedule never fires: `only` and quiet hours leave nothing of its trigger")
+
+    async def pause(self, schedule: str) -> Schedule:
+        """Stop firing until `resume`; what is running goes on. Of a paused one it changes nothing.
+
+        Raises:
+            UnknownName: there is none of that id or name.
+            InvalidInput: it has ended or was cancelled.
+        """
+        return await self._change(schedule, ScheduleState.PAUSED, allowed=("active", "paused"))
+
+    async def resume(self, schedule: str) -> Schedule:
+        """Go on from now; what would have come during the pause is not made up for.
+
+        Raises:
+            UnknownName: there is none of that id or name.
+            InvalidInput: it has ended or was cancelled, or has no occurrence left.
+        """
+        return await self._change(schedule, ScheduleState.ACTIVE, allowed=("active", "paused"))
+
+    async def cancel(self, schedule: str) -> Schedule:
+        """End a schedule for good; its history stays. What is running goes on.
+
+        Raises:
+            UnknownName: there is none of that id or name.
+        """
+        return await self._change(schedule, ScheduleState.CANCELLED, allowed=tuple(ScheduleState))
+
+    async def reschedule(self, schedule: str, *, when: Trigger) -> Schedule:
+        """Give a schedule another trigger, from now on; an ended one lives again, a paused one stays paused.
+
+        Raises:
+            UnknownName: there is none of that id or name.
+            InvalidInput: it was cancelled, or the trigger has no occurrence to come.
+        """
+        return await self._change(schedule, None, allowed=("active", "paused", "ended"), when=when)
+
+    async def _change(
+        self,
+        schedule: str,
+        state: ScheduleState | None,
+        *,
+        allowed: Sequence[str],
+        when: Trigger | None = None,
+    ) -> Schedule:
+        now = self._clock.now()
+
+        def write(conn: Connection) -> tuple[book.Row, int | None, int]:
+            row = _found(book.find(conn, schedule), schedule)
+            if row.state not in allowed:
+                raise InvalidInput(f"schedule {schedule!r} is {row.state}: make a new one")
+            new = state or (ScheduleState.PAUSED if row.state == "paused" else ScheduleState.ACTIVE)
+            if when is None and new == row.state:
+                return book.with_next(conn, row)
+            trigger = when or book.read_trigger(row.trigger)
+            first = self._first(trigger, now) if when is not None or new is ScheduleState.ACTIVE else None
+            text = trigger.model_dump_json() if when is not None else row.trigger
+            book.change_schedule(conn, row, state=new.value, trigger=text, note=row.note, now=to_us(now))
+            book.drop_pending(conn, row.id)
+            row = row._replace(state=new.value, trigger=text, version=row.version + 1, updated_at=to_us(now))
+            if new is ScheduleState.ACTIVE and first is not None:
+                book.plan(conn, [book.planned(row, first)])
+            return book.with_next(conn, row)
+
+        changed = await self._store.write(write)
+        self._worker.nudge()
+        return book.to_schedule(*changed)
+
+    # looking
+
+    async def get(self, schedule: str) -> Schedule:
+        """Give a schedule by its id or its name.
+
+        Raises:
+            UnknownName: there is none.
+        """
+
+        def read(conn: Connection) -> tuple[book.Row, int | None, int]:
+            return book.with_next(conn, _found(book.find(conn, schedule), schedule))
+
+        return book.to_schedule(*await self._store.read(read))
+
+    async def list(
+        self,
+        *,
+        states: Sequence[ScheduleState] = (ScheduleState.ACTIVE, ScheduleState.PAUSED),
+        handler: str = "",
+        after: Schedule | None = None,
+        limit: int = 100,
+    ) -> list[Schedule]:
+        """Give schedules by the time they were made; `after` is the last one of the page before."""
+        cursor = None if after is None else (to_us(after.created_at), after.id)
+        found = await self._store.read(
+            lambda conn: book.listed(
+                conn, states=[item.value for item in states], handler=handler, after=cursor, limit=limit
+            )
+        )
+        return [book.to_schedule(*item) for item in found]
+
+    async def upcoming(self, count: int = 20, *, until: datetime | None = None) -> list[Upcoming]:
+        """Give the next occurrences of all schedules by their due instants, several of one schedule if they come first."""
+        return await self._store.read(lambda conn: self._upcoming(conn, count, until))
+
+    def _upcoming(self, conn: Connection, count: int, until: datetime | None) -> list[Upcoming]:
+        heap: list[tuple[datetime, int, Occurrence, book.Pending]] = []
+        for number, item in enumerate(book.pending(conn, count)):
+            occurrence = Occurrence(
+                nominal=from_us(item.nominal_at),
+                due=from_us(item.due),
+                provisional=bool(item.provisional),
+                notes=(item.note,) if item.note else (),
+            )
+            heap.append((occurrence.due, number, occurrence, item))
+        heapq.heapify(heap)
+        found: list[Upcoming] = []
+        while heap and len(found) < count:
+            due, number, occurrence, item = heapq.heappop(heap)
+            if until is not None and due > until:
+                break
+            found.append(
+                Upcoming(
+                    schedule=item.schedule_id,
+                    name=item.name,
+                    handler=item.handler,
+                    nominal=occurrence.nominal,
+                    due=due,
+                    provisional=occurrence.provisional,
+                    notes=occurrence.notes,
+                )
+            )
+            following = book.read_trigger(item.trigger).next_after(occurrence.nominal, days=self._days)
+            if following is not None:
+                heapq.heappush(heap, (following.due, number, following, item))
+        return found
+
+    async def history(
+        self, *, schedule: str | None = None, states: Sequence[RunState] = (), limit: int = 100
+    ) -> list[Run]:
+        """Give what became of occurrences, latest first.
+
+        Raises:
+            UnknownName: there is no such schedule.
+        """
+
+        def read(conn: Connection) -> list[Run]:
+            key = "" if schedule is None else _found(book.find(conn, schedule), schedule).id
+            found = book.history(conn, schedule=key, states=[item.value for item in states], limit=limit)
+            return [book.to_run(*item) for item in found]
+
+        return await self._store.read(read)
+
+    async def dead_letters(self, *, limit: int = 100) -> list[Run]:
+        """Give the occurrences that wait for a person: failed, parked, or too late and to be asked about."""
+        return await self.history(states=_DEAD, limit=limit)
+
+    async def retry(self, run: int) -> None:
+        """Let a dead letter run again.
+
+        Raises:
+            UnknownName: there is no such occurrence.
+            InvalidInput: it is none.
+        """
+        await self._reopen(run, "pending", "a person wanted it again")
+        self._worker.nudge()
+
+    async def dismiss(self, run: int) -> None:
+        """Put a dead letter aside.
+
+        Raises:
+            UnknownName: there is no such occurrence.
+            InvalidInput: it is none.
+        """
+        await self._reopen(run, "dismissed", "a person dismissed it")
+
+    async def _reopen(self, run: int, state: str, note: str) -> None:
+        now = to_us(self._clock.now())
+
+        def write(conn: Connection) -> None:
+            entry = book.find_run(conn, run)
+            if entry is None:
+                raise UnknownName("occurrence", str(run))
+            if not book.reopen(conn, entry, state=state, note=note, now=now):
+                raise InvalidInput(f"occurrence {run} is {entry.state}; only dead letters can be settled")
+
+        await self._store.write(write)
+
+    async def prune(self, *, before: datetime) -> int:
+        """Forget what ended well before an instant; dead letters stay. Gives how many were forgotten."""
+        return await self._store.write(lambda conn: book.prune(conn, to_us(before)))
+
+    # working
+
+    async def tick(self) -> int:
+        """Do everything that is due now; gives how many occurrences were worked on."""
+        return await self._worker.tick()
+
+    async def run(self, stop: anyio.Event | None = None) -> None:
+        """Fire what becomes due until `stop` is set; then finish what is under way."""
+        await self._worker.run(stop or anyio.Event())
+
+    async def drain(self, *, until: datetime) -> int:
+        """Rehearse: move a clock that is moved by hand from one due instant to the next, and do what is due.
+
+        Raises:
+            InvalidInput: the clock cannot be moved.
+        """
+        mover: Callable[[datetime], object] | None = getattr(self._clock, "move_to", None)
+        if mover is None:
+            raise InvalidInput("only a ManualClock can be rehearsed with; use run()")
+        worked = await self.tick()
+        while True:
+            following = await self.next_due()
+            if following is None or following > until:
+                mover(max(until, self._clock.now()))
+                return worked + await self.tick()
+            mover(max(following, self._clock.now()))
+            worked += await self.tick()
+
+    async def next_due(self) -> datetime | None:
+        """Give the instant at which there is something to do next."""
+        found = await self._store.read(book.next_ready)
+        return None if found is None else from_us(found)
+
+    async def replan(self) -> int:
+        """Plan provisional occurrences again, after days off were announced; gives how many moved."""
+        return await self._worker.replan()
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the arguments of a schedule must be JSON: {error}") from None
+
+
+def _key_id(key: str, number: int) -> str:
+    return hashlib.sha256(f"schedule:{key}:{number}".encode()).hexdigest()[:32]
+
+
+def _found(row: book.Row | None, key: str) -> book.Row:
+    if row is None:
+        raise UnknownName("schedule", key)
+    return row

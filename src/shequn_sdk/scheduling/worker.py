@@ -1,0 +1,366 @@
+"""Takes what is due, calls handlers, writes down what became of it; several processes may do so at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import anyio
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import Clock
+from shequn_sdk.errors import ConfigError, InvalidInput, StoreBusy, StoreFull
+from shequn_sdk.scheduling import book
+from shequn_sdk.scheduling.book import Claim
+from shequn_sdk.scheduling.chinese import WorkDays
+from shequn_sdk.scheduling.handlers import Handlers
+from shequn_sdk.scheduling.models import Firing, Overlapping
+from shequn_sdk.scheduling.policies import after_run, decide
+from shequn_sdk.scheduling.triggers import Occurrence
+from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.store import Store
+
+__all__ = ["Worker", "WorkerOptions"]
+
+_log = logging.getLogger(__name__)
+_STORE_PAUSE = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """Times and numbers of the worker."""
+
+    lease: timedelta = timedelta(seconds=30)
+    """How long a worker may be silent before another one takes over what it held."""
+    concurrency: int = 32
+    """Handlers that run at the same time."""
+    max_attempts: int = 3
+    """Calls that raise, after which an occurrence is a dead letter."""
+    backoff: timedelta = timedelta(seconds=10)
+    """Wait before the second call; each further one is six times as long."""
+    poll: float = 1.0
+    """Seconds between two looks for schedules that other processes made, and at the clock."""
+    replan_every: timedelta = timedelta(hours=6)
+    """How often provisional occurrences are planned again."""
+
+
+class Worker:
+    """The working part of a `Scheduler`."""
+
+    def __init__(
+        self,
+        store: Store,
+        handlers: Handlers,
+        *,
+        clock: Clock,
+        days: WorkDays | None = None,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        """Work on `store`."""
+        self._store = store
+        self._handlers = handlers
+        self._clock = clock
+        self._days = days
+        self._options = options or WorkerOptions()
+        self._nudged = anyio.Event()
+        self._replanned: datetime | None = None
+        self._swept_dead = False
+
+    def nudge(self) -> None:
+        """Look now: something was planned."""
+        self._nudged.set()
+
+    # the loop
+
+    async def tick(self) -> int:
+        """Do everything that is due now."""
+        await self._sweep()
+        worked = 0
+        while True:
+            claims = await self._claim(8 * self._options.concurrency)
+            if not claims:
+                return worked
+            worked += len(claims)
+            await self._work(claims)
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Work until `stop`; then finish what is under way."""
+        limiter = anyio.CapacityLimiter(self._options.concurrency)
+        async with anyio.create_task_group() as keepers:
+            keepers.start_soon(self._keep_leases)
+            keepers.start_soon(self._stop_wakes, stop)
+            async with anyio.create_task_group() as group:
+                while not stop.is_set():
+                    self._nudged = anyio.Event()
+                    try:
+                        await self._sweep()
+                        free = int(limiter.available_tokens)
+                        claims = await self._claim(free) if free else []
+                        for claimed in claims:
+                            await limiter.acquire_on_behalf_of(claimed)
+                            group.start_soon(self._one_of, claimed, limiter)
+                        pause = 0.0 if claims and len(claims) < free else await self._pause(full=not free)
+                    except (StoreBusy, StoreFull) as error:
+                        _log.warning(
+                            "the store cannot be used, next try in %.0f s: %s", self._options.poll, error
+                        )
+                        pause = self._options.poll
+                    if pause > 0:
+                        await self._wait(pause)
+            keepers.cancel_scope.cancel()
+
+    async def _one_of(self, claimed: Claim, limiter: anyio.CapacityLimiter) -> None:
+        try:
+            await self._one(claimed)
+        finally:
+            limiter.release_on_behalf_of(claimed)
+            self.nudge()
+
+    async def _pause(self, *, full: bool) -> float:
+        if full:
+            return self._options.poll
+        due = await self._store.read(book.next_ready)
+        if due is None:
+            return self._options.poll
+        wait = (from_us(due) - self._clock.now()) / timedelta(seconds=1)
+        return min(max(wait, 0.001), self._options.poll)
+
+    async def _wait(self, pause: float) -> None:
+        """Wait by the clock that was given, or until something is planned."""
+        async with anyio.create_task_group() as group:
+
+            async def sleep() -> None:
+                await self._clock.sleep(pause)
+                group.cancel_scope.cancel()
+
+            group.start_soon(sleep)
+            await self._nudged.wait()
+            group.cancel_scope.cancel()
+
+    async def _stop_wakes(self, stop: anyio.Event) -> None:
+        await stop.wait()
+        self.nudge()
+
+    async def _keep_leases(self) -> None:
+        """Prolong the leases of what runs; real time, because handlers take real time."""
+        while True:
+            await anyio.sleep(self._options.lease / timedelta(seconds=3))
+            lease = to_us(self._clock.now() + self._options.lease)
+            try:
+                await self._store.write(
+                    lambda conn, lease=lease: book.renew(conn, owner=self._store.worker_id, lease=lease)
+                )
+            except (StoreBusy, StoreFull) as error:
+                _log.warning("leases could not be renewed: %s", error)
+
+    async def _sweep(self) -> None:
+        now = self._clock.now()
+        dead = not self._swept_dead
+        self._swept_dead = True
+        if await self._store.read(
+            lambda conn: book.any_expired(conn, now=to_us(now), owner=self._store.worker_id, anyone=dead)
+        ):
+
+            def clean(conn: Connection) -> None:
+                book.expire(conn, now=to_us(now), owner=self._store.worker_id)
+                if dead:
+                    for owner in book.owners(conn):
+                        if self._is_dead(owner):
+                            book.expire_owner(conn, owner)
+
+            await self._store.write(clean)
+        last = self._replanned
+        if last is None or abs(now - last) >= self._options.replan_every:
+            self._replanned = now
+            await self.replan()
+
+    def _is_dead(self, owner: str) -> bool:
+        host, _, rest = owner.rpartition(":")[0].rpartition(":")
+        if host != self._store.host or not rest.isdigit():
+            return False
+        try:
+            os.kill(int(rest), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    async def replan(self) -> int:
+        """Plan provisional occurrences again."""
+        now = self._clock.now()
+        waiting = await self._store.read(book.provisional)
+        moved = 0
+        for entry, row in waiting:
+            if from_us(entry.due) <= now or entry.version != row.version:
+                continue
+            fresh = book.read_trigger(row.trigger).next_after(now, days=self._days)
+            if fresh is None or (
+                to_us(fresh.nominal) == entry.nominal_at and int(fresh.provisional) == entry.provisional
+            ):
+                continue
+            moved += await self._store.write(
+                lambda conn, entry=entry, fresh=fresh: book.replan(conn, entry, fresh)
+            )
+        return moved
+
+    # one occurrence
+
+    async def _claim(self, count: int) -> list[Claim]:
+        now = self._clock.now()
+        due = await self._store.read(lambda conn: book.any_ready(conn, now=to_us(now)))
+        if not due:
+            return []
+        lease = to_us(now + self._options.lease)
+        return await self._store.write(
+            lambda conn: book.claim(
+                conn, owner=self._store.worker_id, now=to_us(now), lease=lease, count=count
+            )
+        )
+
+    async def _work(self, claims: list[Claim]) -> None:
+        limiter = anyio.CapacityLimiter(self._options.concurrency)
+
+        async def limited(claimed: Claim) -> None:
+            async with limiter:
+                await self._one(claimed)
+
+        async with anyio.create_task_group() as keepers:
+            keepers.start_soon(self._keep_leases)
+            async with anyio.create_task_group() as group:
+                for claimed in claims:
+                    group.start_soon(limited, claimed)
+            keepers.cancel_scope.cancel()
+
+    async def _one(self, claimed: Claim) -> None:
+        try:
+            await self._fire(claimed)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                ready = to_us(self._clock.now())
+                await self._store.write(lambda conn: book.release(conn, claimed.entry, ready_at=ready))
+            raise
+
+    async def _write(self, fn: Callable[[Connection], T]) -> T:
+        """Write down what became of an occurrence, as soon as the store lets us."""
+        while True:
+            try:
+                return await self._store.write(fn)
+            except (StoreBusy, StoreFull) as error:
+                _log.warning("the store cannot be written, next try in %.0f s: %s", _STORE_PAUSE, error)
+                await anyio.sleep(_STORE_PAUSE)
+
+    async def _fire(self, claimed: Claim) -> None:
+        entry, row = claimed
+        started = self._clock.now()
+        decision = decide(claimed, started, self._days)
+        if decision.act != "run":
+            state = "skipped" if decision.act == "skip" else "asking"
+            await self._settle(
+                claimed, state, note=decision.note, following=decision.following, left_out=decision.left_out
+            )
+            return
+        try:
+            handler = self._handlers.get(row.handler)
+            arguments = handler.check(json.loads(row.arguments))
+        except InvalidInput as error:
+            await self._settle_after(claimed, "parked", started, error=error)
+            return
+        parallel = row.overlap == Overlapping.PARALLEL
+        if parallel:
+            following, _ = after_run(claimed, started=started, now=started, days=self._days)
+            now = to_us(started)
+            await self._write(lambda conn: book.following(conn, claimed, following, now=now))
+            self.nudge()
+        nominal = from_us(entry.nominal_at)
+        firing = Firing(
+            schedule=row.id,
+            name=row.name,
+            nominal=nominal,
+            due=from_us(entry.due),
+            attempt=entry.attempts,
+            key=f"{row.id}@{nominal.isoformat()}",
+        )
+        try:
+            await handler(arguments, firing)
+        except (StoreBusy, StoreFull) as error:
+            await self._again(claimed, started, error, endless=True)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the others go on
+            await self._again(claimed, started, error)
+        else:
+            await self._settle_after(claimed, "done", started)
+
+    async def _again(
+        self, claimed: Claim, started: datetime, error: Exception, *, endless: bool = False
+    ) -> None:
+        entry, row = claimed
+        hopeless = isinstance(error, (InvalidInput, ConfigError))
+        if hopeless or (entry.attempts >= self._options.max_attempts and not endless):
+            _log.error("schedule %s (%s) failed for good: %s", row.name or row.id, row.handler, error)
+            await self._settle_after(claimed, "failed", started, error=error)
+            return
+        wait = min(self._options.backoff * 6 ** min(entry.attempts - 1, 5), timedelta(hours=6))
+        _log.warning(
+            "schedule %s (%s) is tried again in %s: %s", row.name or row.id, row.handler, wait, error
+        )
+        ready = to_us(self._clock.now() + wait)
+        await self._write(
+            lambda conn: book.release(
+                conn, entry, ready_at=ready, error=str(error)[:2000], error_type=type(error).__name__
+            )
+        )
+
+    async def _settle_after(
+        self, claimed: Claim, state: str, started: datetime, *, error: Exception | None = None
+    ) -> None:
+        following, left_out = after_run(claimed, started=started, now=self._clock.now(), days=self._days)
+        await self._settle(
+            claimed,
+            state,
+            note=claimed.entry.note,
+            following=following,
+            left_out=left_out,
+            error=error,
+            plan=not (claimed.schedule.overlap == Overlapping.PARALLEL and state != "parked"),
+        )
+
+    async def _settle(
+        self,
+        claimed: Claim,
+        state: str,
+        *,
+        note: str,
+        following: Occurrence | None,
+        left_out: Occurrence | None = None,
+        error: Exception | None = None,
+        plan: bool = True,
+    ) -> None:
+        """End an occurrence and plan the next one, in one transaction."""
+        now = to_us(self._clock.now())
+
+        def write(conn: Connection) -> bool:
+            held = book.settle(
+                conn,
+                claimed.entry,
+                state=state,
+                note=note,
+                error="" if error is None else str(error)[:2000],
+                error_type="" if error is None else type(error).__name__,
+                now=now,
+            )
+            if held and plan:
+                if left_out is not None:
+                    words = note if state == "skipped" else "the one before was still running"
+                    book.skip(conn, claimed.schedule, left_out, f"{words}; all until the next", now=now)
+                book.following(conn, claimed, following, now=now)
+            return held
+
+        if not await self._write(write):
+            _log.warning("occurrence %d was taken over by another worker", claimed.entry.id)
