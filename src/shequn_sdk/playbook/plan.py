@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from importlib import resources
@@ -168,8 +169,21 @@ def _validated(data: dict[str, Any], source: str) -> Plan:
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)[:5]
-        ]
+        # misspelt keys first: they are why others are missing
+        errors = sorted(
+            error.errors(include_input=False, include_url=False),
+            key=lambda item: item["type"] != "extra_forbidden",
+        )
+        problems = [_problem(item) for item in errors[:5]]
         raise InvalidInput(f"{source} is no valid plan: {'; '.join(problems)}", source=source) from None
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg']}"
+    known = (
+        ContentSlot if "content" in item["loc"][:-1] else GoalPlan if "goals" in item["loc"][:-1] else Plan
+    )
+    near = difflib.get_close_matches(str(item["loc"][-1]), known.model_fields, n=1)
+    return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else "")

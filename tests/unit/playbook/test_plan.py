@@ -49,7 +49,7 @@ def test_polls_become_polls():
         ("name = ", "no valid TOML"),
         ("name = 'x'\ntitle = 'X'\npositioning = ''\naudience = ''\ncontent = []", "content"),
         ("name = 'X Y'\ntitle = ''", "name"),
-        ("nmae = 'x'", "nmae"),
+        ("nmae = 'x'", "unknown key 'nmae', did you mean 'name'"),
     ],
 )
 def test_mistakes_name_the_field(tmp_path, text, words):
