@@ -332,3 +332,38 @@ async def test_new_channels_have_their_own_members(discord_api):
     sandbox.join(channel, LI)
     assert sandbox.member_id(LI) in sandbox.world.guilds[channel].members
     assert sandbox.member_id(LI) not in sandbox.world.guilds[discord_api.described["guild_id"]].members
+
+
+async def test_settings_routes(discord_api):
+    http, guild = discord_api.http, discord_api.described["guild_id"]
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    incidents = await http.put(f"/guilds/{guild}/incident-actions", json={"invites_disabled_until": until})
+    assert incidents.json()["invites_disabled_until"] == until
+    late = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    refused = await http.put(f"/guilds/{guild}/incident-actions", json={"dms_disabled_until": late})
+    assert refused.json()["code"] == 50035
+    welcome = {"description": "欢迎", "welcome_channels": []}
+    assert (await http.patch(f"/guilds/{guild}/welcome-screen", json=welcome)).json()["description"] == "欢迎"
+    assert (await http.get(f"/guilds/{guild}/welcome-screen")).json()["description"] == "欢迎"
+    assert (await http.put(f"/guilds/{guild}/onboarding", json={"enabled": True})).json()["enabled"] is True
+    assert (await http.get(f"/guilds/{guild}/onboarding")).json()["enabled"] is True
+    assert (await http.get(f"/guilds/{guild}/widget")).json()["enabled"] is False
+    role = discord_api.described["roles"]["志愿者"]
+    assert (await http.patch(f"/guilds/{guild}/roles", json=[{"id": role, "position": 1}])).status_code == 200
+    high = await http.patch(f"/guilds/{guild}/roles", json=[{"id": role, "position": 99}])
+    assert high.json()["code"] == 50013
+    await http.post(f"/channels/{discord_api.channel}/threads", json={"name": "Suche", "type": 11})
+    found = (
+        await http.get(f"/channels/{discord_api.channel}/threads/search", params={"name": "such"})
+    ).json()
+    assert [thread["name"] for thread in found["threads"]] == ["Suche"]
+
+
+async def test_unversioned_webhook_address(discord_api):
+    hook = (
+        await discord_api.http.post(f"/channels/{discord_api.channel}/webhooks", json={"name": "x"})
+    ).json()
+    assert "/api/webhooks/" in hook["url"]
+    answer = await discord_api.http.post(hook["url"], params={"wait": "true"}, json={"content": "von außen"})
+    assert answer.json()["webhook_id"] == hook["id"]
+    assert (await discord_api.http.get(hook["url"].replace("/api/", "/api/v6/"))).status_code == 404

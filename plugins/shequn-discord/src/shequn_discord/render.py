@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import mimetypes
@@ -9,8 +10,6 @@ import re
 from base64 import b32encode
 from collections.abc import Mapping
 from typing import Any
-
-import anyio
 
 from shequn_sdk.domain import Article, Button, Link, Media, MediaKind, Piece, Poll
 from shequn_sdk.errors import InvalidContent
@@ -116,7 +115,7 @@ async def _load(media: Media, number: int) -> FilePart:
         data = media.data
     elif media.path is not None:
         try:
-            data = await anyio.Path(media.path).read_bytes()
+            data = await asyncio.to_thread(media.path.read_bytes)
         except OSError as error:
             raise InvalidContent(
                 f"the file {media.path.name} cannot be read ({error.strerror}); nothing was sent",

@@ -152,8 +152,7 @@ class DiscordSandbox(Acting):
         """Name the operation of a request."""
         if path.rstrip("/").endswith("/gateway"):
             return "gateway"
-        _, _, rest = path.partition("/api/v")
-        found, _, _ = self._router.find(method, "/" + rest.partition("/")[2])
+        found, _, _ = self._router.find(method, self._router.strip(path.partition("?")[0]))
         if found is None:
             return super().operation(method, path)
         name = _OPERATIONS.get((method, found.template))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES", "Call", "Reply", "Router", "Upload", "load_routes", "route"]
 
-_VERSION = re.compile(r"^/api/v(?:9|10)(/.*)$")
+_VERSION = re.compile(r"^/api(?:/v(?:9|10))?(/(?!v\d).*)$")
+"""Unversioned paths are taken too: addresses of webhooks are written so."""
 MAX_BODY = 25 * 1024 * 1024
 _AGENT = "DiscordBot ("
 Reply = tuple[int, Any]
@@ -183,7 +184,7 @@ def _is_id(value: str) -> bool:
 
 def load_routes() -> None:
     """Import all modules that register routes."""
-    for name in ["apps", "bans", "channels", "events", "guilds", "messages", "shop", "webhooks"]:
+    for name in ["apps", "bans", "channels", "events", "guilds", "messages", "settings", "shop", "webhooks"]:
         importlib.import_module(f"shequn_discord.sandbox.routes_{name}")
 
 
@@ -208,6 +209,12 @@ class Router:
         self._spawn = spawn
         self._call_back = call_back
         self._tick = tick
+
+    @staticmethod
+    def strip(path: str) -> str:
+        """Take the version off a path; "" when it is none of ours."""
+        match = _VERSION.match(path)
+        return match[1] if match is not None else ""
 
     def find(self, method: str, path: str) -> tuple[_Route | None, dict[str, str], bool]:
         """Give the route of a path, its parameters, and whether another method would fit."""

@@ -408,10 +408,3 @@ async def regions(call: Call) -> Reply:
     return 200, [
         {"id": "singapore", "name": "Singapore", "custom": False, "deprecated": False, "optimal": True}
     ]
-
-
-@route("GET", _G + "/onboarding")
-async def onboarding(call: Call) -> Reply:
-    """Read the onboarding."""
-    guild = call.guild()
-    return 200, {"guild_id": guild.id, "prompts": [], "default_channel_ids": [], "enabled": False, "mode": 0}

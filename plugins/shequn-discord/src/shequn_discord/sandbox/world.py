@@ -110,6 +110,7 @@ class GuildState:
     audit: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     requests: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    extras: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     index_ready_at: datetime | None = None
 
 
