@@ -137,6 +137,7 @@ _CONNECTING = frozenset(
         "aiohttp.ClientConnectorError",
         "aiohttp.ConnectionTimeoutError",
         "aiohttp.InvalidURL",
+        "respx.SideEffectError",  # played by a test
     }
 )
 
