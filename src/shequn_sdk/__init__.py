@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from shequn_sdk.platforms.hooks import hookimpl
     from shequn_sdk.platforms.manifest import Capability, Manifest
+    from shequn_sdk.scheduling.triggers import Cron, LunarDate, Weekly
 
 __version__ = "0.1.0"
 
@@ -86,6 +87,7 @@ _WHERE = {
     ),
     "shequn_sdk.platforms.hooks": ("hookimpl",),
     "shequn_sdk.platforms.manifest": ("Capability", "Manifest"),
+    "shequn_sdk.scheduling.triggers": ("Cron", "LunarDate", "Weekly"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -100,12 +102,14 @@ __all__ = [
     "Community",
     "ConfigError",
     "Content",
+    "Cron",
     "Delivery",
     "DeliveryState",
     "Interaction",
     "InteractionKind",
     "InvalidInput",
     "Link",
+    "LunarDate",
     "Manifest",
     "Media",
     "MediaKind",
@@ -123,6 +127,7 @@ __all__ = [
     "Shequn",
     "ShequnError",
     "Unavailable",
+    "Weekly",
     "__version__",
     "days",
     "hookimpl",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Iterator,
@@ -14,15 +11,16 @@ from collections.abc import (
 )
 from contextlib import ExitStack
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from shequn_sdk.client._twin import Twin
 from shequn_sdk.client.channels import AsyncChannelHandle
 from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.schedules import Schedules
 from shequn_sdk.client.shequn import AsyncShequn
 from shequn_sdk.domain import (
     Account,
@@ -35,6 +33,7 @@ from shequn_sdk.domain import (
     DeliveryState,
     Grain,
     Interaction,
+    LatePolicy,
     Membership,
     MetricResult,
     OnUnknown,
@@ -56,6 +55,8 @@ if TYPE_CHECKING:
     from shequn_sdk.metrics.goals import Goal, GoalProgress
     from shequn_sdk.metrics.model import Metric, Segment
     from shequn_sdk.reports.model import GoalLine, Report
+    from shequn_sdk.scheduling.models import Schedule
+    from shequn_sdk.scheduling.triggers import Trigger
 
 __all__ = ["ChannelHandle", "Deliveries", "Metrics", "Shequn"]
 
@@ -63,28 +64,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class _Twin:
-    """Runs coroutine functions in the portal's loop."""
-
-    def __init__(self, portal: Callable[[], BlockingPortal]) -> None:
-        self._portal = portal
-
-    def _do(self, function: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
-        return self._portal().call(partial(function, *args, **options))
-
-    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
-        generator = cast("AsyncGenerator[T]", items)
-        try:
-            while True:
-                try:
-                    yield self._portal().call(generator.__anext__)
-                except StopAsyncIteration:
-                    return
-        finally:
-            self._portal().call(generator.aclose)
-
-
-class Deliveries(_Twin):
+class Deliveries(Twin):
     """The blocking twin of `AsyncDeliveries`."""
 
     def __init__(self, inner: AsyncDeliveries, portal: Callable[[], BlockingPortal]) -> None:
@@ -136,7 +116,7 @@ class Deliveries(_Twin):
         return self._do(self._inner.export, form)
 
 
-class Metrics(_Twin):
+class Metrics(Twin):
     """The blocking twin of `AsyncMetrics`."""
 
     def __init__(self, inner: AsyncMetrics, portal: Callable[[], BlockingPortal]) -> None:
@@ -188,7 +168,7 @@ class Metrics(_Twin):
         return self._do(self._inner.list)
 
 
-class ChannelHandle(_Twin):
+class ChannelHandle(Twin):
     """The blocking twin of `AsyncChannelHandle`."""
 
     def __init__(self, inner: AsyncChannelHandle, portal: Callable[[], BlockingPortal]) -> None:
@@ -344,7 +324,7 @@ class ChannelHandle(_Twin):
         return self._do(self._inner.direct_channel, member)
 
 
-class Shequn(_Twin):
+class Shequn(Twin):
     """The blocking twin of `AsyncShequn`: one background event loop, one pool, the same methods.
 
     ```python
@@ -361,6 +341,7 @@ class Shequn(_Twin):
         self._exit = ExitStack()
         self.deliveries = Deliveries(inner.deliveries, self._opened)
         self.metrics = Metrics(inner.metrics, self._opened)
+        self.schedules = Schedules(inner.schedules, self._opened)
 
     def _opened(self) -> BlockingPortal:
         if self._running is None:
@@ -457,6 +438,35 @@ class Shequn(_Twin):
             on_unknown=on_unknown,
             needs_approval=needs_approval,
             timeout=timeout,
+        )
+
+    def schedule(
+        self,
+        content: Content,
+        *,
+        to: Sequence[ChannelRef | str],
+        when: Trigger,
+        name: str = "",
+        priority: Priority = Priority.NORMAL,
+        on_unknown: OnUnknown | None = None,
+        needs_approval: bool = False,
+        late: LatePolicy | None = None,
+        grace: timedelta | None = None,
+        idempotency_key: str | None = None,
+    ) -> Schedule:
+        """See `AsyncShequn.schedule`."""
+        return self._do(
+            self._inner.schedule,
+            content,
+            to=to,
+            when=when,
+            name=name,
+            priority=priority,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            late=late,
+            grace=grace,
+            idempotency_key=idempotency_key,
         )
 
     def deliver(self) -> None:

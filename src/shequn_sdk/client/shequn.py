@@ -15,8 +15,19 @@ import anyio
 
 from shequn_sdk.client.channels import AsyncChannelHandle
 from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.schedules import AsyncSchedules
 from shequn_sdk.client.workspace import Workspace, temporary_home
-from shequn_sdk.domain import Account, ChannelRef, Clock, Community, Content, OnUnknown, Priority, Receipt
+from shequn_sdk.domain import (
+    Account,
+    ChannelRef,
+    Clock,
+    Community,
+    Content,
+    LatePolicy,
+    OnUnknown,
+    Priority,
+    Receipt,
+)
 from shequn_sdk.errors import ConfigError
 from shequn_sdk.platforms.accounts import Accounts
 from shequn_sdk.platforms.discovery import Plugins, load_plugins
@@ -27,6 +38,8 @@ from shequn_sdk.settings import Settings, load_settings
 if TYPE_CHECKING:
     from shequn_sdk.listening.importers.job import ImportResult, Progress
     from shequn_sdk.reports.model import GoalLine, Report
+    from shequn_sdk.scheduling.models import Schedule
+    from shequn_sdk.scheduling.triggers import Trigger
 
 __all__ = ["AsyncShequn", "days"]
 
@@ -55,6 +68,7 @@ class AsyncShequn:
         self._stack = stack
         self.deliveries = AsyncDeliveries(workspace)
         self.metrics = AsyncMetrics(workspace)
+        self.schedules = AsyncSchedules(workspace)
 
     @classmethod
     def open(
@@ -204,12 +218,52 @@ class AsyncShequn:
             grace=timedelta(minutes=settings.grace_minutes),
         )
 
+    async def schedule(
+        self,
+        content: Content,
+        *,
+        to: Sequence[ChannelRef | str],
+        when: Trigger,
+        name: str = "",
+        priority: Priority = Priority.NORMAL,
+        on_unknown: OnUnknown | None = None,
+        needs_approval: bool = False,
+        late: LatePolicy | None = None,
+        grace: timedelta | None = None,
+        idempotency_key: str | None = None,
+    ) -> Schedule:
+        """Publish a content whenever `when` says; the same as `schedules.publish`, where the arguments are explained.
+
+        ```python
+        await sq.schedule(content, to=["health_bot:-100123"], when=Cron("0 20 * * fri", tz="Asia/Shanghai"))
+        ```
+
+        Raises:
+            UnknownName: an account does not exist.
+            InvalidInput: a channel is malformed, the name is taken, or the trigger has nothing to come.
+            NotSupported: the content cannot be said on a platform in any form.
+        """
+        return await self.schedules.publish(
+            content,
+            to=to,
+            when=when,
+            name=name,
+            priority=priority,
+            on_unknown=on_unknown,
+            needs_approval=needs_approval,
+            late=late,
+            grace=grace,
+            idempotency_key=idempotency_key,
+        )
+
     async def deliver(self) -> None:
-        """Deliver what is due, until cancelled. Several processes may do this at once."""
+        """Fire schedules and deliver what is due, until cancelled. Several processes may do this at once."""
         publishing = await self._workspace.publishing()
+        scheduler = await self._workspace.scheduler()
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_on_signal, stop)
+            group.start_soon(scheduler.run, stop)
             await publishing.run(stop, concurrency=self.settings.delivery.concurrency)
             group.cancel_scope.cancel()
 
@@ -257,7 +311,8 @@ class AsyncShequn:
         return (await (await self._workspace.dispatcher()).forward_pending()).interactions
 
     async def deliver_due(self) -> int:
-        """Deliver what is due now, and return; gives the number of deliveries that were worked on."""
+        """Fire schedules and deliver what is due now, and return; gives the number of deliveries that were worked on."""
+        await (await self._workspace.scheduler()).tick()
         return await (await self._workspace.publishing()).drain()
 
     async def drain(self) -> None:
@@ -279,9 +334,11 @@ class AsyncShequn:
         sources = await self._workspace.sources()
         dispatcher = await self._workspace.dispatcher()
         publishing = await self._workspace.publishing()
+        scheduler = await self._workspace.scheduler()
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_on_signal, stop)
+            group.start_soon(scheduler.run, stop)
             group.start_soon(sources.run)
             group.start_soon(dispatcher.run)
             if webhook_port:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import anyio
+from pydantic import BaseModel
 
 from shequn_sdk.domain import Clock, Community, InteractionBatch
 from shequn_sdk.errors import InvalidInput, ShequnError, UnknownName
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shequn_sdk.metrics.service import Metrics
     from shequn_sdk.metrics.store.aio import AsyncEventStore
     from shequn_sdk.publishing.service import Publishing
+    from shequn_sdk.scheduling.scheduler import Scheduler
     from shequn_sdk.stores.store import Store
 
 __all__ = ["Workspace"]
@@ -47,6 +49,7 @@ class Workspace:
         self._rooms: dict[str, Any] = {}
         self._known: set[str] = set()
         self._handlers: list[Callable[[Dispatcher], object]] = []
+        self._schedule_handlers: list[Callable[[Scheduler], object]] = []
         self._stack = AsyncExitStack()
         self._lock: anyio.Lock | None = None
 
@@ -123,6 +126,39 @@ class Workspace:
             )
 
         return await self._room("publishing", make)
+
+    async def scheduler(self) -> Scheduler:
+        """Give what fires schedules; `workdays.toml` in the workspace overrides the Chinese work calendar."""
+        store = await self.store()
+        publishing = await self.publishing()
+
+        async def make() -> Scheduler:
+            from shequn_sdk.client.schedules import add_publish_handler
+            from shequn_sdk.scheduling.chinese import WorkDays
+            from shequn_sdk.scheduling.scheduler import Scheduler
+
+            overrides = self.settings.home / "workdays.toml"
+            days = WorkDays.load(overrides) if overrides.is_file() else None
+            scheduler = Scheduler(store, clock=self.clock, days=days)
+            add_publish_handler(scheduler, publishing)
+            for register in self._schedule_handlers:
+                register(scheduler)
+            return scheduler
+
+        return await self._room("scheduler", make)
+
+    def add_schedule_handler(
+        self, name: str, function: Callable[..., object], *, arguments: type[BaseModel] | None
+    ) -> None:
+        """Register a handler for schedules when the scheduler is made, or now when it is there already."""
+
+        def register(scheduler: Scheduler) -> object:
+            return scheduler.handlers.add(name, function, arguments=arguments)
+
+        self._schedule_handlers.append(register)
+        ready = self._rooms.get("scheduler")
+        if ready is not None:
+            register(ready)
 
     async def events(self) -> AsyncEventStore:
         """Give the event store."""

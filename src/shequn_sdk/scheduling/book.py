@@ -194,7 +194,7 @@ _REPLAN = Fast(
 )
 _RUN = Fast(f"select {_ENTRY} from occurrence where id = :id")  # noqa: S608
 _REOPEN = Fast(
-    "update occurrence set state = :state, ready_at = :now, attempts = 0, version = 0, error = :error, error_type = :error_type, "
+    "update occurrence set state = :state, ready_at = :now, attempts = :attempts, version = :version, error = :error, error_type = :error_type, "
     "note = :note, ended_at = :ended where id = :id and state in ('failed', 'parked', 'asking')"
 )
 _PRUNE = Fast(
@@ -402,12 +402,22 @@ def find_run(conn: Connection, run: int) -> Entry | None:
 def reopen(conn: Connection, entry: Entry, *, state: str, note: str, now: int) -> bool:
     """Let a dead letter run again, or dismiss it."""
     again = state == "pending"
+    row = _FIND.one(conn, {"key": entry.schedule_id})
+    version = 0  # what follows is planned already …
+    if (
+        row is not None
+        and Row._make(row).state == "active"
+        and _PENDING.one(conn, {"id": entry.schedule_id}) is None
+    ):
+        version = Row._make(row).version  # … unless its trigger could not be read
     params = {
         "id": entry.id,
         "state": state,
         "now": now,
         "note": note,
         "ended": None if again else now,
+        "version": version,
+        "attempts": 1 if again else entry.attempts,
         "error": "" if again else entry.error,
         "error_type": "" if again else entry.error_type,
     }

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from shequn_sdk.domain import Clock, LatePolicy, new_id
-from shequn_sdk.errors import InvalidInput, UnknownName
+from shequn_sdk.errors import ConfigError, InvalidInput, UnknownName
 from shequn_sdk.scheduling import book
 from shequn_sdk.scheduling.chinese import WorkDays
 from shequn_sdk.scheduling.handlers import Function, Handlers
@@ -330,7 +330,10 @@ class Scheduler:
                     notes=occurrence.notes,
                 )
             )
-            following = book.read_trigger(item.trigger).next_after(occurrence.nominal, days=self._days)
+            try:
+                following = book.read_trigger(item.trigger).next_after(occurrence.nominal, days=self._days)
+            except (InvalidInput, ConfigError):
+                continue  # it is parked when it is due; the others are shown
             if following is not None:
                 heapq.heappush(heap, (following.due, number, following, item))
         return found

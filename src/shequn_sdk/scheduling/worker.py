@@ -201,7 +201,11 @@ class Worker:
         for entry, row in waiting:
             if from_us(entry.due) <= now or entry.version != row.version:
                 continue
-            fresh = book.read_trigger(row.trigger).next_after(now, days=self._days)
+            try:
+                fresh = book.read_trigger(row.trigger).next_after(now, days=self._days)
+            except (InvalidInput, ConfigError) as error:
+                _log.warning("schedule %s cannot be planned again: %s", row.name or row.id, error)
+                continue
             if fresh is None or (
                 to_us(fresh.nominal) == entry.nominal_at and int(fresh.provisional) == entry.provisional
             ):
@@ -260,7 +264,11 @@ class Worker:
     async def _fire(self, claimed: Claim) -> None:
         entry, row = claimed
         started = self._clock.now()
-        decision = decide(claimed, started, self._days)
+        try:
+            decision = decide(claimed, started, self._days)
+        except (InvalidInput, ConfigError) as error:  # the trigger cannot be read or worked out here
+            await self._settle(claimed, "parked", note=entry.note, following=None, error=error, plan=False)
+            return
         if decision.act != "run":
             state = "skipped" if decision.act == "skip" else "asking"
             await self._settle(

@@ -9,10 +9,12 @@ from shequn_sdk.client import (
     AsyncChannelHandle,
     AsyncDeliveries,
     AsyncMetrics,
+    AsyncSchedules,
     AsyncShequn,
     ChannelHandle,
     Deliveries,
     Metrics,
+    Schedules,
     Shequn,
 )
 
@@ -27,6 +29,7 @@ def members(cls):
         (AsyncShequn, Shequn),
         (AsyncDeliveries, Deliveries),
         (AsyncMetrics, Metrics),
+        (AsyncSchedules, Schedules),
         (AsyncChannelHandle, ChannelHandle),
     ],
 )
@@ -48,6 +51,15 @@ def test_twins_agree(asynchronous, blocking):
 
 
 def test_every_method_is_documented():
-    for cls in (AsyncShequn, Shequn, AsyncDeliveries, Deliveries, AsyncChannelHandle, ChannelHandle):
+    for cls in (
+        AsyncShequn,
+        Shequn,
+        AsyncDeliveries,
+        Deliveries,
+        AsyncSchedules,
+        Schedules,
+        AsyncChannelHandle,
+        ChannelHandle,
+    ):
         for name, method in members(cls).items():
             assert inspect.getdoc(method), f"{cls.__name__}.{name}"
