@@ -390,3 +390,59 @@ async def test_check_says_who_and_how_long(weibo):
     assert "days" in line
     nameless = await weibo.adapter(uid="")
     assert (await share(weibo, nameless)).channel.native_id == weibo.uid
+
+
+async def test_the_sandbox_checks_the_address_then_pushes_three_times_at_most(start_weibo):
+    import socket
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from shequn_weibo.push import passive_reply
+
+    weibo = await start_weibo(fan_service=True)
+    adapter = await weibo.adapter(push_path_secret="a-part-nobody-knows")
+    events, tries = [], []
+
+    async def hook(incoming):
+        body = await incoming.body()
+        tries.append(body)
+        query, at = dict(incoming.query_params), weibo.clock.now()
+        try:
+            reply = adapter.verify(WebhookRequest(incoming.method, incoming.url.path, query, {}, body, at))
+        except VerificationFailed:
+            return Response(status_code=403)
+        if incoming.method == "GET":
+            return Response(reply.body)
+        events.extend(reply.events)
+        push = json.loads(body)
+        if push["text"] == "坏":
+            return Response(status_code=500)
+        return Response(passive_reply(sender_id=str(push["sender_id"]), receiver_id=weibo.uid, text="欢迎 &"))
+
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    app = Starlette(routes=[Route("/hook", hook, methods=["GET", "POST"])])
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[sock])
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}/hook"
+    try:
+        assert not await weibo.sandbox.register_push(url)
+        assert await weibo.sandbox.register_push(f"{url}?key=a-part-nobody-knows")
+        tries.clear()
+        channel = await adapter.direct_channel(weibo.sandbox.member_id(weibo.person()))
+        weibo.sandbox.join(weibo.uid, weibo.person())
+        weibo.sandbox.say(channel, weibo.person(), "坏")
+        await weibo.sandbox.fans.drain()
+    finally:
+        server.should_exit = True
+        await server.shutdown(sockets=[sock])
+    assert len(tries) == 1 + 3
+    assert len({raw.event_id for raw in events}) == 2
+    assert (weibo.sandbox.fans.delivered, len(weibo.sandbox.fans.failed)) == (1, 1)
+    assert [row.text for row in weibo.sandbox.messages(channel) if row.by_account] == ["欢迎 &"]

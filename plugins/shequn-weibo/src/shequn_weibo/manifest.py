@@ -69,7 +69,8 @@ class Options(Frozen):
     fan_service: bool = False
     """Whether the account is verified and uses 粉丝服务: pushes come in, and messages can be answered."""
     push_path_secret: str = ""
-    """A part of the push address that nobody else knows; pushes elsewhere are refused."""
+    """What nobody else knows of the push address: a part of its path, or `key` in its query. Pushes without it are
+    refused."""
     token_expires_at: AwareDatetime | None = None
     """When the stored token ends (`Grant.expires_at`)."""
     redirect_uri: str = ""

@@ -87,7 +87,8 @@ class PushReceiver:
     def verify(self, request: WebhookRequest) -> WebhookReply:
         """Check one request; see `WebhookSource.verify`."""
         if self._path_secret and not any(
-            hmac.compare_digest(part.encode(), self._path_secret.encode()) for part in request.path.split("/")
+            hmac.compare_digest(part.encode(), self._path_secret.encode())
+            for part in (*request.path.split("/"), request.query.get("key", ""))
         ):
             raise VerificationFailed("a weibo push came to an address without the secret part")
         now = request.received_at.timestamp()
