@@ -163,7 +163,7 @@ def _fast_transport(limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
     if not seams.use_fast_transport:
         return None
     try:
-        from shequn_sdk.platforms.fast import FastTransport
+        from shequn_sdk.platforms.fast import FastTransport  # noqa: PLC0415 - an extra, and slow to import
     except ModuleNotFoundError:  # the extra is not installed: httpx's own it is
         return None
     return FastTransport(limits=limits)
