@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
@@ -157,6 +158,22 @@ def _never_sent(error: httpx.HTTPError) -> bool:
             return not names.isdisjoint(_CONNECTING)
         cause = cause.__cause__
     return True
+
+
+_url = lru_cache(maxsize=256)(httpx.URL)
+"""Parsing an address costs as much as sending to it, and most requests go to few."""
+
+
+def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _fast_transport(limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
@@ -315,7 +332,7 @@ class HttpClient:
         try:
             request = client.build_request(
                 method,
-                url,
+                _url(url),
                 params=dict(params) if params else None,
                 content=content,
                 data=dict(data) if data is not None else None,
@@ -340,7 +357,7 @@ class HttpClient:
             ) from None
         return HttpResponse(
             status=answer.status_code,
-            headers={name.lower(): value for name, value in answer.headers.items()},
+            headers=_headers(answer.headers.raw),
             body=body,
             platform=self.platform,
             operation=operation,
