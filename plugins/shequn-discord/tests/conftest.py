@@ -23,7 +23,7 @@ class Place:
         self.adapter = adapter
         self.account = account
         self.described = self.sandbox.describe()
-        self.channel = self.described["channels"]["general"]
+        self.channel = self.described["named_channels"]["general"]
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ class TestDiscordBot(AdapterContract):
         world = rig.sandbox.world
         if body is None:
             channel = world.channels[rig.channel]
-            user = rig.described["members"]["lilei"]
+            user = rig.described["named_members"]["lilei"]
             data = {"component_type": 2, "custom_id": "go"}
             body = json.dumps(make_interaction(world, channel, user, 3, data)).encode()
         return WebhookRequest("POST", "/", {}, signed(world, body), body, rig.clock.now())

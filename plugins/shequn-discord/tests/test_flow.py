@@ -209,7 +209,7 @@ async def test_channels_and_members(discord_place):
     li = await adapter.get_member(place.channel, place.sandbox.member_id(LI))
     assert (li.identity.display_name, li.role) == ("小李", Role.MEMBER)
     members = {item.identity.ref.native_id: item async for item in adapter.iter_members(place.channel)}
-    assert members[place.described["members"]["owner"]].role is Role.OWNER
+    assert members[place.described["named_members"]["owner"]].role is Role.OWNER
     with pytest.raises(TargetNotFound):
         await adapter.get_member(place.channel, place.sandbox.member_id(WANG))
     with pytest.raises(TargetNotFound):
@@ -249,7 +249,7 @@ async def test_moderation(discord_place):
     with pytest.raises(NotSupported):
         await adapter.ban(place.channel, li, until=datetime.now(UTC))
     with pytest.raises(PermissionDenied):
-        await adapter.kick(place.channel, place.described["members"]["owner"])
+        await adapter.kick(place.channel, place.described["named_members"]["owner"])
 
 
 async def test_slow_mode(discord_place):
@@ -266,7 +266,7 @@ async def test_slow_mode(discord_place):
 
 async def test_roles(discord_place):
     place, adapter = discord_place, discord_place.adapter
-    member = place.described["members"]["lilei"]
+    member = place.described["named_members"]["lilei"]
     role = place.described["roles"]["志愿者"]
     await adapter.grant_role(place.channel, member, role)
     await adapter.grant_role(place.channel, member, role)
@@ -284,7 +284,7 @@ async def test_topics(discord_place):
     await adapter.publish(thread, Piece(text="im Faden"), idempotency_key="t")
     assert (await adapter.get_channel(thread)).kind is ChannelKind.THREAD
     await adapter.close_topic(place.channel, thread)
-    forum = place.described["channels"]["forum"]
+    forum = place.described["named_channels"]["forum"]
     opened = await adapter.open_topic(forum, "Frage")
     assert (await adapter.get_channel(opened)).parent_id == forum
     since = datetime.now(UTC)
@@ -368,7 +368,7 @@ async def test_extras(discord_place):
     assert hook.token not in repr(hook)
     said = await adapter.execute_webhook(hook, Piece(text="vom Haken"), username="编辑")
     assert said.channel.native_id == place.channel
-    news = place.described["channels"]["announcements"]
+    news = place.described["named_channels"]["announcements"]
     note = await adapter.publish(news, Piece(text="公告"), idempotency_key="news")
     await adapter.crosspost(news, note.native_id)
     place.sandbox.buy(LI, "99")

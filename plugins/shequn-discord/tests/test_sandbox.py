@@ -177,7 +177,7 @@ async def test_permissions_and_overwrites(discord_api):
 
 async def test_bot_without_rights(discord_run):
     async with opened(discord_run, bot_permissions=0) as place:
-        guild, member = place.described["guild_id"], place.described["members"]["lilei"]
+        guild, member = place.described["guild_id"], place.described["named_members"]["lilei"]
         for method, path, body in [
             ("DELETE", f"/guilds/{guild}/members/{member}", None),
             ("PUT", f"/guilds/{guild}/bans/{member}", {}),
@@ -211,7 +211,7 @@ async def test_buckets(discord_run, shape, free):
         ]
         clock.advance(5.0)
         assert (await send(place, content="x")).status_code == 200
-        other = place.described["channels"]["announcements"]
+        other = place.described["named_channels"]["announcements"]
         assert (
             await place.http.post(f"/channels/{other}/messages", json={"content": "x"})
         ).status_code == 200
@@ -318,7 +318,7 @@ async def test_describe_is_json_and_complete(discord_api):
     assert found["base_url"].endswith("/discord/api/v10")
     assert found["gateway_url"].endswith("/discord/gateway")
     assert {"token", "public_key"} <= set(found["secrets"])
-    assert {"general", "announcements", "forum"} <= set(found["channels"])
+    assert {"general", "announcements", "forum"} <= set(found["named_channels"])
     v9 = found["base_url"].replace("v10", "v9")
     assert (await discord_api.http.get(f"{v9}/users/@me")).status_code == 200
     gateway = (await discord_api.http.get("/gateway/bot")).json()

@@ -51,7 +51,8 @@ _F = TypeVar("_F", bound=HandlerFunction)
 
 def to_batch_row(batch: InteractionBatch, interaction: Interaction) -> None:
     """Add an interaction to a batch; what has no column (`thread`, `username`) goes into its attrs."""
-    attrs = dict(interaction.attrs)
+    # what a handler may answer with for some minutes is no history, and a secret while it lasts
+    attrs = {key: value for key, value in interaction.attrs.items() if not key.endswith("_token")}
     if interaction.thread:
         attrs.setdefault("thread", interaction.thread)
     if interaction.username:

@@ -21,7 +21,7 @@ from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
 __all__ = ["BASE_URL", "USER_AGENT", "Api", "bot_id_of", "fill", "read"]
 
 BASE_URL = "https://discord.com/api/v10"
-USER_AGENT = "DiscordBot (https://pypi.org/project/shequn-discord, 0.1.0)"
+USER_AGENT = "DiscordBot (https://shequn-sdk.invalid, 0.1.0)"
 _DEAD_FOR = 60.0
 """Seconds for which a refused token is not tried again: each refusal counts towards a ban of the address."""
 

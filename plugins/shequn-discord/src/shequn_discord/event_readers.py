@@ -65,7 +65,11 @@ def message_interaction(
             kind = _K.SHARE
             attrs["from_channel"] = str(reference.channel_id or "")
         elif message.referenced_message is not None and message.referenced_message.author is not None:
-            target = str(message.referenced_message.author.id)
+            answered = message.referenced_message.author
+            if answered.bot:
+                attrs["answers_bot"] = str(answered.id)
+            else:
+                target = str(answered.id)
     if message.type not in SPEECH:
         if message.type != 25:
             return None

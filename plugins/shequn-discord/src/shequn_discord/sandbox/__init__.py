@@ -119,13 +119,11 @@ class DiscordSandbox(Acting):
             "guild_id": guild.id,
             "secrets": {"token": world.token, "public_key": world.public_key},
             "options": {"application_id": world.app_id},
-            "channels": {
-                "general": guild.id,
-                "announcements": self._news,
-                "forum": self._forum,
-            },
+            "channels": [guild.id, self._news, self._forum],
+            "named_channels": {"general": guild.id, "announcements": self._news, "forum": self._forum},
             "voice_channel": self._voice,
-            "members": dict(self._ready),
+            "members": list(self._ready.values()),
+            "named_members": dict(self._ready),
             "roles": {role["name"]: number for number, role in guild.roles.items()},
             "webhook_url": f"{base}/webhooks/{self._webhook['id']}/{self._webhook['token']}",
         }
