@@ -360,13 +360,16 @@ class WorkDays:
                 source=str(path),
             )
         raw_off: Any = data.get("off", ())
+        raw_work: Any = data.get("work", ())
+        if not isinstance(raw_off, (list, tuple, dict)) or not isinstance(raw_work, (list, tuple)):
+            raise InvalidInput(f"{path}: off and work must be lists of dates", source=str(path))
         names: dict[Any, Any] = dict(raw_off) if isinstance(raw_off, dict) else dict.fromkeys(raw_off, "")
         years: Any = data.get("announced", ())
         if not isinstance(years, (list, tuple)) or not all(isinstance(year, int) for year in years):
             raise InvalidInput(f"{path}: announced must be a list of years", source=str(path))
         return cls(
             off={_day(key, path): str(name) for key, name in names.items()},
-            work=[_day(key, path) for key in data.get("work", ())],
+            work=[_day(key, path) for key in raw_work],
             announced=years,
         )
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import anyio
 
-__all__ = ["DeliveryEngine", "EngineCaps", "Handle", "Wake", "WakeSource"]
+__all__ = ["DeliveryEngine", "EngineCaps", "Enlisting", "Handle", "Wake", "WakeSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Wake:
 
     delivery: int
     at: datetime
+    priority: int = 1
+    """0 reply, 1 normal, 2 campaign; engines that can serve lower numbers first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,23 @@ class DeliveryEngine(Protocol):
 
         An exception of `handle` ends only that call.
         """
+        ...
+
+
+@runtime_checkable
+class Enlisting(Protocol):
+    """An engine whose wakes can be written in the ledger's own transaction: no wake without its row, and none lost.
+
+    Engines with a queue in the ledger's database have it beside `DeliveryEngine`. Processes that only plan use it too,
+    without ever calling `run`.
+    """
+
+    async def prepare(self) -> None:
+        """Make ready for `enlist`: make the queue's tables, for example. Called often, must be cheap when done."""
+        ...
+
+    def enlist(self, conn: Any, wakes: Sequence[Wake]) -> None:
+        """Write wakes in the transaction open on `conn`, a `sqlalchemy.Connection`; called on a store thread."""
         ...
 
 
