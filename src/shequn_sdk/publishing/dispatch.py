@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 from sqlalchemy import Connection
 
 from shequn_sdk.domain import Clock, LatePolicy, OnUnknown, Post
-from shequn_sdk.errors import Landing, RateLimited, ShequnError, StoreError, TargetMoved, Unavailable
+from shequn_sdk.errors import (
+    Landing,
+    RateLimited,
+    ShequnError,
+    StoreBusy,
+    StoreError,
+    TargetMoved,
+    Unavailable,
+)
 from shequn_sdk.platforms.governor import Governor, RateReporter
 from shequn_sdk.platforms.manifest import Manifest
 from shequn_sdk.platforms.ports import Adapter, Publisher
@@ -32,12 +39,19 @@ from shequn_sdk.publishing.policy import (
 )
 from shequn_sdk.publishing.rows import PRIORITIES, Row
 from shequn_sdk.publishing.shared import BudgetAsk
+from shequn_sdk.scheduling.engine import Wake
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
 __all__ = ["Dispatcher"]
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
+_LOOK_AGAIN = timedelta(seconds=0.25)
+"""When a wake is repeated that came while its lane was taken."""
+_PATIENCE = 60.0
+"""Seconds for which an outcome waits in memory for a store that is away."""
 _SETTLED = frozenset(
     {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked"}
 )
@@ -85,6 +99,7 @@ class Dispatcher:
         self._on_unknown = on_unknown
         self._settled = settled
         self._claimed: dict[int, Row] = {}
+        self._held: set[int] = set()
         self._checks: dict[int, Row] = {}
         self._queued: dict[int, int] = {}
         self._shared = bool(share)
@@ -132,6 +147,7 @@ class Dispatcher:
         self._queued.update(queued)
         for row in rows:
             self._claimed[row.id] = row
+            self._held.add(row.id)
         for row in checks:
             self._checks[row.id] = row
         if rows:
@@ -142,6 +158,7 @@ class Dispatcher:
         """Return claimed rows that were not begun."""
         now = self._now()
         rows = [row for row in (self._claimed.pop(number, None) for number in deliveries) if row is not None]
+        self._held.difference_update(deliveries)
         for number in deliveries:
             self._checks.pop(number, None)  # its `check_at` lies ahead already
 
@@ -163,16 +180,19 @@ class Dispatcher:
         found = await self._store.read(look)
         return None if found is None else from_us(found)
 
-    async def forgotten(self) -> list[int]:
-        """Give deliveries that are due and that no wake has reached, and look-ups that are due."""
+    async def forgotten(self) -> list[Wake]:
+        """Give deliveries that are due and that no wake has reached, one per lane, and look-ups that are due."""
         now = self._now()
-        return await self._store.read(lambda conn: ledger.overdue(conn, now=now))
+        found = await self._store.read(lambda conn: ledger.overdue(conn, now=now))
+        return [Wake(number, from_us(at), priority) for number, at, priority in found]
 
     async def tick(self) -> None:
         """Prolong own leases, take back ended ones."""
         now = self._now()
         await self._store.write(
-            lambda conn: ledger.renew(conn, owner=self.worker, now=now, lease=self._lease(now))
+            lambda conn: ledger.renew(
+                conn, sorted(self._held), owner=self.worker, now=now, lease=self._lease(now)
+            )
         )
         await self.sweep()
 
@@ -191,7 +211,7 @@ class Dispatcher:
                     if self._is_dead(owner):
                         rows += [row for row in ledger.of_owner(conn, owner) if row not in rows]
             if self._share is None:
-                self._shared = shared.several(conn, since=int((time.time() - 60) * 1e6))
+                self._shared = shared.several(conn, since=self._store.stamp() - 60_000_000)
             return [last for row in rows for last in self._abandoned(conn, row, now)]
 
         rows = await self._store.write(clean)
@@ -241,17 +261,42 @@ class Dispatcher:
             await self._check(check)
             return None
         row = self._claimed.pop(delivery, None)
-        known = row is not None
-        if not known and await self._check_one(delivery):
+        if row is not None:
+            await self._work(row)
             return None
-        if row is None:
-            row = await self._claim(delivery)
+        try:
+            if await self._check_one(delivery):
+                return None
+            woken, row = await self._claim(delivery)
+            await self._work(row)
+            return await self._again(delivery, woken.lane, worked=row is not None)
+        except StoreBusy as error:
+            _log.warning("delivery %d is looked at again in %s: %s", delivery, _LOOK_AGAIN, error)
+            return self._clock.now() + _LOOK_AGAIN
+
+    async def _work(self, row: Row | None) -> None:
+        """Bring a claimed row to rest, and those that are claimed with its outcome."""
         while row is not None:
             row = await self._deliver(row)
-        if known:
-            return None
-        found = await self._store.read(lambda conn: ledger.find(conn, delivery))
-        return from_us(found.ready_at) if found.state in {"planned", "deferred"} else None
+
+    async def _again(self, delivery: int, lane: tuple[str, str], *, worked: bool) -> datetime | None:
+        """Give when to wake a delivery again: for itself, or for the row of its lane that goes first.
+
+        Only who worked in a lane, or was woken for its first row, comes again, so that the many rows that wait behind
+        a slow one do not ask in turns.
+        """
+        now = self._now()
+
+        def look(conn: Connection) -> int | None:
+            row = ledger.find(conn, delivery)
+            head = ledger.lane_head(conn, lane, now=now)
+            if head is not None and (worked or head[0] == delivery):
+                return max(head[1], now + us(_LOOK_AGAIN))
+            waits = row.state in {"planned", "deferred"} and row.ready_at > now
+            return row.ready_at if waits else row.check_at
+
+        found = await self._store.read(look)
+        return None if found is None else from_us(found)
 
     async def _check_one(self, delivery: int) -> bool:
         now = self._now()
@@ -263,16 +308,41 @@ class Dispatcher:
             await self._check(row)
         return row is not None
 
-    async def _claim(self, delivery: int) -> Row | None:
+    async def _claim(self, delivery: int) -> tuple[Row, Row | None]:
+        """Give the row that was woken, and the one of its lane that was claimed."""
         now = self._now()
 
-        def claim(conn: Connection) -> Row | None:
+        def claim(conn: Connection) -> tuple[Row, Row | None]:
             row = ledger.find(conn, delivery)
-            return ledger.claim_in_lane(
+            return row, ledger.claim_in_lane(
                 conn, lane=row.lane, now=now, lease=self._lease(now), owner=self.worker
             )
 
-        return await self._store.write(claim)
+        woken, row = await self._store.write(claim)
+        if row is not None:
+            self._held.add(row.id)
+            hit("claimed")
+        return woken, row
+
+    async def _insist(self, fn: Callable[[Connection], T]) -> tuple[T, bool]:
+        """Write while the store is busy or away for a while; also says whether it had to be tried again.
+
+        A write that was tried again may have been done the first time: its answer was lost, not its effect.
+        """
+        again = False
+        with anyio.move_on_after(_PATIENCE) as limit:
+            pause = 0.05
+            while True:
+                try:
+                    return await self._store.write(fn), again
+                except StoreBusy as error:
+                    if limit.cancel_called or anyio.current_time() + pause > limit.deadline:
+                        raise
+                    _log.warning("a write is tried again in %.2g s: %s", pause, error)
+                again = True
+                await anyio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+        raise StoreBusy(f"{self._store.where} stayed busy for {_PATIENCE:.0f} s; repeat later")
 
     async def _deliver(self, row: Row) -> Row | None:
         """Bring one claimed row to rest, and those after it that need no leave; give the next one that does."""
@@ -281,15 +351,25 @@ class Dispatcher:
             adapter = self._accounts.adapter(row.account)
         except ShequnError as error:
             return await self._finish(row, *self._refused(row, error), chain=True)
-        if not await self._admit(row, manifest):
-            return None
-        slot = self._slots.get(row.account)
-        if slot is None:
-            slot = self._slots[row.account] = anyio.CapacityLimiter(manifest.max_concurrency)
-        async with slot:
-            following = await self._begin(row, manifest)
-            while following is not None and following.state == "attempting":
-                following = await self._request(following, manifest, adapter)
+        self._held.add(row.id)
+        current = row
+        try:
+            if not await self._admit(row, manifest):
+                return None
+            slot = self._slots.get(row.account)
+            if slot is None:
+                slot = self._slots[row.account] = anyio.CapacityLimiter(manifest.max_concurrency)
+            async with slot:
+                following = await self._begin(row, manifest)
+                while following is not None and following.state == "attempting":
+                    current = following
+                    self._held.add(current.id)
+                    following = await self._request(current, manifest, adapter)
+                    self._held.discard(current.id)
+        finally:
+            self._held.difference_update((row.id, current.id))
+        if following is not None:
+            self._held.add(following.id)
         return following
 
     async def _begin(self, row: Row, manifest: Manifest) -> Row | None:
@@ -313,8 +393,10 @@ class Dispatcher:
                 begun = ledger.begin(conn, row, now=now, lease=self._lease(now)) if wait <= 0 else None
                 return wait, begun
 
-            wait, begun = await self._store.write(write)
+            (wait, begun), again = await self._insist(write)
             if wait <= 0:
+                if begun is None and again:
+                    begun = await self._store.read(lambda conn: self._begun(conn, row))
                 break
             if wait > patience:
                 await self._wait(row, wait)
@@ -327,12 +409,19 @@ class Dispatcher:
             self._asks[row.id] = ask
         return begun
 
+    @staticmethod
+    def _begun(conn: Connection, row: Row) -> Row | None:
+        """Find the intent that was written although its answer was lost: the fence says that it is ours."""
+        present = ledger.find(conn, row.id)
+        ours = (present.state, present.owner, present.fence) == ("attempting", row.owner, row.fence)
+        return present if ours and present.attempts == row.attempts + 1 else None
+
     async def _wait(self, row: Row, wait: float) -> None:
         """Put a row back until a limit lets it go."""
         now = self._now()
         new = replanned(row, max(row.ready_at, now + int(wait * 1e6) + 1), now=now)
         cause = f"waits {wait:.3g} s for the platform's limit; no attempt consumed"
-        await self._store.write(lambda conn: ledger.change(conn, Change(row, new, cause, self.worker)))
+        await self._insist(lambda conn: ledger.change(conn, Change(row, new, cause, self.worker)))
 
     async def _admit(self, row: Row, manifest: Manifest) -> bool:
         """Wait for the limits; False when the row went back or came to rest."""
@@ -519,7 +608,9 @@ class Dispatcher:
             return last, following
 
         try:
-            last, following = await self._store.write(write)
+            (last, following), again = await self._insist(write)
+            if again and last is None:
+                last, following = await self._store.read(lambda conn: self._finished(conn, row, new))
         except StoreError as error:
             # The row stays `attempting`; when the lease ends it becomes unknown, which is the truth.
             _log.error("delivery %d: its outcome (%s) could not be written: %s", row.id, new.state, error)
@@ -528,6 +619,18 @@ class Dispatcher:
         if last is not None and last.state in _SETTLED:
             self._settled(last)
         return following
+
+    def _finished(self, conn: Connection, row: Row, new: Row) -> tuple[Row | None, Row | None]:
+        """Find an outcome that was written although its answer was lost, and the row that was claimed with it."""
+        present = ledger.find(conn, row.id)
+        if (present.state, present.fence, present.updated_at) != (new.state, row.fence, new.updated_at):
+            return None, None
+        mine = (
+            one
+            for one in ledger.of_owner(conn, self.worker)
+            if one.lane == row.lane and one.updated_at == new.updated_at and one.id not in self._held
+        )
+        return present, next(mine, None)
 
     def _too_late(self, conn: Connection, row: Row, new: Row) -> Row | None:
         """Use the answer that came after the lease had ended, if nobody has tried again since."""

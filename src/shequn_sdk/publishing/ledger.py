@@ -29,6 +29,7 @@ __all__ = [
     "expired_leases",
     "find",
     "insert",
+    "lane_head",
     "moved_to",
     "next_check",
     "next_instant",
@@ -97,6 +98,25 @@ _TAKE_NEXT = _claim(
     "due",
     "state = 'attempting', attempts = attempts + 1, attempted_at = coalesce(attempted_at, :now)",
 )
+# Servers have many writers. Whoever claims in a lane holds its lock until the end of the transaction; a statement that
+# begins after the lock was taken sees what others claimed there. Without it two workers could claim two rows of one
+# lane at once, when a row that goes first was written in that very moment.
+_LANE_LOCK = Fast("select pg_advisory_xact_lock(hashtextextended(:lane, 0))")
+_TRY_LANES = Fast(
+    "select account, channel from (select account, channel from delivery d "  # noqa: S608
+    "where d.state in ('planned', 'deferred') and d.priority = :priority and d.ready_at <= :now and d.due <= :now "
+    f"{_FREE} order by d.ready_at, d.id limit :count) as lanes "
+    "where pg_try_advisory_xact_lock(hashtextextended(account || ' ' || channel, 0))"
+)
+_TAKE_LANES = _claim(
+    "and d.priority = :priority and (d.account || ' ' || d.channel) = any(:lanes)", "ready_at"
+)[1]
+_NEW_IDS = Fast(
+    "select nextval(pg_get_serial_sequence('delivery', 'id')) from generate_series(1, :count) order by 1"
+)
+_INSERT_WHOLE = Fast(
+    f"insert into delivery ({COLUMNS}) values ({', '.join(':' + name for name in Row._fields)})"  # noqa: S608
+)
 _INSERT_BULK = Fast(
     f"insert into delivery ({COLUMNS}) values ({', '.join('?' for _ in Row._fields)})"  # noqa: S608
 )
@@ -142,8 +162,8 @@ _OF_OWNER = Fast(
     "and lease_until is not null order by id"
 )
 _RENEW = Fast(
-    "update delivery set lease_until = :lease where state in ('claimed', 'attempting') and owner = :owner "
-    "and lease_until >= :now"
+    "update delivery set lease_until = :lease where id = :id and state in ('claimed', 'attempting') "
+    "and owner = :owner and lease_until >= :now"
 )
 _CHECKS = Fast(
     f"""update delivery set check_at = :again, fence = fence + 1, owner = :owner where id in (
@@ -154,9 +174,15 @@ _CHECK_ONE = Fast(
     "update delivery set check_at = :again, fence = fence + 1, owner = :owner "  # noqa: S608
     f"where id = :id and check_at is not null and check_at <= :now returning {COLUMNS}"
 )
+# One row per lane is enough: whoever is woken by it works on whatever is first there.
 _OVERDUE = Fast(
-    "select id from delivery where state in ('planned', 'deferred') and ready_at <= :now "
-    "union select id from delivery where check_at is not null and check_at <= :now limit 1000"
+    "select min(id), min(ready_at), min(priority) from delivery where state in ('planned', 'deferred') "
+    "and ready_at <= :now group by account, channel "
+    "union all select id, check_at, priority from delivery where check_at is not null and check_at <= :now limit 1000"
+)
+_LANE_HEAD = Fast(
+    "select id, ready_at from delivery where account = :account and channel = :channel "
+    "and state in ('planned', 'deferred') and due <= :now order by priority, due, id limit 1"
 )
 _LATER_PARTS = Fast(
     f"select {COLUMNS} from delivery where batch = :batch and account = :account and channel = :channel "  # noqa: S608
@@ -211,6 +237,10 @@ def insert(
         assert last is not None
         written = [Row._make((number, *row[1:])) for number, row in enumerate(rows, int(last[0]) + 1)]
         _INSERT_BULK.many(conn, written)
+    elif len(rows) > 1:
+        ids = _NEW_IDS.all(conn, {"count": len(rows)})
+        written = [Row._make((number, *row[1:])) for (number,), row in zip(ids, rows, strict=True)]
+        _INSERT_WHOLE.many(conn, [row._asdict() for row in written])
     else:
         for row in rows:
             found = _INSERT.one(conn, row._asdict())
@@ -238,19 +268,30 @@ def take(
     """Claim what is due and whose turn it is, at most one row per lane, replies first."""
     params: dict[str, Any] = {"now": now, "lease": lease, "owner": owner, "count": count}
     which = 0 if conn.dialect.name == "sqlite" else 1
+    rows: list[Row] = []
     if lanes is None:
-        rows: list[Row] = []
         for priority in range(len(PRIORITIES)):
             params.update(priority=priority, count=count - len(rows))
             if params["count"] > 0:
-                rows += _rows(_TAKE[which].all(conn, params))
+                rows += _rows(_TAKE[0].all(conn, params)) if which == 0 else _take_locked(conn, params)
     else:
-        rows = []
-        for account, channel in lanes[:count]:
+        for account, channel in sorted(lanes[:count]):
             params.update(account=account, channel=channel, count=1)
+            _lock_lane(conn, (account, channel))
             rows += _rows(_TAKE_LANE[which].all(conn, params))
     _TRAIL_CLAIM.many(conn, [{"delivery_id": row.id, "at": now, "actor": owner} for row in rows])
     return sorted(rows, key=lambda row: (row.priority, row.ready_at, row.id))
+
+
+def _take_locked(conn: Connection, params: dict[str, Any]) -> list[Row]:
+    """Claim on a server: lock lanes that nobody else is claiming in, then look again and claim."""
+    lanes = [f"{account} {channel}" for account, channel in _TRY_LANES.all(conn, params)]
+    return _rows(_TAKE_LANES.all(conn, {**params, "lanes": lanes})) if lanes else []
+
+
+def _lock_lane(conn: Connection, lane: tuple[str, str]) -> None:
+    if conn.dialect.name != "sqlite":
+        _LANE_LOCK.all(conn, {"lane": f"{lane[0]} {lane[1]}"})
 
 
 def claim_in_lane(conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str) -> Row | None:
@@ -267,6 +308,7 @@ def begin_next(
     For lanes without limits. Rows that were deferred, or that may be too late, take the longer way through `take`.
     """
     params = {"account": lane[0], "channel": lane[1], "now": now, "lease": lease, "owner": owner, "count": 1}
+    _lock_lane(conn, lane)
     found = _TAKE_NEXT[0 if conn.dialect.name == "sqlite" else 1].one(conn, params)
     row = None if found is None else Row._make(found)
     if row is not None:
@@ -364,9 +406,12 @@ def release_rest(conn: Connection, row: Row) -> list[Row]:
     )
 
 
-def renew(conn: Connection, *, owner: str, now: int, lease: int) -> int:
-    """Prolong the leases of a worker that lives; those that ended already stay ended."""
-    return _RENEW.run(conn, {"owner": owner, "now": now, "lease": lease})
+def renew(conn: Connection, held: Iterable[int], *, owner: str, now: int, lease: int) -> None:
+    """Prolong the leases of what a living worker holds; those that ended already stay ended.
+
+    Rows of the worker that are not in `held` are left to end: nobody works on them any more.
+    """
+    _RENEW.many(conn, [{"id": identity, "owner": owner, "now": now, "lease": lease} for identity in held])
 
 
 def expired_leases(conn: Connection, *, now: int) -> list[Row]:
@@ -403,9 +448,15 @@ def take_check(conn: Connection, delivery: int, *, now: int, again: int, owner: 
     return None if found is None else Row._make(found)
 
 
-def overdue(conn: Connection, *, now: int) -> list[int]:
-    """Give rows whose time has come and that nobody works on, up to 1,000."""
-    return [row[0] for row in _OVERDUE.all(conn, {"now": now})]
+def overdue(conn: Connection, *, now: int) -> list[tuple[int, int, int]]:
+    """Give rows whose time has come and that nobody works on, one per lane, with their instant and priority."""
+    return [(row[0], row[1], row[2]) for row in _OVERDUE.all(conn, {"now": now})]
+
+
+def lane_head(conn: Connection, lane: tuple[str, str], *, now: int) -> tuple[int, int] | None:
+    """Give id and ready instant of the row that goes first among those that are due in a lane."""
+    found = _LANE_HEAD.one(conn, {"account": lane[0], "channel": lane[1], "now": now})
+    return None if found is None else (found[0], found[1])
 
 
 def next_instant(conn: Connection, *, now: int) -> int | None:

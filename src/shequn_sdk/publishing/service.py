@@ -24,6 +24,7 @@ from shequn_sdk.domain import (
     Transition,
     Variant,
 )
+from shequn_sdk.errors import StoreBusy, StoreError
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import care, ledger, queries
 from shequn_sdk.publishing.book import AccountBook
@@ -35,7 +36,7 @@ from shequn_sdk.publishing.policy import DeliveryOptions
 from shequn_sdk.publishing.rows import Row, receipt_of, to_delivery
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.scheduling.embedded import EmbeddedEngine
-from shequn_sdk.scheduling.engine import DeliveryEngine, Wake, WakeSource
+from shequn_sdk.scheduling.engine import DeliveryEngine, Enlisting, Wake, WakeSource
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
@@ -48,6 +49,7 @@ EngineFactory: TypeAlias = Callable[[WakeSource, Clock], DeliveryEngine]
 _AT_REST = frozenset(
     {"landed", "refused", "unknown", "cancelled", "expired", "awaiting_person", "partly", "blocked", "paused"}
 )
+_WAITING = frozenset({"planned", "deferred"})
 _LOOK = 0.1
 """Seconds between two looks at rows that another process works on."""
 
@@ -87,7 +89,8 @@ class Publishing:
         """
         self._store = store
         self._accounts = accounts
-        self._clock = clock or store.clock
+        # where the store goes by its server's clock, everything compared with its rows must
+        self._clock = store.clock if clock is None or type(clock) is SystemClock else clock
         self._worker = worker or store.worker_id
         self._on_unknown = on_unknown
         self._options = options or DeliveryOptions()
@@ -97,6 +100,8 @@ class Publishing:
         self._share_limits = share_limits
         self._slots: dict[str, anyio.CapacityLimiter] = {}
         self._engine: DeliveryEngine | None = None
+        self._carrier: Enlisting | None = None
+        self._asked = False
         self._rested = anyio.Event()
         self._onlookers = 0
         self._swept = False
@@ -211,8 +216,7 @@ class Publishing:
             plan = Plan(at=at, priority=priority, on_unknown=on_unknown)
             new += self._planner.rows(content, self._planner.parse(to), plan, batch=content.id)
         actor = actor or self._worker
-        written = await self._store.write(lambda conn: self._planner.write(conn, new, key=None, actor=actor))
-        await self._wake(written)
+        written = await self._enlisted(lambda conn: self._planner.write(conn, new, key=None, actor=actor))
         return len(written)
 
     def preview(self, content: Content, to: Target) -> Variant:
@@ -256,8 +260,13 @@ class Publishing:
 
         async def sweep() -> None:
             while not stop.is_set():
-                await dispatcher.tick()
-                await engine.submit([Wake(one, self._clock.now()) for one in await dispatcher.forgotten()])
+                try:
+                    await dispatcher.tick()
+                    await engine.submit(await dispatcher.forgotten())
+                except StoreError as error:
+                    _log.warning("leases could not be renewed: %s", error)
+                except Exception:  # noqa: BLE001 - the engine's queue may be away; the next sweep tries again
+                    _log.exception("the engine did not take what it had forgotten")
                 with anyio.move_on_after(dispatcher.tick_every):
                     await stop.wait()
 
@@ -268,11 +277,13 @@ class Publishing:
                 try:
                     await engine.run(dispatcher.handle, concurrency=concurrency, stop=stop)
                     pause = 0.1
+                except StoreBusy as error:
+                    _log.warning("the engine ended; it is started again in %.1f s: %s", pause, error)
                 except Exception:  # noqa: BLE001 - whatever ends an engine, the deliveries have to go on
                     _log.exception("the engine ended; it is started again in %.1f s", pause)
                 with anyio.move_on_after(pause):
                     await stop.wait()
-                pause = min(pause * 2, 30.0)
+                pause = min(pause * 2, 5.0)
             group.cancel_scope.cancel()
 
     async def drain(self, *, until: datetime | None = None) -> int:
@@ -439,15 +450,31 @@ class Publishing:
         rested, self._rested = self._rested, anyio.Event()
         rested.set()
 
-    async def _wake(self, rows: Sequence[Row]) -> None:
-        if self._engine is not None:
-            await self._engine.submit([Wake(row.id, from_us(row.ready_at)) for row in rows])
+    async def _enlisted(self, write: Callable[[Connection], list[Row]]) -> list[Row]:
+        """Write rows, and with them their wakes: in the same transaction where the engine can."""
+        if self._make_engine is not None and not self._asked:
+            self._asked = True
+            made = self._make_engine(self._dispatcher(), self._clock)
+            self._carrier = made if isinstance(made, Enlisting) else None
+        carrier = self._carrier
+        if carrier is None:
+            rows = await self._store.write(write)
+            if self._engine is not None:
+                await self._engine.submit(_wakes(rows))
+            return rows
+        await carrier.prepare()
+
+        def both(conn: Connection) -> list[Row]:
+            rows = write(conn)
+            carrier.enlist(conn, _wakes(rows))
+            return rows
+
+        return await self._store.write(both)
 
     async def _care(self, work: care.Work) -> Delivery:
         now = to_us(self._clock.now())
-        row = await self._store.write(lambda conn: work(conn, now))
+        (row,) = await self._enlisted(lambda conn: [work(conn, now)])
         self._settled(row)
-        await self._wake([row])
         return to_delivery(row)
 
     async def _write(
@@ -456,9 +483,8 @@ class Publishing:
         refs = self._planner.parse(to)
         new = self._planner.rows(content, refs, plan, batch=key or "")
         actor = plan.actor or self._worker
-        written = await self._store.write(lambda conn: self._planner.write(conn, new, key=key, actor=actor))
+        written = await self._enlisted(lambda conn: self._planner.write(conn, new, key=key, actor=actor))
         hit("planned")
-        await self._wake(written)
         order = {(ref.account, ref.native_id): number for number, ref in enumerate(refs)}
         groups = [group for group in by_lane(written) if group[0].lane in order]
         return sorted(groups, key=lambda group: order[group[0].lane])
@@ -522,3 +548,7 @@ class Publishing:
             return [ledger.by_ids(conn, (row.id for row in group)) for group in groups]
 
         return [receipt_of(group) for group in await self._store.read(look)]
+
+
+def _wakes(rows: Iterable[Row]) -> list[Wake]:
+    return [Wake(row.id, from_us(row.ready_at), row.priority) for row in rows if row.state in _WAITING]

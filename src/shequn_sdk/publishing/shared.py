@@ -27,7 +27,7 @@ _BLOCK = Fast(
     "on conflict (key) do update set blocked_until = excluded.blocked_until, updated_at = excluded.updated_at "
     "where bucket.blocked_until < excluded.blocked_until"
 )
-_ALIVE = Fast("select count(distinct pid) from worker where seen > :since")
+_ALIVE = Fast("select count(distinct host || ':' || pid) from worker where seen > :since")
 _LOCK = Fast("select pg_advisory_xact_lock(hashtext(:key))")
 
 
@@ -87,7 +87,7 @@ def settle(conn: Connection, ask: BudgetAsk, *, now: int) -> None:
 
 
 def several(conn: Connection, *, since: int) -> bool:
-    """Whether more than one process has had the store open since `since`, by the machine's clock."""
+    """Whether more than one process has had the store open since `since` (see `Store.stamp`)."""
     found = _ALIVE.one(conn, {"since": since})
     return found is not None and int(found[0]) > 1
 

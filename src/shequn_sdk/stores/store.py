@@ -31,6 +31,8 @@ from shequn_sdk.domain import Clock
 from shequn_sdk.errors import ConfigError, ShequnError, StoreBusy, StoreDamaged, StoreError, StoreFull
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.stores import migrate
+from shequn_sdk.stores.schema import to_us
+from shequn_sdk.stores.server_clock import ServerClock
 
 __all__ = ["Store", "host_id"]
 
@@ -42,6 +44,10 @@ _GROUP = 1000
 """Most write functions in one transaction."""
 _BEAT = 20.0
 """Seconds between signs of life of an open store."""
+_CONFLICTS = frozenset({"40001", "40P01"})
+"""SQL states after which a server wants a transaction to be repeated."""
+_CLOCK_AGE = 10.0
+"""Seconds after which the server is asked for its time again."""
 _GONE = 60.0
 """Seconds after which a silent host no longer counts."""
 
@@ -79,11 +85,25 @@ def _typed(error: BaseException, where: str) -> BaseException:
         return error
     if isinstance(original, OSError) and original.errno == errno.ENOSPC:
         return StoreFull(f"no space left for {where}: free some and repeat; nothing half-written stays")
+    return _typed_server(error, original, where)
+
+
+def _typed_server(error: BaseException, original: Any, where: str) -> BaseException:
+    """Translate what a server's driver raised, by names, so that no driver need be imported."""
     state = getattr(original, "sqlstate", None)
     if state == "53100":
         return StoreFull(f"the server's disk is full at {where}: free some and repeat")
-    if isinstance(error, DBAPIError) and type(original).__name__ == "OperationalError":
-        return StoreBusy(f"{where} cannot be reached: {type(original).__name__}; check that the server runs")
+    kinds = {kind.__name__ for kind in type(original).__mro__ if kind.__module__.startswith("psycopg")}
+    if state in _CONFLICTS:
+        return StoreBusy(f"{where}: other processes write the same rows; repeat")
+    if state is not None and state[:2] in {"28", "3D"}:
+        return ConfigError(
+            f"{where}: the server refuses this user, password or database; correct the store's URL"
+        )
+    if "OperationalError" in kinds or "InterfaceError" in kinds:
+        return StoreBusy(f"{where} cannot be reached ({type(original).__name__}); check that the server runs")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return StoreBusy(f"{where} closed the connection; repeat")
     return error
 
 
@@ -121,6 +141,7 @@ class Store:
         """Use `Store.open` instead."""
         self.engine = engine
         self.clock = clock
+        """The one given; on a server that of the database, unless another than the machine's was given."""
         self.where = where
         self.host = host
         self.worker_id = f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -128,6 +149,8 @@ class Store:
         self._memory = self.is_sqlite and engine.url.database in (None, "", ":memory:")
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._prepared = False
+        self._beaten = 0.0
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 8, thread_name_prefix="shequn-read")
         self._local = threading.local()
@@ -139,18 +162,22 @@ class Store:
         """Open a store, make it when it is new, and bring its schema up to date.
 
         Args:
-            url: `sqlite:///path`, `postgresql+psycopg://…`, or the path of an SQLite file.
-            clock: what `store.clock` gives to the rooms; the machine's by default.
+            url: `sqlite:///path`, `postgresql://…`, or the path of an SQLite file.
+            clock: what `store.clock` gives to the rooms. By default the machine's on SQLite, and on PostgreSQL the
+                server's, so that several hosts go by one time.
             host: name of this machine, when the one found out is not right.
 
         Raises:
             ConfigError: the URL cannot be used, or its driver is not installed.
-            StoreBusy: another host has this SQLite file open, or a lock did not end.
+            StoreBusy: another host has this SQLite file open, a lock did not end, or the server cannot be reached.
             StoreDamaged: the file is no database, or not ours.
             StoreTooNew: a newer version of the package wrote it.
         """
         engine, where = _engine(str(url))
-        store = cls(engine, clock=clock or SystemClock(), where=where, host=host or host_id())
+        clock = clock or SystemClock()
+        if engine.dialect.name != "sqlite" and type(clock) is SystemClock:
+            clock = ServerClock()
+        store = cls(engine, clock=clock, where=where, host=host or host_id())
         try:
             if store.is_sqlite:
                 ready = asyncio.get_running_loop().create_future()
@@ -208,6 +235,11 @@ class Store:
         call = self._file_read if self.is_sqlite else self._server_call
         return await loop.run_in_executor(self._readers, call, fn)
 
+    def stamp(self) -> int:
+        """Give the time of signs of life in microseconds: the server's, or the machine's; never a moved clock's."""
+        clock = self.clock
+        return to_us(clock.now()) if isinstance(clock, ServerClock) else time.time_ns() // 1000
+
     async def aclose(self) -> None:
         """Finish what is queued and close; twice is no error."""
         if self._closed:
@@ -215,6 +247,8 @@ class Store:
         self._closed = True
         self._queue.put(None)
         loop = asyncio.get_running_loop()
+        if self._prepared:
+            await loop.run_in_executor(self._readers, self._part_from_server)
         if self._writer is not None:
             await loop.run_in_executor(None, self._writer.join)
         for conn in self._reader_conns:
@@ -244,22 +278,60 @@ class Store:
             raise translated from error
 
     def _server_call(self, fn: Callable[[Connection], T]) -> T:
-        try:
-            with self.engine.begin() as conn:
-                return fn(conn)
-        except BaseException as error:
-            translated = _typed(error, self.where)
-            if translated is error:
-                raise
-            raise translated from error
+        tries = 5
+        while True:
+            tries -= 1
+            try:
+                with self.engine.begin() as conn:
+                    self._look_after(conn)
+                    return fn(conn)
+            except BaseException as error:
+                state = getattr(getattr(error, "orig", error), "sqlstate", None)
+                if tries and state in _CONFLICTS:
+                    continue
+                translated = _typed(error, self.where)
+                if translated is error:
+                    raise
+                raise translated from error
+
+    def _look_after(self, conn: Connection) -> None:
+        """Read the server's clock and give a sign of life, now and then, in a transaction that runs anyway."""
+        if not self._prepared:
+            return
+        clock = self.clock
+        if isinstance(clock, ServerClock) and clock.age > _CLOCK_AGE:
+            self._read_clock(conn, clock)
+        if time.monotonic() - self._beaten > _BEAT:
+            self._beaten = time.monotonic()
+            self._beat(conn)
+
+    @staticmethod
+    def _read_clock(conn: Connection, clock: ServerClock) -> None:
+        asked = clock.mark()
+        found = conn.execute(
+            text("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        ).scalar()
+        clock.read(asked, int(found or 0))
 
     def _prepare_server(self) -> None:
         def prepare(conn: Connection) -> None:
             conn.execute(text("select pg_advisory_xact_lock(7305810)"))
             if migrate.revision_of(conn) != migrate.head():
                 migrate.upgrade(conn)
+            if isinstance(self.clock, ServerClock):
+                self._read_clock(conn, self.clock)
+            conn.execute(text("delete from worker where seen < :old"), {"old": self.stamp() - 86_400_000_000})
+            self._beat(conn)
 
         self._server_call(prepare)
+        self._beaten = time.monotonic()
+        self._prepared = True
+
+    def _part_from_server(self) -> None:
+        with contextlib.suppress(Exception):
+            self._server_call(
+                lambda conn: conn.execute(text("delete from worker where id = :id"), {"id": self.worker_id})
+            )
 
     def _prepare_file(self, conn: Connection) -> None:
         if not self._memory:
@@ -293,7 +365,7 @@ class Store:
                 "insert into worker (id, host, pid, seen) values (:id, :host, :pid, :seen) "
                 "on conflict (id) do update set seen = excluded.seen"
             ),
-            {"id": self.worker_id, "host": self.host, "pid": os.getpid(), "seen": int(time.time() * 1e6)},
+            {"id": self.worker_id, "host": self.host, "pid": os.getpid(), "seen": self.stamp()},
         )
 
     def _write_loop(self, ready: asyncio.Future[None]) -> None:
@@ -420,12 +492,12 @@ def _engine(url: str) -> tuple[Engine, str]:
         url = f"sqlite:///{url}"
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigError(
-            f"the store's URL cannot be read; write sqlite:///path or postgresql+psycopg://… ({error})"
-        ) from None
-    where = parsed.render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):  # its text may hold the password
+        raise ConfigError("the store's URL cannot be read; write sqlite:///path or postgresql://…") from None
     backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        backend, parsed = "postgresql", parsed.set(drivername="postgresql+psycopg")
+    where = parsed.render_as_string(hide_password=True)
     if backend == "sqlite":
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise ConfigError(f"SQLite 3.35 or newer is needed, this Python has {sqlite3.sqlite_version}")
@@ -438,12 +510,13 @@ def _engine(url: str) -> tuple[Engine, str]:
         event.listen(engine, "connect", _pragmas)
         return engine, parsed.database or "memory"
     if backend == "postgresql":
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
         try:
-            return create_engine(parsed, pool_size=8, pool_pre_ping=True), where
+            server = create_engine(
+                parsed, pool_size=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+            )
         except ModuleNotFoundError as error:
             raise ConfigError("PostgreSQL needs the extra: install shequn-sdk[postgres]") from error
+        return server, where
     raise ConfigError(f"the store cannot be a {backend} database: use SQLite or PostgreSQL")
 
 
