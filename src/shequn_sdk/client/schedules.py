@@ -63,8 +63,8 @@ class AsyncSchedules:
     def handler(self, name: str, *, arguments: type[BaseModel] | None = None) -> Callable[[F], F]:
         """Register a handler that schedules call by its name; see `scheduling.Scheduler.handler`.
 
-        It takes its validated arguments and a `scheduling.models.Firing`. Register it in every process that runs
-        the workspace: an occurrence whose handler is not known is parked among the dead letters.
+        It takes its validated arguments and a `scheduling.models.Firing`. Processes leave occurrences of handlers that
+        they do not know to others; what no process took for ten minutes is parked among the dead letters.
         """
 
         def register(function: F) -> F:

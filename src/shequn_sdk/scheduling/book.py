@@ -147,12 +147,6 @@ _PLAN = Fast(
     "0, :note, '', '', :ended_at) on conflict (schedule_id, nominal_at) do nothing"
 )
 _DROP = Fast("delete from occurrence where schedule_id = :id and state = 'pending'")
-_TAKE = Fast(
-    "update occurrence set state = 'running', owner = :owner, fence = fence + 1, lease_until = :lease, "  # noqa: S608
-    "attempts = attempts + 1, started_at = coalesce(started_at, :now) where state = 'pending' and id in "
-    "(select id from occurrence where state = 'pending' and ready_at <= :now order by ready_at, id limit :count) "
-    f"returning {_ENTRY}"
-)
 _SETTLE = Fast(
     "update occurrence set state = :state, owner = '', lease_until = null, note = :note, error = :error, "
     "error_type = :error_type, ended_at = :now where id = :id and state = 'running' and owner = :owner and fence = :fence"
@@ -172,9 +166,7 @@ _EXPIRE_OWNER = Fast(
     "and owner = :owner"
 )
 _OWNERS = Fast("select distinct owner from occurrence where state = 'running'")
-_NEXT = Fast("select ready_at from occurrence where state = 'pending' order by ready_at, id limit 1")
 _LEASES = Fast("select min(lease_until) from occurrence where state = 'running'")
-_READY = Fast("select 1 from occurrence where state = 'pending' and ready_at <= :now limit 1")
 _EXPIRED = Fast(
     "select 1 from occurrence where state = 'running' and lease_until < :now and owner <> :owner limit 1"
 )
@@ -200,6 +192,43 @@ _REOPEN = Fast(
 _PRUNE = Fast(
     "delete from occurrence where ended_at is not null and ended_at < :before and state in ('done', 'skipped', 'dismissed')"
 )
+
+
+class _Mine(NamedTuple):
+    """Queries about what a worker may take: occurrences of handlers it knows, and those nobody took for long."""
+
+    take: Fast
+    ready: Fast
+    following: Fast
+    orphans: Fast
+
+
+@lru_cache(maxsize=256)
+def _mine(count: int) -> _Mine:
+    known = f"s.handler in ({', '.join(':' + name for name in _letters(count)) or 'null'})"
+    joined = "from occurrence o join schedule s on s.id = o.schedule_id where o.state = 'pending'"
+    mine = f"{joined} and o.ready_at <= :now and ({known} or o.ready_at <= :orphan)"
+    return _Mine(
+        take=Fast(
+            "update occurrence set state = 'running', owner = :owner, fence = fence + 1, lease_until = :lease, "  # noqa: S608
+            "attempts = attempts + 1, started_at = coalesce(started_at, :now) where state = 'pending' and id in "
+            f"(select o.id {mine} order by o.ready_at, o.id limit :count) returning {_ENTRY}"
+        ),
+        ready=Fast(f"select 1 {mine} limit 1"),
+        following=Fast(f"select o.ready_at {joined} and {known} order by o.ready_at limit 1"),
+        orphans=Fast(
+            f"select o.ready_at {joined} and not coalesce({known}, false) order by o.ready_at limit 1"
+        ),
+    )
+
+
+def _letters(count: int) -> tuple[str, ...]:
+    """Give names of parameters, which are letters only."""
+    return tuple(f"known_{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(count))
+
+
+def _known(handlers: Sequence[str]) -> dict[str, Any]:
+    return dict(zip(_letters(len(handlers)), handlers, strict=True))
 
 
 def find(conn: Connection, key: str) -> Row | None:
@@ -254,9 +283,12 @@ def drop_pending(conn: Connection, schedule: str) -> None:
     _DROP.run(conn, {"id": schedule})
 
 
-def claim(conn: Connection, *, owner: str, now: int, lease: int, count: int) -> list[Claim]:
-    """Take occurrences that are due."""
-    taken = _TAKE.all(conn, {"owner": owner, "now": now, "lease": lease, "count": count})
+def claim(
+    conn: Connection, *, owner: str, now: int, lease: int, count: int, handlers: Sequence[str], orphan: int
+) -> list[Claim]:
+    """Take occurrences that are due: of `handlers`, and of any handler what was ready at `orphan` already."""
+    params = {"owner": owner, "now": now, "lease": lease, "count": count, "orphan": orphan}
+    taken = _mine(len(handlers)).take.all(conn, params | _known(handlers))
     entries = sorted((Entry._make(item) for item in taken), key=lambda item: (item.ready_at, item.id))
     rows: dict[str, Row] = {}
     for entry in entries:
@@ -340,17 +372,25 @@ def owners(conn: Connection) -> list[str]:
     return [str(item[0]) for item in _OWNERS.all(conn)]
 
 
-def next_ready(conn: Connection) -> int | None:
-    """Give the instant at which something is to be done next."""
-    found = _NEXT.one(conn)
-    leases = _LEASES.one(conn)
-    known = [item[0] for item in (found, leases) if item is not None and item[0] is not None]
+def next_ready(conn: Connection, *, handlers: Sequence[str], patience: int) -> int | None:
+    """Give the instant at which a worker with these handlers has something to do next.
+
+    `patience` is how long an occurrence of another handler waits for a worker that knows it.
+    """
+    queries, names = _mine(len(handlers)), _known(handlers)
+    found = queries.following.one(conn, names)
+    orphan = queries.orphans.one(conn, names)
+    lease = _LEASES.one(conn)
+    known = [int(item[0]) for item in (found, lease) if item is not None and item[0] is not None]
+    if orphan is not None:
+        known.append(int(orphan[0]) + patience)
     return min(known) if known else None
 
 
-def any_ready(conn: Connection, *, now: int) -> bool:
+def any_ready(conn: Connection, *, now: int, handlers: Sequence[str], orphan: int) -> bool:
     """Tell whether something can be claimed; a look costs less than a write that finds nothing."""
-    return _READY.one(conn, {"now": now}) is not None
+    params = {"now": now, "orphan": orphan} | _known(handlers)
+    return _mine(len(handlers)).ready.one(conn, params) is not None
 
 
 def any_expired(conn: Connection, *, now: int, owner: str, anyone: bool) -> bool:

@@ -423,8 +423,7 @@ class Scheduler:
 
     async def next_due(self) -> datetime | None:
         """Give the instant at which there is something to do next."""
-        found = await self._store.read(book.next_ready)
-        return None if found is None else from_us(found)
+        return await self._worker.next_due()
 
     async def replan(self) -> int:
         """Plan provisional occurrences again, after days off were announced; gives how many moved."""

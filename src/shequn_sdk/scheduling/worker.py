@@ -47,6 +47,8 @@ class WorkerOptions:
     """Wait before the second call; each further one is six times as long."""
     poll: float = 1.0
     """Seconds between two looks for schedules that other processes made, and at the clock."""
+    patience: timedelta = timedelta(minutes=10)
+    """How long an occurrence waits for a process that knows its handler, before it is parked."""
     replan_every: timedelta = timedelta(hours=6)
     """How often provisional occurrences are planned again."""
 
@@ -126,11 +128,17 @@ class Worker:
     async def _pause(self, *, full: bool) -> float:
         if full:
             return self._options.poll
-        due = await self._store.read(book.next_ready)
+        due = await self.next_due()
         if due is None:
             return self._options.poll
-        wait = (from_us(due) - self._clock.now()) / timedelta(seconds=1)
+        wait = (due - self._clock.now()) / timedelta(seconds=1)
         return min(max(wait, 0.001), self._options.poll)
+
+    async def next_due(self) -> datetime | None:
+        """Give the instant at which there is something to do next."""
+        names, patience = self._handlers.names(), self._options.patience // timedelta(microseconds=1)
+        found = await self._store.read(lambda conn: book.next_ready(conn, handlers=names, patience=patience))
+        return None if found is None else from_us(found)
 
     async def _wait(self, pause: float) -> None:
         """Wait by the clock that was given, or until something is planned."""
@@ -219,13 +227,21 @@ class Worker:
 
     async def _claim(self, count: int) -> list[Claim]:
         now = self._clock.now()
-        due = await self._store.read(lambda conn: book.any_ready(conn, now=to_us(now)))
-        if not due:
+        at, orphan, names = to_us(now), to_us(now - self._options.patience), self._handlers.names()
+        if not await self._store.read(
+            lambda conn: book.any_ready(conn, now=at, handlers=names, orphan=orphan)
+        ):
             return []
         lease = to_us(now + self._options.lease)
         return await self._store.write(
             lambda conn: book.claim(
-                conn, owner=self._store.worker_id, now=to_us(now), lease=lease, count=count
+                conn,
+                owner=self._store.worker_id,
+                now=at,
+                lease=lease,
+                count=count,
+                handlers=names,
+                orphan=orphan,
             )
         )
 

@@ -161,7 +161,8 @@ async def test_a_vanished_handler_parks_and_is_shown(tmp_path):
         await Rig(store, clock).make(name="hello")
         other = Scheduler(store, clock=clock)
         clock.advance(timedelta(hours=1))
-        await other.tick()
+        assert await other.tick() == 0, "another process may know it"
+        await other.drain(until=clock.now() + timedelta(minutes=11))
         (letter,) = await other.dead_letters()
         assert (letter.state, letter.error_type) == (RunState.PARKED, "UnknownName")
         assert "'say'" in letter.error
@@ -172,6 +173,19 @@ async def test_a_vanished_handler_parks_and_is_shown(tmp_path):
         assert rig.nominals() == [START + timedelta(hours=1)]
         (following,) = await rig.scheduler.upcoming(1)
         assert following.nominal == START + timedelta(hours=2)
+
+
+async def test_processes_take_what_they_know(tmp_path):
+    clock = ManualClock(START)
+    async with await Store.open(tmp_path / "s.db", clock=clock) as store:
+        rig, other = Rig(store, clock), Scheduler(store, clock=clock)
+        heard = []
+        other.handler("hear")(lambda arguments, firing: heard.append(firing.nominal))
+        await rig.make()
+        await other.create("hear", when=HOURLY)
+        clock.advance(timedelta(hours=1))
+        assert (await rig.scheduler.tick(), await other.tick()) == (1, 1)
+        assert len(rig.calls) == len(heard) == 1
 
 
 async def test_arguments_that_no_longer_fit_park(tmp_path):
@@ -392,7 +406,15 @@ async def test_what_a_dead_worker_held_is_taken_over(tmp_path):
         clock.advance(timedelta(hours=1))
         lease = int((clock.now() + timedelta(seconds=30)).timestamp() * 1e6)
         taken = await store.write(
-            lambda conn: book.claim(conn, owner="elsewhere:1:x", now=lease - 30_000_000, lease=lease, count=1)
+            lambda conn: book.claim(
+                conn,
+                owner="elsewhere:1:x",
+                now=lease - 30_000_000,
+                lease=lease,
+                count=1,
+                handlers=["say"],
+                orphan=0,
+            )
         )
         assert len(taken) == 1
         assert await rig.scheduler.tick() == 0, "its lease runs"

@@ -371,7 +371,7 @@ WRONG = [
     (lambda: Once("2026-11-01 01:30", tz=NEW_YORK), "exists twice"),
     (lambda: Once("2026-11-01 01:30"), "no zone"),
     (lambda: Once("tomorrow", tz="UTC"), "tomorrow"),
-    (lambda: Once(), "at is missing"),
+    (Once, "at is missing"),
     (lambda: Every(timedelta()), "at least one second"),
     (lambda: Every(timedelta(seconds=-5)), "at least one second"),
     (lambda: Weekly(["friday"], tz="UTC"), "no weekly slot"),
