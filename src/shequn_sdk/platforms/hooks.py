@@ -52,7 +52,7 @@ class AdapterContext:
     """An `httpx.AsyncBaseTransport` to use instead of the network: the test seam.
 
     None is the network: over aiohttp's connections when the extra `fast` is installed (never in a pytest run, where
-    respx must be able to stand in), else over httpx's own, which `httpx.AsyncHTTPTransport()` asks for explicitly.
+    respx must be able to stand in), else over httpx's own, which `shequn_sdk.platforms.http.plain_transport()` asks for.
     """
     timeout: float = 30.0
     """Seconds for one request."""

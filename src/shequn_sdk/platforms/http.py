@@ -22,7 +22,7 @@ from shequn_sdk.platforms import seams
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.tracing import span
 
-__all__ = ["FilePart", "HttpClient", "HttpResponse", "Redactor"]
+__all__ = ["FilePart", "HttpClient", "HttpResponse", "Redactor", "plain_transport"]
 
 _log = logging.getLogger(__name__)
 
@@ -176,6 +176,12 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
+def plain_transport(*, max_connections: int = 10) -> httpx.AsyncHTTPTransport:
+    """Give httpx's own connections, for `AdapterContext.transport` where the extra `fast` is not wanted."""
+    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+
 def _fast_transport(limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
     if not seams.use_fast_transport:
         return None
@@ -190,7 +196,7 @@ class HttpClient:
     """One connection pool for one account.
 
     The connections are aiohttp's when the extra `fast` is installed (about half of the CPU per request), else httpx's
-    own; `AdapterContext.transport` overrides either, for example by `httpx.AsyncHTTPTransport()`. In a pytest run
+    own; `AdapterContext.transport` overrides either, for example by `plain_transport()`. In a pytest run
     they are httpx's own, so that respx and pytest-httpx can stand in for them. Certificates are verified, redirects
     are not followed, and the environment's proxies are not used.
 
