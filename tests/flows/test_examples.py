@@ -17,6 +17,11 @@ SAYS = {
         "2026-03-04 1",
     ],
     "write_a_metric.py": ["2026-03-02 2", "2026-03-03 0", "2026-03-04 1"],
+    "schedule_and_rehearse.py": [
+        "to come: 2026-09-11T12:00:00+00:00 live",
+        "history: moon 2026-09-25T01:00:00+00:00 done",
+        "on the platform: 中秋快乐",
+    ],
     "write_a_plugin.py": ["landed in 2 pieces", "door"],
 }
 
