@@ -18,6 +18,7 @@ from shequn_sdk.errors import (
     ShequnError,
     StoreBusy,
     StoreError,
+    StoreFull,
     TargetMoved,
     Unavailable,
 )
@@ -100,6 +101,7 @@ class Dispatcher:
         self._settled = settled
         self._claimed: dict[int, Row] = {}
         self._held: set[int] = set()
+        self._leased: dict[int, float] = {}
         self._checks: dict[int, Row] = {}
         self._queued: dict[int, int] = {}
         self._shared = bool(share)
@@ -325,7 +327,7 @@ class Dispatcher:
         return woken, row
 
     async def _insist(self, fn: Callable[[Connection], T]) -> tuple[T, bool]:
-        """Write while the store is busy or away for a while; also says whether it had to be tried again.
+        """Write while the store is busy, full or away for a while; also says whether it had to be tried again.
 
         A write that was tried again may have been done the first time: its answer was lost, not its effect.
         """
@@ -335,7 +337,7 @@ class Dispatcher:
             while True:
                 try:
                     return await self._store.write(fn), again
-                except StoreBusy as error:
+                except (StoreBusy, StoreFull) as error:
                     if limit.cancel_called or anyio.current_time() + pause > limit.deadline:
                         raise
                     _log.warning("a write is tried again in %.2g s: %s", pause, error)
@@ -386,7 +388,7 @@ class Dispatcher:
             ask = BudgetAsk(limits, blocks, spread=spread)
         patience = us(self._options.hold) / 1e6 if self._patient else 0.0
         while True:
-            now = self._now()
+            now, leased = self._now(), self._clock.monotonic()
 
             def write(conn: Connection, now: int = now) -> tuple[float, Row | None]:
                 wait = 0.0 if ask is None else shared.charge(conn, ask, now=now)
@@ -405,7 +407,9 @@ class Dispatcher:
             await self._clock.sleep(wait)
         if begun is None:
             _log.info("delivery %d was taken by another worker before it was sent", row.id)
-        elif ask is not None:
+            return None
+        self._leased[row.id] = leased
+        if ask is not None:
             self._asks[row.id] = ask
         return begun
 
@@ -464,7 +468,10 @@ class Dispatcher:
 
     async def _request(self, row: Row, manifest: Manifest, adapter: Adapter) -> Row | None:
         hit("intent_written")
-        if row.lease_until is not None and self._now() > row.lease_until:
+        # The wall clock alone would not tell: it may have been set back while this process stood still.
+        stood = self._clock.monotonic() - self._leased.pop(row.id, self._clock.monotonic())
+        over = row.lease_until is not None and self._now() > row.lease_until
+        if over or stood > self._options.lease / timedelta(seconds=1):
             await self._not_sent(row)
             return None
         piece = row.load_piece()
@@ -580,7 +587,7 @@ class Dispatcher:
         blocked: str = "",
     ) -> Row | None:
         """Write an outcome, and in the same transaction claim the next row of the lane."""
-        now = new.updated_at
+        now, leased = new.updated_at, self._clock.monotonic()
         free = self._governor.is_free(row.account, self._manifest(row), row.target)
         ask = self._asks.pop(row.id, None)
         quick = not self._shared and chain and self._chaining and free and new.state == "landed"
@@ -618,6 +625,8 @@ class Dispatcher:
         hit("outcome_written" if new.state != "unknown" else "unknown_written")
         if last is not None and last.state in _SETTLED:
             self._settled(last)
+        if following is not None and following.state == "attempting":
+            self._leased[following.id] = leased
         return following
 
     def _finished(self, conn: Connection, row: Row, new: Row) -> tuple[Row | None, Row | None]:
@@ -635,11 +644,20 @@ class Dispatcher:
     def _too_late(self, conn: Connection, row: Row, new: Row) -> Row | None:
         """Use the answer that came after the lease had ended, if nobody has tried again since."""
         present = ledger.find(conn, row.id)
-        if new.state != "landed" or present.state != "unknown" or present.attempts != row.attempts:
+        if present.state != "unknown" or present.attempts != row.attempts:
             return None
-        known = landed(present, new.post or "", now=new.updated_at)
-        change = Change(present, known, "landed: the answer came after the lease had ended", self.worker)
-        return known if ledger.change(conn, change) else None
+        if new.state == "landed":
+            known = landed(present, new.post or "", now=new.updated_at)
+        elif new.state in {"refused", "deferred"}:  # both mean that it surely did not land
+            known = replanned(present, new.ready_at, now=new.updated_at)._replace(
+                attempts=new.attempts, limited=new.limited, error=new.error, error_type=new.error_type
+            )
+            if new.state == "refused":
+                known = known._replace(state="refused")
+        else:
+            return None
+        cause = f"{known.state}: the answer came after the lease had ended"
+        return known if ledger.change(conn, Change(present, known, cause, self.worker)) else None
 
     def _resolve_unknown(self, conn: Connection, row: Row, now: int) -> Row:
         new, cause = after_unknown(

@@ -1,0 +1,106 @@
+"""What runs under faults have found, each as a small test."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from shequn_sdk.domain import Content, DeliveryState
+from shequn_sdk.errors import ContentRejected, RateLimited
+from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
+from shequn_sdk.scheduling.clock import ManualClock, SystemClock
+from shequn_sdk.stores.store import Store
+
+
+async def test_a_clock_set_back_does_not_hide_that_a_worker_stood_still(bench, kinds, tmp_path):
+    """It stood still for longer than its lease, and then the wall clock went back by more."""
+
+    class Machine(ManualClock):
+        stood = 0.0
+
+        def monotonic(self) -> float:
+            return self.stood
+
+    clock = Machine(kinds.start)
+    async with await Store.open(tmp_path / "other.db", clock=clock) as store:
+        bench.account()
+        publishing = Publishing(store, bench.accounts)
+        (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+
+        def freeze(point: str) -> None:
+            if point == "intent_written":
+                failpoints.install(None)
+                clock.stood += 60
+                clock.advance(-3600)
+
+        failpoints.install(freeze)
+        try:
+            await publishing.drain()
+        finally:
+            failpoints.install(None)
+        causes = [step.cause for step in await publishing.history(receipt.deliveries[0])]
+        assert any("stood still" in cause for cause in causes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        (ContentRejected("no"), DeliveryState.REFUSED),
+        (RateLimited("slow down", retry_after=timedelta(seconds=5)), DeliveryState.LANDED),
+    ],
+)
+async def test_a_late_no_ends_an_unknown(bench, answer, after):
+    """The lease ended while the request was under way; then the platform's certain answer came."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+
+    async def slow() -> None:
+        bench.clock.advance(timedelta(minutes=1))
+        await Publishing(bench.store, bench.accounts, worker="second").drain()
+        assert (await publishing.get(receipt.deliveries[0])).state is DeliveryState.UNKNOWN
+
+    bench.wall.before = lambda channel: slow() if bench.wall.requests == 1 else None
+    bench.wall.script["1"].append(answer)
+    await publishing.drain()
+    bench.clock.advance(timedelta(seconds=10))
+    await publishing.drain()
+    done = await publishing.get(receipt.deliveries[0])
+    assert done.state is after
+    assert len(bench.wall.texts("1")) == (after is DeliveryState.LANDED)
+
+
+async def test_an_outcome_waits_for_room_on_the_disk(bench, tmp_path):
+    """What the platform has said is not forgotten because the disk was full for a moment."""
+    bench.account()
+    async with await Store.open(tmp_path / "other.db", clock=SystemClock()) as store:
+        publishing = Publishing(store, bench.accounts, options=DeliveryOptions(lease=timedelta(seconds=5)))
+
+        async def allow(pages: int) -> None:
+            await store.write(lambda conn: conn.exec_driver_sql(f"pragma max_page_count={pages}"))
+
+        await publishing.plan_many(
+            (Content(text=f"{number:03}" * 300), ["bot:1"], None) for number in range(40)
+        )
+        full = False
+
+        async def fill(channel: str) -> None:
+            nonlocal full
+            if not full:
+                full = True
+                await allow(1)
+
+        bench.wall.before = fill
+        async with anyio.create_task_group() as group:
+            group.start_soon(publishing.drain)
+            while not full:
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.6)
+            await allow(1 << 30)
+        rows = await publishing.deliveries()
+        steps = [step.new for row in rows for step in await publishing.history(row.id)]
+    assert {row.state for row in rows} == {DeliveryState.LANDED}
+    assert DeliveryState.UNKNOWN not in steps
+    assert bench.wall.requests == 40
