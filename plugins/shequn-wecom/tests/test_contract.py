@@ -6,8 +6,6 @@ from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
-import pytest
-
 from shequn_sdk.platforms.hooks import PlatformSpec, SandboxSpec
 from shequn_sdk.platforms.ports import WebhookRequest
 from shequn_sdk.testing.contract import AdapterContract
@@ -28,11 +26,6 @@ def signed(rig, body: bytes | None) -> WebhookRequest:
     return WebhookRequest("POST", "/wecom", dict(parse_qsl(query)), {}, envelope, rig.clock.now())
 
 
-TWO_MESSAGES = pytest.mark.xfail(
-    strict=True, reason="WeCom sends text and a file as two messages: limits.caption_with_media is False"
-)
-
-
 class TestApp(AdapterContract):
     platform: ClassVar[PlatformSpec] = PLATFORM
     sandbox: ClassVar[SandboxSpec] = SANDBOX
@@ -42,10 +35,6 @@ class TestApp(AdapterContract):
     def sign_webhook(self, rig, body):
         return signed(rig, body)
 
-    @TWO_MESSAGES
-    async def test_caption_limit_is_exact(self, rig):
-        await super().test_caption_limit_is_exact(rig)
-
 
 class TestRobot(AdapterContract):
     platform: ClassVar[PlatformSpec] = PLATFORM
@@ -53,20 +42,12 @@ class TestRobot(AdapterContract):
     sandbox_options = MappingProxyType({"mode": "robot"})
     unknown_channel = "elsewhere"
 
-    @TWO_MESSAGES
-    async def test_caption_limit_is_exact(self, rig):
-        await super().test_caption_limit_is_exact(rig)
-
 
 class TestAppChat(AdapterContract):
     platform: ClassVar[PlatformSpec] = PLATFORM
     sandbox: ClassVar[SandboxSpec] = SANDBOX
     sandbox_options = MappingProxyType({"mode": "appchat"})
     unknown_channel = "nowhere"
-
-    @TWO_MESSAGES
-    async def test_caption_limit_is_exact(self, rig):
-        await super().test_caption_limit_is_exact(rig)
 
 
 class TestCustomer(AdapterContract):
