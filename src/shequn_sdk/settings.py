@@ -44,6 +44,8 @@ class DeliverySettings(Frozen):
     grace_minutes: float = Field(default=24 * 60, ge=0)
     max_attempts: int = Field(default=8, ge=1)
     concurrency: int = Field(default=16, ge=1, le=256)
+    engine: str = ""
+    """Name of the plugin's engine that carries wakes between hosts; "" is the embedded one."""
 
 
 class Settings(Frozen):
@@ -53,8 +55,8 @@ class Settings(Frozen):
     """The workspace's directory; stores and reports live in it."""
     communities: tuple[Community, ...] = ()
     accounts: tuple[Account, ...] = ()
-    store: str = ""
-    """URL of the operational store; "" is `store.db` in the workspace."""
+    store: str = Field(default="", repr=False)
+    """URL of the operational store, which may hold a password; "" is `store.db` in the workspace."""
     events: str = ""
     """URL of the event store; "" is `events.duckdb` in the workspace."""
     plugins: tuple[Name, ...] | None = None
@@ -144,6 +146,8 @@ def _build(home: Path, path: Path, data: dict[str, Any], text: str, environ: Map
                     f"but there is no account {channel.account!r}; {hint}"
                 )
     rest = {key: data[key] for key in ("store", "events", "plugins", "delivery") if key in data}
+    if isinstance(rest.get("store"), str):
+        rest["store"] = _resolved(rest["store"], f"{path}: store", environ)
     only = environ.get("SHEQUN_PLUGINS", "")
     if only:
         rest["plugins"] = [name.strip() for name in only.split(",") if name.strip()]
@@ -212,12 +216,16 @@ def _validated(model: type[Any], data: Mapping[str, Any], path: Path, text: str,
 
 def _problem(item: Mapping[str, Any], model: type[Any], text: str) -> str:
     location = [str(part) for part in item["loc"]]
-    key = location[0] if location else ""
-    line = _line(text, key)
     if item["type"] == "extra_forbidden":
+        key = location[-1]
+        for part in location[:-1]:
+            inner = model.model_fields.get(part)
+            model = inner.annotation if inner is not None and hasattr(inner.annotation, "model_fields") else model
         near = difflib.get_close_matches(key, list(model.model_fields), n=1)
-        return f"unknown key {key!r}{line}" + (f", did you mean {near[0]!r}?" if near else "")
-    return f"{'.'.join(location)}{line}: {item['msg']}"
+        where = f" in {'.'.join(location[:-1])}" if location[:-1] else ""
+        return f"unknown key {key!r}{where}{_line(text, key)}" + (f", did you mean {near[0]!r}?" if near else "")
+    named = next((part for part in reversed(location) if not part.isdecimal()), "")
+    return f"{'.'.join(location)}{_line(text, named)}: {item['msg']}"
 
 
 def settings_template(accounts: Iterable[Account] = (), communities: Iterable[Community] = ()) -> str:

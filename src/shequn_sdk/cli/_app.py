@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import shequn_sdk
-from shequn_sdk.cli import measure, publish, run, schedules, workspace
+from shequn_sdk.cli import measure, publish, run, schedules, store, workspace
 
 __all__ = ["app"]
 
@@ -35,5 +35,5 @@ def root(
     """Run an online community (社群) wherever its members are."""
 
 
-for module in (workspace, publish, schedules, measure, run):
+for module in (workspace, publish, schedules, measure, run, store):
     module.add_commands(app)

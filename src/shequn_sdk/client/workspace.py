@@ -14,7 +14,7 @@ import anyio
 from pydantic import BaseModel
 
 from shequn_sdk.domain import Clock, Community, InteractionBatch
-from shequn_sdk.errors import InvalidInput, ShequnError, UnknownName
+from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
 from shequn_sdk.platforms.accounts import Accounts
 from shequn_sdk.platforms.discovery import Plugins
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shequn_sdk.listening.sources import SourceRunner
     from shequn_sdk.metrics.service import Metrics
     from shequn_sdk.metrics.store.aio import AsyncEventStore
-    from shequn_sdk.publishing.service import Publishing
+    from shequn_sdk.publishing.service import EngineFactory, Publishing
     from shequn_sdk.scheduling.scheduler import Scheduler
     from shequn_sdk.stores.store import Store
 
@@ -123,9 +123,24 @@ class Workspace:
                 clock=self.clock,
                 on_unknown=delivery.on_unknown,
                 options=DeliveryOptions(max_attempts=delivery.max_attempts),
+                engine=self._engine(delivery.engine),
             )
 
         return await self._room("publishing", make)
+
+    def _engine(self, name: str) -> EngineFactory | None:
+        """Give what makes the delivery engine that the settings name; None is the embedded one."""
+        if name in {"", "embedded"}:
+            return None
+        spec = self.plugins.engine(name)
+        url = self.settings.store_url
+        scheme = url.partition("://")[0].partition("+")[0]
+        if scheme not in spec.schemes:
+            raise ConfigError(
+                f"the engine {name!r} needs a store of {' or '.join(spec.schemes)}://…, but the store is {scheme}; "
+                "set `store` in shequn.toml, or leave delivery.engine out"
+            )
+        return lambda source, clock: spec.create(url, source, clock)
 
     async def scheduler(self) -> Scheduler:
         """Give what fires schedules; `workdays.toml` in the workspace overrides the Chinese work calendar."""

@@ -82,6 +82,14 @@ class Plugins:
         """
         return self._get("sandbox", self.sandboxes, platform)
 
+    def engine(self, name: str) -> EngineSpec:
+        """Give a delivery engine by its name.
+
+        Raises:
+            UnknownName: no plugin offers it.
+        """
+        return self._get("engine", self.engines, name)
+
     def _get(self, kind: str, among: Mapping[str, _T], name: str) -> _T:
         try:
             return among[name]

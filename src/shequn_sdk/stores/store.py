@@ -46,6 +46,8 @@ _BEAT = 20.0
 """Seconds between signs of life of an open store."""
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQL states after which a server wants a transaction to be repeated."""
+_REFUSED = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+"""What a server says that lets nobody in; the driver gives no SQL state for it."""
 _CLOCK_AGE = 10.0
 """Seconds after which the server is asked for its time again."""
 _GONE = 60.0
@@ -96,7 +98,7 @@ def _typed_server(error: BaseException, original: Any, where: str) -> BaseExcept
     kinds = {kind.__name__ for kind in type(original).__mro__ if kind.__module__.startswith("psycopg")}
     if state in _CONFLICTS:
         return StoreBusy(f"{where}: other processes write the same rows; repeat")
-    if state is not None and state[:2] in {"28", "3D"}:
+    if kinds and state is None and any(hint in str(original) for hint in _REFUSED):
         return ConfigError(
             f"{where}: the server refuses this user, password or database; correct the store's URL"
         )

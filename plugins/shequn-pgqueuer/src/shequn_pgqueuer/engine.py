@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -95,7 +95,7 @@ class PgQueuerEngine:
         async with self._connection() as connection:
             await self._install(connection)
 
-    async def _install(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _install(self, connection: asyncpg.Connection) -> None:
         if self._ready:
             return
         queries = Queries(AsyncpgDriver(connection))
@@ -197,9 +197,9 @@ class PgQueuerEngine:
                 raise StoreBusy("the database closed the queue's connection; it is opened again")
 
     @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+    async def _connection(self) -> AsyncGenerator[asyncpg.Connection]:
         try:
-            connection: asyncpg.Connection[Any] = await asyncpg.connect(self._dsn, timeout=10)
+            connection: asyncpg.Connection = await asyncpg.connect(self._dsn, timeout=10)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             # the message of the driver may hold the address, never the password; the address is left out as well
             raise StoreBusy(

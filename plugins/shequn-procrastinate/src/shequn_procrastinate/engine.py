@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import anyio
@@ -167,7 +167,7 @@ class ProcrastinateEngine:
                 raise StoreBusy("the queue's worker ended; it is started again")
 
     @contextlib.asynccontextmanager
-    async def _app(self) -> AsyncIterator[App]:
+    async def _app(self) -> AsyncGenerator[App]:
         app = App(connector=PsycopgConnector(conninfo=self._dsn, min_size=1, max_size=8))
         await (await self._connect()).close()  # the pool would try for half a minute before it says no
         try:
