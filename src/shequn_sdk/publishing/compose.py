@@ -270,17 +270,19 @@ class _Composer:
         card = self.content.link if link else None
         if rich.text and groups:
             caption = self.limits.caption or self.limits.text
-            alone = len(groups) == 1
+            together = self.limits.caption_with_media
             if (
-                alone
+                together
+                and len(groups) == 1
                 and self._fits(caption)(rich)
                 and (len(groups[0]) == 1 or self.limits.caption_with_album)
             ):
                 text, entities = render(rich, self.manifest.markup)
                 return [Piece(text=text, entities=entities, media=groups[0], link=card)]
-            if not self.can(Capability.PUBLISH_TEXT):
+            if together and not self.can(Capability.PUBLISH_TEXT):
                 return self._captioned(rich, groups)
-            self.change("text", "text follows the media", "it does not fit into one caption")
+            why = "it does not fit into one caption" if together else "text and files never share a message here"
+            self.change("text", "text follows the media", why)
         pieces = [Piece(media=group) for group in groups]
         if rich.text or card is not None:
             if rich.text and not self.can(Capability.PUBLISH_TEXT) and card is None:

@@ -249,3 +249,15 @@ def test_rendered_pieces_fit(text, unit, most, markup):
         return
     assert all(measure(piece.text, unit) <= most for piece in variant.pieces)
     assert compose(Content(text=text), able).pieces == variant.pieces
+
+
+def test_text_and_files_part_where_they_never_share_a_message():
+    manifest = Manifest(
+        platform="parting",
+        capabilities=frozenset({Capability.PUBLISH_TEXT, Capability.PUBLISH_PHOTO}),
+        limits=Limits(media_per_post=1, caption_with_media=False),
+    )
+    photo = Media(kind=MediaKind.PHOTO, data=b"png")
+    variant = compose(Content(text="早", media=(photo,)), manifest)
+    assert [(piece.text, len(piece.media)) for piece in variant.pieces] == [("", 1), ("早", 0)]
+    assert "never share a message" in variant.changes[0].why
