@@ -254,7 +254,7 @@ def test_rendered_pieces_fit(text, unit, most, markup):
 def test_text_and_files_part_where_they_never_share_a_message():
     manifest = Manifest(
         platform="parting",
-        capabilities=frozenset({Capability.PUBLISH_TEXT, Capability.PUBLISH_PHOTO}),
+        capabilities=frozenset({C.PUBLISH_TEXT, C.PUBLISH_PHOTO}),
         limits=Limits(media_per_post=1, caption_with_media=False),
     )
     photo = Media(kind=MediaKind.PHOTO, data=b"png")
