@@ -8,6 +8,16 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
+    "all_platforms.py": [
+        "weibo: landed",
+        "handoff: awaiting_person",
+        "in the end: telegram landed discord landed wecom landed weibo landed handoff landed",
+        "heard on telegram: message by 3 members",
+        "heard on weibo: follow by 3 members",
+        "heard on weibo: mention by 3 members",
+        "heard on wecom: join by 3 members",
+        "told by a person:",
+    ],
     "publish_to_a_channel.py": ["landed", "refused", "on the platform: '早安！"],
     "listen_and_answer.py": ["欢迎 林小满", "好问题"],
     "import_and_measure.py": [
