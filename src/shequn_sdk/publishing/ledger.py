@@ -29,6 +29,7 @@ __all__ = [
     "expired_leases",
     "find",
     "insert",
+    "landed_before",
     "lane_head",
     "moved_to",
     "next_check",
@@ -149,6 +150,10 @@ _ATTEMPT = Fast(
     "values (:id, :fence, :started, :ended, :outcome, :error, :retry_after, :worker)"
 )
 _BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
+_LANDED_BEFORE = Fast(
+    "select post from delivery where account = :account and channel = :channel and state = 'landed' "
+    "and updated_at <= :until order by updated_at desc limit 1"
+)
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
 _EXPIRED = Fast(
     f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and lease_until < :now "  # noqa: S608
@@ -495,6 +500,14 @@ def by_ids(conn: Connection, ids: Iterable[int]) -> list[Row]:
     """Give rows in the order of `ids`; those that do not exist are left out."""
     found = (_BY_ID.one(conn, {"id": identity}) for identity in ids)
     return [Row._make(values) for values in found if values is not None]
+
+
+def landed_before(conn: Connection, row: Row) -> str | None:
+    """Give the post, as JSON, that landed last in a row's channel before the row was attempted."""
+    until = row.attempted_at if row.attempted_at is not None else row.created_at
+    params = {"account": row.account, "channel": row.channel, "until": until}
+    found = _LANDED_BEFORE.one(conn, params)
+    return None if found is None else found[0]
 
 
 def by_batch(conn: Connection, batch: str) -> list[Row]:

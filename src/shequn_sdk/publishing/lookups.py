@@ -15,15 +15,29 @@ from shequn_sdk.stores.schema import from_us, to_us
 
 __all__ = ["failed", "look"]
 
+_SLACK = timedelta(seconds=5)
+"""How much our clock may be ahead of a platform's when nothing landed there before."""
+_RECENT = timedelta(minutes=15)
+"""How old the post before may be to say where to begin: older ones would mean to read too much."""
+
 
 async def look(
-    row: Row, adapter: Adapter, now: Callable[[], int], options: DeliveryOptions
+    row: Row,
+    adapter: Adapter,
+    now: Callable[[], int],
+    options: DeliveryOptions,
+    *,
+    before: Post | None = None,
 ) -> tuple[Row, str]:
-    """Ask the platform about a row; give what it becomes, and the cause ("" when nothing happened)."""
+    """Ask the platform about a row; give what it becomes, and the cause ("" when nothing happened).
+
+    Args:
+        before: what landed last in the channel before the row was attempted.
+    """
     if row.state == "awaiting_person":
         return await _ask_person(row, adapter, now(), options)
     if row.state == "unknown":
-        return await _look_up(row, adapter, now, options)
+        return await _look_up(row, adapter, now, options, before)
     return row._replace(check_at=None), ""
 
 
@@ -39,15 +53,18 @@ def failed(row: Row, error: BaseException, now: int, options: DeliveryOptions) -
 
 
 async def _look_up(
-    row: Row, adapter: Adapter, clock: Callable[[], int], options: DeliveryOptions
+    row: Row, adapter: Adapter, clock: Callable[[], int], options: DeliveryOptions, before: Post | None
 ) -> tuple[Row, str]:
     if not isinstance(adapter, Reconciler):
         return row._replace(check_at=None), "this account cannot look posts up; held for a person"
-    since = from_us(row.attempted_at if row.attempted_at is not None else row.created_at)
+    attempted = from_us(row.attempted_at if row.attempted_at is not None else row.created_at)
+    since = attempted - _SLACK
+    # A lane is served one after another, so that the post can only stand after the one before it. That instant is by
+    # the platform's clock; ours may be wrong, or may have jumped since.
+    if before is not None and abs(attempted - before.landed_at) <= _RECENT:
+        since = before.landed_at
     with anyio.fail_after(options.request_timeout / timedelta(seconds=1)):
-        post = await adapter.find_landed(
-            row.target, row.load_piece(), idempotency_key=row.key, since=since - timedelta(seconds=5)
-        )
+        post = await adapter.find_landed(row.target, row.load_piece(), idempotency_key=row.key, since=since)
     now = clock()
     if post is not None:
         return landed(row, post.model_dump_json(), now=now), "found on the platform"

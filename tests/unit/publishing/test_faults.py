@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import pytest
 
-from shequn_sdk.domain import Content, DeliveryState
-from shequn_sdk.errors import ContentRejected, RateLimited
+from shequn_sdk.domain import Content, DeliveryState, Post
+from shequn_sdk.errors import ContentRejected, Landing, RateLimited, Unavailable
+from shequn_sdk.platforms.manifest import Idempotency
 from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
 from shequn_sdk.scheduling.clock import ManualClock, SystemClock
 from shequn_sdk.stores.store import Store
@@ -84,19 +86,17 @@ async def test_an_outcome_waits_for_room_on_the_disk(bench, tmp_path):
         await publishing.plan_many(
             (Content(text=f"{number:03}" * 300), ["bot:1"], None) for number in range(40)
         )
-        full = False
+        full = anyio.Event()
 
         async def fill(channel: str) -> None:
-            nonlocal full
-            if not full:
-                full = True
+            if not full.is_set():
+                full.set()
                 await allow(1)
 
         bench.wall.before = fill
         async with anyio.create_task_group() as group:
             group.start_soon(publishing.drain)
-            while not full:
-                await anyio.sleep(0.01)
+            await full.wait()
             await anyio.sleep(0.6)
             await allow(1 << 30)
         rows = await publishing.deliveries()
@@ -104,3 +104,29 @@ async def test_an_outcome_waits_for_room_on_the_disk(bench, tmp_path):
     assert {row.state for row in rows} == {DeliveryState.LANDED}
     assert DeliveryState.UNKNOWN not in steps
     assert bench.wall.requests == 40
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(minutes=-2)])
+async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_says(bench, kinds, ahead):
+    """Else a clock that is ahead looks for the post where it cannot be yet, and sends it again."""
+    asked: list[datetime] = []
+
+    class Timed(kinds.looking):
+        async def find_landed(
+            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
+        ) -> Post | None:
+            asked.append(since)
+            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
+
+    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    publishing = Publishing(bench.store, bench.accounts)
+    await publishing.publish(Content(text="first"), ["bot:1"])
+    stands = bench.clock.now()
+    bench.clock.advance(ahead)
+    bench.wall.script["1"].append(("landed", Unavailable("no answer", landed=Landing.PERHAPS)))
+    (receipt,) = await publishing.plan(Content(text="second"), ["bot:1"])
+    await publishing.drain(until=bench.clock.now() + timedelta(minutes=1))
+    assert (await publishing.get(receipt.deliveries[0])).state is DeliveryState.LANDED
+    assert bench.wall.texts("1") == ["first", "second"]
+    assert asked
+    assert asked[0] <= stands + timedelta(seconds=1)
