@@ -8,9 +8,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -81,6 +82,8 @@ def printable(value: object) -> str:
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, (list, tuple)):
+        return ", ".join(printable(item) for item in cast("Sequence[object]", value))
     return str(value).replace("\n", " ").translate(_HIDDEN)
 
 
@@ -93,6 +96,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value)
 
 
@@ -135,6 +140,9 @@ class Output:
         if not listed:
             self.console.print(escape(empty), style="dim", highlight=False)
             return
+        if self._is_too_narrow(listed, columns):
+            self._records(listed, columns, title=title)
+            return
         table = Table(title=title or None, header_style="bold", title_justify="left")
         numeric = {
             column
@@ -151,6 +159,28 @@ class Output:
         for row in listed:
             table.add_row(*(escape(printable(row.get(column))) for column in columns))
         self.console.print(table)
+
+    def _is_too_narrow(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
+        """Whether columns would be folded to shreds: each gets at least its longest word, or 10 cells."""
+        needed = 1
+        for column in columns:
+            texts = [column.replace("_", " "), *(printable(row.get(column)) for row in rows)]
+            needed += 3 + min(10, max((cell_len(word) for text in texts for word in text.split()), default=0))
+        return needed > self.console.width
+
+    def _records(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str) -> None:
+        """Write each row as lines of "column: value", with an empty line between rows."""
+        if title:
+            self.console.print(escape(printable(title)), style="bold", highlight=False)
+        for number, row in enumerate(rows):
+            if number:
+                self.console.print()
+            for column in columns:
+                text = printable(row.get(column))
+                if text:
+                    self.console.print(
+                        f"[bold]{escape(column.replace('_', ' '))}:[/] {escape(text)}", highlight=False
+                    )
 
     def error(self, error: ShequnError) -> Exit:
         """Write an error; gives the exit code."""

@@ -107,7 +107,7 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "id": delivery.id,
         "channel": str(delivery.channel),
         "state": str(delivery.state),
-        "due": delivery.due.isoformat(),
+        "due": delivery.due,
         "part": f"{delivery.part + 1}/{delivery.parts}",
         "attempts": delivery.attempts,
         "message": delivery.post.native_id if delivery.post else "",
@@ -171,7 +171,7 @@ async def show(
     out.table(
         [
             {
-                "at": entry.at.isoformat(),
+                "at": entry.at,
                 "from": entry.old,
                 "to": entry.new,
                 "cause": entry.cause,

@@ -60,7 +60,8 @@ async def init(
         for account in accounts:
             for key in account.secrets:
                 out.line(
-                    f"set {account.name.upper()}_{key.upper()} in the environment, then run: shequn doctor"
+                    f"set {account.name.upper()}_{key.upper()} in the environment, then run: "
+                    f"shequn doctor{'' if home == Path() else f' --home {home}'}"
                 )
     return None
 

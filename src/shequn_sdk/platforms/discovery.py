@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +99,10 @@ class Plugins:
             broken = "; ".join(f"{error.plugin}: {error}" for error in self.load_errors)
             unknown = UnknownName(kind, name, nearest=nearest)
             if not nearest:
-                there = ", ".join(sorted(among)) or "none is installed; platforms are packages named shequn-PLATFORM"
+                there = (
+                    ", ".join(sorted(among))
+                    or "none is installed; platforms are packages named shequn-PLATFORM"
+                )
                 unknown.args = (f"{unknown}; there are: {there}",)
             if broken:
                 unknown.args = (f"{unknown} (plugins that failed to load: {broken})",)
@@ -223,12 +227,19 @@ def load_plugins(
         written for another API version is left out whole, and stands in `load_errors`.
     """
     loader = _Loader()
+    extra = tuple(extra)
     for name, plugin in extra:
         loader.add(name, lambda plugin=plugin: plugin, "", "")
     if discover:
-        for entry in sorted(entry_points(group=PROJECT), key=lambda entry: entry.name):
+        entries = sorted(entry_points(group=PROJECT), key=lambda entry: entry.name)
+        for entry in entries:
             if only is None or entry.name in only:
                 loader.add(entry.name, entry.load, *_distribution(entry))
+        installed = [entry.name for entry in entries]
+        given = {name for name, _ in extra}
+        for name in only or ():
+            if name not in installed and name not in given:
+                loader.add(name, functools.partial(_missing, name, installed), "", "")
     tables = {name: MappingProxyType(table) for name, table in loader.tables.items()}
     return Plugins(
         loaded=tuple(loader.loaded),
@@ -237,6 +248,12 @@ def load_plugins(
         observers=tuple(loader.observers),
         **tables,
     )
+
+
+def _missing(name: str, installed: Sequence[str]) -> object:
+    near = difflib.get_close_matches(name, installed, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(installed) or 'none'}"
+    raise PluginError(f"it is asked for by name and not installed; {hint}")
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shequn_sdk.cli._app import app
-from shequn_sdk.cli._output import Exit, printable
+from shequn_sdk.cli._output import Exit, Output, printable
 
 runner = CliRunner()
 
@@ -143,3 +143,21 @@ def test_init_writes_a_file_that_doctor_reads(tmp_path):
 
 def test_the_terminal_cannot_be_moved_by_members():
     assert printable("a\x1b[31mb\u202ec\r\nd") == "a[31mbc d"
+
+
+def test_lists_are_read_by_people_and_narrow_terminals_get_lines(capsys, monkeypatch):
+    rows = [{"channel": "health_bot:-1001234567890", "posts": ["2", "3"], "deliveries": [7], "reason": ""}]
+    columns = ["channel", "posts", "deliveries", "reason"]
+    Output().table(rows, columns)
+    assert "2, 3" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "30")
+    Output().table(rows * 2, columns)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["channel: health_bot:-1001234567890", "posts: 2, 3", "deliveries: 7"]
+
+
+def test_a_plugin_that_is_asked_for_and_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHEQUN_PLUGINS", "telegarm")
+    rows = json.loads(run("doctor", "--home", tmp_path, "--json", code=Exit.FAILED).stdout)
+    assert [row["ok"] for row in rows if row["check"] == "plugin telegarm"] == [False]
+    assert any("did you mean 'telegram'?" in row["detail"] for row in rows)
