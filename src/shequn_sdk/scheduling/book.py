@@ -33,6 +33,7 @@ __all__ = [
     "following",
     "history",
     "insert",
+    "is_taken",
     "listed",
     "next_ready",
     "owners",
@@ -166,7 +167,10 @@ _EXPIRE_OWNER = Fast(
     "and owner = :owner"
 )
 _OWNERS = Fast("select distinct owner from occurrence where state = 'running'")
-_LEASES = Fast("select min(lease_until) from occurrence where state = 'running'")
+_LATER = Fast(
+    "select ready_at from occurrence where state = 'pending' and ready_at > :now order by ready_at, id limit 1"
+)
+_LEASES = Fast("select min(lease_until) from occurrence where state = 'running' and owner <> :owner")
 _EXPIRED = Fast(
     "select 1 from occurrence where state = 'running' and lease_until < :now and owner <> :owner limit 1"
 )
@@ -199,7 +203,6 @@ class _Mine(NamedTuple):
 
     take: Fast
     ready: Fast
-    following: Fast
     orphans: Fast
 
 
@@ -214,10 +217,10 @@ def _mine(count: int) -> _Mine:
             "attempts = attempts + 1, started_at = coalesce(started_at, :now) where state = 'pending' and id in "
             f"(select o.id {mine} order by o.ready_at, o.id limit :count) returning {_ENTRY}"
         ),
-        ready=Fast(f"select 1 {mine} limit 1"),
-        following=Fast(f"select o.ready_at {joined} and {known} order by o.ready_at limit 1"),
+        ready=Fast(f"select o.ready_at {mine} limit 1"),
         orphans=Fast(
-            f"select o.ready_at {joined} and not coalesce({known}, false) order by o.ready_at limit 1"
+            f"select o.ready_at {joined} and o.ready_at <= :now and not coalesce({known}, false) "
+            "order by o.ready_at limit 1"
         ),
     )
 
@@ -238,6 +241,11 @@ def find(conn: Connection, key: str) -> Row | None:
         if found is not None:
             return Row._make(found)
     return None
+
+
+def is_taken(conn: Connection, name: str) -> bool:
+    """Tell whether a schedule that is active or paused has that name."""
+    return _BY_NAME.one(conn, {"key": name}) is not None
 
 
 def insert(conn: Connection, rows: Sequence[Row]) -> None:
@@ -372,15 +380,20 @@ def owners(conn: Connection) -> list[str]:
     return [str(item[0]) for item in _OWNERS.all(conn)]
 
 
-def next_ready(conn: Connection, *, handlers: Sequence[str], patience: int) -> int | None:
+def next_ready(
+    conn: Connection, *, now: int, owner: str, handlers: Sequence[str], patience: int
+) -> int | None:
     """Give the instant at which a worker with these handlers has something to do next.
 
     `patience` is how long an occurrence of another handler waits for a worker that knows it.
     """
     queries, names = _mine(len(handlers)), _known(handlers)
-    found = queries.following.one(conn, names)
-    orphan = queries.orphans.one(conn, names)
-    lease = _LEASES.one(conn)
+    ready = queries.ready.one(conn, {"now": now, "orphan": now - patience} | names)
+    if ready is not None:
+        return int(ready[0])
+    orphan = queries.orphans.one(conn, {"now": now} | names)
+    found = _LATER.one(conn, {"now": now})
+    lease = _LEASES.one(conn, {"owner": owner})
     known = [int(item[0]) for item in (found, lease) if item is not None and item[0] is not None]
     if orphan is not None:
         known.append(int(orphan[0]) + patience)
@@ -501,7 +514,9 @@ def history(
 ) -> list[tuple[Entry, str, str]]:
     """Give occurrences that came to an end, or wait for a person, latest first; with the schedule's name and handler."""
     params: dict[str, Any] = {"limit": limit}
-    conditions = ["ended_at is not null"]
+    waiting = bool(states) and set(states) <= {"failed", "parked", "asking"}
+    # each of the two has an index of its own
+    conditions = ["state in ('failed', 'parked', 'asking')" if waiting else "ended_at is not null"]
     if schedule:
         params["schedule"] = schedule
         conditions.append("schedule_id = :schedule")
@@ -509,8 +524,6 @@ def history(
         names = [f"state{chr(97 + number)}" for number in range(len(states))]
         params |= dict(zip(names, states, strict=True))
         conditions.append(f"state in ({', '.join(':' + name for name in names)})")
-        if set(states) <= {"failed", "parked", "asking"}:
-            conditions.append("state in ('failed', 'parked', 'asking')")  # lets the index of open ones serve
     query = Fast(
         f"select {_ENTRY} from occurrence{_where(conditions)} order by ended_at desc, id desc limit :limit"  # noqa: S608
     )

@@ -175,8 +175,7 @@ class Scheduler:
                 if rows and known[0] is not None:
                     return [book.with_next(conn, row) for row in known if row is not None]
             for row in rows:
-                other = book.find(conn, row.name) if row.name else None
-                if other is not None and other.state in {"active", "paused"}:
+                if row.name and book.is_taken(conn, row.name):
                     raise InvalidInput(
                         f"there is a schedule named {row.name!r} already: reschedule or cancel it, or take another name"
                     )

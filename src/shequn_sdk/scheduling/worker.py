@@ -136,8 +136,11 @@ class Worker:
 
     async def next_due(self) -> datetime | None:
         """Give the instant at which there is something to do next."""
-        names, patience = self._handlers.names(), self._options.patience // timedelta(microseconds=1)
-        found = await self._store.read(lambda conn: book.next_ready(conn, handlers=names, patience=patience))
+        now, names = to_us(self._clock.now()), self._handlers.names()
+        owner, patience = self._store.worker_id, self._options.patience // timedelta(microseconds=1)
+        found = await self._store.read(
+            lambda conn: book.next_ready(conn, now=now, owner=owner, handlers=names, patience=patience)
+        )
         return None if found is None else from_us(found)
 
     async def _wait(self, pause: float) -> None:

@@ -139,3 +139,5 @@ def next_local(
             if instant > after and (best is None or instant < best):
                 best = instant
                 edge = instant.astimezone(zone).replace(tzinfo=None, fold=0) + margin
+        if quiet and best is not None:
+            return best  # local times that follow one another are instants that do, away from where one looked from

@@ -80,6 +80,19 @@ def _cron_error(expression: str, error: CronSimError) -> InvalidInput:
     return InvalidInput(f"{words}; it goes from {_RANGES[number]}", source="Cron", column=field.start() + 1)
 
 
+@lru_cache(maxsize=4096)
+def _check_cron(expression: str) -> str:
+    """Give the expression in fields, when it can come."""
+    text = _ALIASES.get(expression.strip().lower(), expression)
+    try:
+        next(CronSim(text, _SOME_DAY))
+    except CronSimError as error:
+        raise _cron_error(text, error) from None
+    except (StopIteration, OverflowError):
+        raise InvalidInput(f"{text!r} never comes: no such day exists", source="Cron") from None
+    return text
+
+
 class Cron(LocalTrigger):
     """A cron expression of 5 fields, or of 6 with seconds in front; `L`, `5L`, `1#2` and names are known.
 
@@ -96,18 +109,12 @@ class Cron(LocalTrigger):
 
     @model_validator(mode="after")
     def _possible(self) -> Cron:
-        text = _ALIASES.get(self.expression.strip().lower(), self.expression)
-        try:
-            next(CronSim(text, _SOME_DAY))
-        except CronSimError as error:
-            raise _cron_error(text, error) from None
-        except (StopIteration, OverflowError):
-            raise InvalidInput(f"{text!r} never comes: no such day exists", source="Cron") from None
+        _check_cron(self.expression)
         return self
 
     def nominal_after(self, after: datetime) -> Nominal:
         """Give the next match."""
-        text = _ALIASES.get(self.expression.strip().lower(), self.expression)
+        text = _check_cron(self.expression)
         minute, hour = text.split()[-5:-3]
         if not minute.startswith("*") and not hour.startswith("*"):
             return self._local(lambda cursor: _cron_step(text, cursor), after)

@@ -9,6 +9,7 @@ from shequn_sdk.stores.schema import BigId, Instant, metadata
 __all__ = ["occurrence", "schedule"]
 
 _ALIVE = text("name <> '' and state in ('active', 'paused')")
+_NAMED = text("name <> ''")
 _PENDING = text("state = 'pending'")
 _RUNNING = text("state = 'running'")
 _OPEN = text("state in ('failed', 'parked', 'asking')")
@@ -33,6 +34,7 @@ schedule = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Index("ix_schedule_name", "name", unique=True, sqlite_where=_ALIVE, postgresql_where=_ALIVE),
+    Index("ix_schedule_named", "name", "updated_at", sqlite_where=_NAMED, postgresql_where=_NAMED),
     Index("ix_schedule_created", "created_at", "id"),
 )
 

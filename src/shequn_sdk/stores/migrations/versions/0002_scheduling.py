@@ -39,6 +39,7 @@ def upgrade() -> None:
     _index(
         "ix_schedule_name", "schedule", ["name"], "name <> '' and state in ('active', 'paused')", unique=True
     )
+    _index("ix_schedule_named", "schedule", ["name", "updated_at"], "name <> ''")
     op.create_index("ix_schedule_created", "schedule", ["created_at", "id"], unique=False)
     op.create_table(
         "occurrence",
