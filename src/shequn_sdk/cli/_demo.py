@@ -27,7 +27,7 @@ __all__ = ["play"]
 FIRST_DAY = date(2026, 3, 2)
 """A Monday, so that the same seed gives the same weeks on every day it is run."""
 MARKER = ".shequn-demo"
-EVERY = timedelta(hours=1)
+EVERY = timedelta(hours=2)
 """At least this often members' events are received: some platforms do not date a vote, so its receipt does."""
 _NEEDS = (Capability.POLL_EVENTS, Capability.PUBLISH_POLL, Capability.INVITES, Capability.LIST_CHANNELS)
 
