@@ -1,4 +1,4 @@
-"""One contract over store and engine: what the port promises holds for every pair."""
+"""One contract over store and engine; the embedded engine on SQLite is in `tests/unit/scheduling`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,6 @@ class OnPostgres(EngineContract):
 
     async def open_store(self, tmp_path):
         return await Store.open(self.url)
-
-
-class TestEmbeddedOnSQLite(EngineContract):
-    """The engine of one host on its own store."""
-
-    def make_engine(self, source, clock):
-        return EmbeddedEngine(source, clock=clock)
 
 
 @pytest.mark.postgres
