@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from judge import Report, Verdict, judge, read_ledger, standing, under_way
 from scene import Scene, WatchedFaults, calm_rules, delivery_rules, spec_of
 from worker import write_control
@@ -81,13 +82,13 @@ class Crew:
         self.running.append(process)
         return process
 
-    def end(self, process: subprocess.Popen[bytes], how: int = signal.SIGKILL) -> None:
+    async def end(self, process: subprocess.Popen[bytes], how: int = signal.SIGKILL) -> None:
         """End a worker, which must have been alive until now."""
         self.harmed.add(process.pid)
         if process.poll() is not None:
             self.problems.append(f"a worker ended by itself with {process.returncode}; see worker.log")
         process.send_signal(how)
-        process.wait(40)
+        await anyio.to_thread.run_sync(process.wait, 40)  # the platforms run in this thread and must go on
         self.running.remove(process)
 
     def clear(self) -> None:
@@ -132,7 +133,7 @@ async def run_deliveries(
                 await _resolve(crew, scene, report)
                 await _settle(run, crew, report)
                 for process in list(crew.running):
-                    crew.end(process, signal.SIGTERM)
+                    await crew.end(process, signal.SIGTERM)
             finally:
                 crew.clear()
             report.verdicts, report.causes = _judged(scene, place, faults, crew, offsets)
@@ -174,11 +175,10 @@ async def _shake(
     for _ in range(max(1, run.kills // 8)):  # of the one who publishes as well
         await anyio.sleep(rng.uniform(0.8, 2.0))
         if publisher.poll() is None:
-            crew.end(publisher)
+            await crew.end(publisher)
             crew.events["publisher killed"] += 1
             publisher = crew.start("publish")
-    while publisher.poll() is None:
-        await anyio.sleep(0.1)
+    await anyio.to_thread.run_sync(publisher.wait)
     if publisher.returncode:
         report.problems.append(f"publishing ended with {publisher.returncode}; see worker.log")
     crew.running.remove(publisher)
@@ -187,12 +187,13 @@ async def _shake(
         which = rng.randrange(2)
         victim = pair[which]
         crew.events[event] += 1
-        tell(f"{event}; {under_way(crew.home / 'store.db')} deliveries under way")
+        open_ = await anyio.to_thread.run_sync(under_way, crew.home / "store.db")
+        tell(f"{event}; {open_} deliveries under way")
         if event == "kill":
-            crew.end(victim)
+            await crew.end(victim)
             pair[which] = crew.start()
         elif event == "stop":
-            crew.end(victim, signal.SIGTERM)
+            await crew.end(victim, signal.SIGTERM)
             pair[which] = crew.start()
         elif event == "freeze":
             victim.send_signal(signal.SIGSTOP)
@@ -215,7 +216,7 @@ async def _shake(
 async def _settle(run: Run, crew: Crew, report: Report) -> None:
     """Wait until nothing is under way any more."""
     with anyio.move_on_after(run.settle) as scope:
-        while under_way(crew.home / "store.db"):
+        while await anyio.to_thread.run_sync(under_way, crew.home / "store.db"):  # noqa: ASYNC110 - other processes
             await anyio.sleep(0.2)
     if scope.cancelled_caught:
         rows, trail = read_ledger(crew.home / "store.db")

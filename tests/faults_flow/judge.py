@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -261,7 +262,7 @@ def _judge_order(
     }
     for place, found in stands.items():
         order = [(content, part) for content, part, _ in found if (place, content) not in overtaken]
-        for before, after in zip(order, order[1:], strict=False):
+        for before, after in pairwise(order):
             if after < before:
                 verdicts[place.account].order.append(f"{place.ref}: {after} stands after {before}")
         parts: dict[str, int] = {}
