@@ -83,14 +83,14 @@ class Worker:
 
     async def tick(self) -> int:
         """Do everything that is due now."""
-        await self._sweep()
         worked = 0
-        while True:
+        while await self._sweep():
             claims = await self._claim(8 * self._options.concurrency)
             if not claims:
-                return worked
+                break
             worked += len(claims)
             await self._work(claims)
+        return worked
 
     async def run(self, stop: anyio.Event) -> None:
         """Work until `stop`; then finish what is under way."""
@@ -102,9 +102,9 @@ class Worker:
                 while not stop.is_set():
                     self._nudged = anyio.Event()
                     try:
-                        await self._sweep()
+                        ready = await self._sweep()
                         free = int(limiter.available_tokens)
-                        claims = await self._claim(free) if free else []
+                        claims = await self._claim(free) if free and ready else []
                         for claimed in claims:
                             await limiter.acquire_on_behalf_of(claimed)
                             group.start_soon(self._one_of, claimed, limiter)
@@ -171,26 +171,33 @@ class Worker:
             except (StoreBusy, StoreFull) as error:
                 _log.warning("leases could not be renewed: %s", error)
 
-    async def _sweep(self) -> None:
-        now = self._clock.now()
-        dead = not self._swept_dead
+    async def _sweep(self) -> bool:
+        """Take back what dead workers held; tells whether something can be claimed."""
+        now, names, owner = self._clock.now(), self._handlers.names(), self._store.worker_id
+        at, orphan, dead = to_us(now), to_us(now - self._options.patience), not self._swept_dead
         self._swept_dead = True
-        if await self._store.read(
-            lambda conn: book.any_expired(conn, now=to_us(now), owner=self._store.worker_id, anyone=dead)
-        ):
+
+        def look(conn: Connection) -> tuple[bool, bool]:
+            held = book.any_expired(conn, now=at, owner=owner, anyone=dead)
+            return held, book.any_ready(conn, now=at, handlers=names, orphan=orphan)
+
+        held, ready = await self._store.read(look)
+        if held:
 
             def clean(conn: Connection) -> None:
-                book.expire(conn, now=to_us(now), owner=self._store.worker_id)
+                book.expire(conn, now=at, owner=owner)
                 if dead:
-                    for owner in book.owners(conn):
-                        if self._is_dead(owner):
-                            book.expire_owner(conn, owner)
+                    for other in book.owners(conn):
+                        if self._is_dead(other):
+                            book.expire_owner(conn, other)
 
             await self._store.write(clean)
+            ready = True
         last = self._replanned
         if last is None or abs(now - last) >= self._options.replan_every:
             self._replanned = now
             await self.replan()
+        return ready
 
     def _is_dead(self, owner: str) -> bool:
         host, _, rest = owner.rpartition(":")[0].rpartition(":")
@@ -231,10 +238,6 @@ class Worker:
     async def _claim(self, count: int) -> list[Claim]:
         now = self._clock.now()
         at, orphan, names = to_us(now), to_us(now - self._options.patience), self._handlers.names()
-        if not await self._store.read(
-            lambda conn: book.any_ready(conn, now=at, handlers=names, orphan=orphan)
-        ):
-            return []
         lease = to_us(now + self._options.lease)
         return await self._store.write(
             lambda conn: book.claim(

@@ -398,6 +398,23 @@ async def test_two_schedulers_share_the_work(tmp_path):
         assert len(keys) == len(set(keys)) == 60
 
 
+async def test_hosts_with_clocks_apart_fire_once(tmp_path):
+    slow, fast = ManualClock(START), ManualClock(START + timedelta(seconds=20))
+    async with (
+        await Store.open(tmp_path / "s.db", clock=slow) as one,
+        await Store.open(tmp_path / "s.db", clock=fast) as two,
+    ):
+        rigs = [Rig(one, slow), Rig(two, fast)]
+        await rigs[0].make(Every(timedelta(seconds=10)), catch_up=100)
+        for _ in range(30):
+            for rig in rigs:
+                rig.clock.advance(timedelta(seconds=5))
+                await rig.scheduler.tick()
+        keys = [key for rig in rigs for _, _, key, _ in rig.calls]
+        assert len(keys) == len(set(keys)) == 17
+        assert rigs[0].calls == [], "the fast one was always first"
+
+
 async def test_what_a_dead_worker_held_is_taken_over(tmp_path):
     clock = ManualClock(START)
     async with await Store.open(tmp_path / "s.db", clock=clock) as store:
