@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from sqlalchemy import text as sql
 
 from shequn_sdk.domain import ChannelRef, Post
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.platforms.manifest import Capability, Idempotency, Manifest
 from shequn_sdk.platforms.ports import Confirmation
 from shequn_sdk.scheduling.clock import ManualClock
+from shequn_sdk.stores.schema import load_tables
 from shequn_sdk.stores.store import Store
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -170,9 +172,29 @@ def kinds() -> Any:
     return Kinds
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+@pytest.fixture(scope="session")
+def postgres_ledger(postgres_cluster: Any) -> str:
+    """One database for all tests of this folder; each begins with empty tables."""
+    import psycopg
+
+    with psycopg.connect(postgres_cluster.url, autocommit=True) as admin:
+        admin.execute("create database ledger_tests")
+    return postgres_cluster.url.rsplit("/", 1)[0] + "/ledger_tests"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     clock = ManualClock(START)
-    store = await Store.open(tmp_path / "store.db", clock=clock)
+    url = (
+        str(tmp_path / "store.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_ledger")
+    )
+    store = await Store.open(url, clock=clock)
+    if request.param != "sqlite":
+        names = ", ".join(
+            f'"{table.name}"' for table in load_tables().sorted_tables if table.name != "worker"
+        )
+        await store.write(lambda conn: conn.execute(sql(f"truncate {names} restart identity cascade")))
     yield Bench(store, clock, FakeAccounts(), Wall(), tmp_path / "store.db")
     await store.aclose()
