@@ -55,7 +55,9 @@ class TestCommercial(AdapterContract):
 class TestFanService(AdapterContract):
     platform: ClassVar[PlatformSpec] = PLATFORM
     sandbox: ClassVar[SandboxSpec] = SANDBOX
-    sandbox_options = MappingProxyType({"fan_service": True, "string_codes": True, "string_counts": True})
+    sandbox_options = MappingProxyType(
+        {"fan_service": True, "string_codes": True, "string_counts": True, "phantom_rows": 7}
+    )
     unknown_event = (
         b'{"type":"never_heard_of","sender_id":1,"receiver_id":2,"created_at":"","text":"","data":{}}'
     )

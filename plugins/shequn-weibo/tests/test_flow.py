@@ -446,3 +446,29 @@ async def test_the_sandbox_checks_the_address_then_pushes_three_times_at_most(st
     assert len({raw.event_id for raw in events}) == 2
     assert (weibo.sandbox.fans.delivered, len(weibo.sandbox.fans.failed)) == (1, 1)
     assert [row.text for row in weibo.sandbox.messages(channel) if row.by_account] == ["欢迎 &"]
+
+
+async def test_a_flood_is_read_whole_over_several_polls(start_weibo):
+    weibo = await start_weibo(user_limit=10_000)
+    adapter = await weibo.adapter(daily_budget=0)
+    post = await share(weibo, adapter)
+    person, cursor = weibo.person(), None
+    texts: list[str] = []
+    _, cursor = await hear(adapter)
+    for flood in range(2):
+        for number in range(460):
+            weibo.clock.advance(1)
+            weibo.sandbox.say(weibo.uid, person, f"{flood}-{number}", reply_to=post.native_id)
+        for _ in range(4):
+            heard, cursor = await hear(adapter, cursor)
+            texts += [item.text for item in heard if item.kind is InteractionKind.COMMENT]
+            weibo.sandbox.say(weibo.uid, person, f"{flood}-between-{_}", reply_to=post.native_id)
+    heard, cursor = await hear(adapter, cursor)
+    texts += [item.text for item in heard if item.kind is InteractionKind.COMMENT]
+    assert len(texts) == len(set(texts)), "nothing is told twice"
+    wanted = {
+        f"{flood}-{number}"
+        for flood in range(2)
+        for number in [*range(460), *(f"between-{n}" for n in range(4))]
+    }
+    assert set(texts) == wanted

@@ -21,8 +21,8 @@ from shequn_weibo.manifest import Options
 
 __all__ = ["Poller"]
 
-_KEPT = 60
-"""Ids remembered per feed; a late row this far back is still recognised."""
+_KEPT = 30
+"""Ids remembered and asked for again per feed; a row that appears late is found this far back."""
 _PAGES = 8
 """Pages read by one poll of one feed."""
 _POSTS = 20
@@ -41,8 +41,8 @@ class _Feed(msgspec.Struct):
     counter: int = 0
     at: float = 0.0
     """When it was read, in seconds since 1970."""
-    behind: bool = False
-    """Whether rows are left that the budget did not allow."""
+    gaps: list[tuple[int, int]] = []
+    """Stretches that were not read yet, because a poll has only so many pages: above an id, up to another."""
 
 
 class _State(msgspec.Struct):
@@ -116,7 +116,7 @@ class Poller:
 
     def _due(self, feed: _Feed, counter: int) -> bool:
         stale = self._stamp() - feed.at >= self._options.sweep_hours * 3600
-        return feed.behind or stale or (counter != feed.counter and counter > 0)
+        return bool(feed.gaps) or stale or (counter != feed.counter and counter > 0)
 
     def _stamp(self) -> float:
         return self._clock.now().timestamp()
@@ -124,38 +124,45 @@ class Poller:
     async def _read_feed(
         self, feed: _Feed, operation: str, key: str, kind: str, size: int, uid: str
     ) -> list[tuple[datetime, int, RawEvent]]:
-        known = set(feed.seen)
-        # below the oldest remembered one, because rows may appear late
-        since = int(feed.seen[0]) if feed.seen and feed.seen[0].isdigit() else 0
+        # from the oldest remembered one on, because rows may appear late
+        seen = [int(native) for native in feed.seen if native.isdigit()]
+        stretches = [(seen[0] - 1 if seen else 0, 0), *feed.gaps]
         fresh: dict[str, tuple[datetime, int, RawEvent]] = {}
-        feed.behind = False
-        bottom = 0
-        for page in range(_PAGES):
-            if page and not self._api.plan.may_poll():
-                feed.behind = True
-                break
-            asked: dict[str, str | int] = {"count": size, "page": 1}
-            if since:
-                asked["since_id"] = since
-            if bottom:
-                asked["max_id"] = bottom - 1
-            rows = getattr(await self._api.get(operation, wire.Raws, asked), key)
-            numbers: list[int] = []
-            for raw in rows:
-                row = self._row(raw, kind, uid)
-                if row is None:
-                    continue
-                numbers.append(row[1])
-                native = str(row[1])
-                if native not in known:
-                    fresh.setdefault(native, row)
-            # hidden rows make pages shorter; a page with hardly anything is taken for the last
-            if not numbers or len(rows) * 4 < size or min(numbers) <= since:
-                break
-            bottom = min(numbers)
-        feed.at = self._stamp()
+        gaps: list[tuple[int, int]] = []
+        for number, (above, upto) in enumerate(stretches):
+            if number and not self._api.plan.may_poll():
+                gaps.append((above, upto))
+                continue
+            rows, rest = await self._read_stretch(operation, key, kind, size, uid, above=above, upto=upto)
+            fresh |= {str(row[1]): row for row in rows if str(row[1]) not in feed.seen}
+            if rest:
+                gaps.append((seen[-1] if seen and not number else above, rest))
+        feed.at, feed.gaps = self._stamp(), gaps
         feed.seen = sorted({*feed.seen, *fresh}, key=int)[-_KEPT:]
         return list(fresh.values())
+
+    async def _read_stretch(
+        self, operation: str, key: str, kind: str, size: int, uid: str, *, above: int, upto: int
+    ) -> tuple[list[tuple[datetime, int, RawEvent]], int]:
+        """Read down from `upto` (0: from the newest) to `above`; gives rows, and where it had to stop, else 0."""
+        found: list[tuple[datetime, int, RawEvent]] = []
+        for page in range(_PAGES):
+            if page and not self._api.plan.may_poll():
+                break
+            asked: dict[str, str | int] = {"count": size, "page": 1}
+            if above:
+                asked["since_id"] = above
+            if upto:
+                asked["max_id"] = upto
+            raws = getattr(await self._api.get(operation, wire.Raws, asked), key)
+            rows = [row for raw in raws if (row := self._row(raw, kind, uid)) is not None]
+            found += rows
+            lowest = min((row[1] for row in rows), default=0)
+            # hidden rows make pages shorter; a page with hardly anything is taken for the last
+            if len(raws) * 4 < size or lowest <= above + 1 or (upto and lowest > upto):
+                return found, 0
+            upto = lowest - 1
+        return found, upto
 
     def _row(self, raw: bytes, kind: str, uid: str) -> tuple[datetime, int, RawEvent] | None:
         try:

@@ -52,8 +52,8 @@ class Comments:
             "hasvisible": False,
             "previous_cursor": 0,
             "next_cursor": 0,
-            # counts hidden rows too, as Weibo's does
-            "total_number": len(rows) + int(self._world.option("phantom_rows", 1 if rows else 0)),
+            # with phantom rows it counts what is hidden, as Weibo's does
+            "total_number": len(rows) + int(self._world.option("phantom_rows", 0)),
         }
 
     def _status(self, call: Call) -> StatusRecord:
