@@ -51,6 +51,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN = timedelta(seconds=0.25)
 """When a wake is repeated that came while its lane was taken."""
+_SET_BACK = 2_000_000
+"""Microseconds by which a clock must have gone back to count as set back."""
 _PATIENCE = 60.0
 """Seconds for which an outcome waits in memory for a store that is away."""
 _SETTLED = frozenset(
@@ -102,6 +104,7 @@ class Dispatcher:
         self._claimed: dict[int, Row] = {}
         self._held: set[int] = set()
         self._leased: dict[int, float] = {}
+        self._ahead: int | None = None
         self._checks: dict[int, Row] = {}
         self._queued: dict[int, int] = {}
         self._shared = bool(share)
@@ -189,14 +192,24 @@ class Dispatcher:
         return [Wake(number, from_us(at), priority) for number, at, priority in found]
 
     async def tick(self) -> None:
-        """Prolong own leases, take back ended ones."""
+        """Prolong own leases, take back ended ones, and put right what a clock that was set back made wrong."""
         now = self._now()
+        back = self._set_back_by(now)
+        if back and self._store.is_sqlite:  # several hosts go by the server's clock
+            moved = await self._store.write(lambda conn: ledger.set_back(conn, now=now, by=back))
+            _log.warning("the clock was set back by %.1f s; %d deliveries follow it", back / 1e6, moved)
         await self._store.write(
             lambda conn: ledger.renew(
                 conn, sorted(self._held), owner=self.worker, now=now, lease=self._lease(now)
             )
         )
         await self.sweep()
+
+    def _set_back_by(self, now: int) -> int:
+        """Give the microseconds by which the clock was set back since the last tick; 0 for less than seconds."""
+        ahead = int(self._clock.monotonic() * 1e6) - now
+        last, self._ahead = self._ahead, ahead
+        return ahead - last if last is not None and ahead - last > _SET_BACK else 0
 
     async def sweep(self, *, dead_workers: bool = False) -> int:
         """Take back what workers left: claimed rows wait again, begun ones become unknown.

@@ -40,6 +40,7 @@ __all__ = [
     "release_rest",
     "remember_move",
     "renew",
+    "set_back",
     "take",
     "take_check",
     "take_checks",
@@ -150,6 +151,16 @@ _ATTEMPT = Fast(
     "values (:id, :fence, :started, :ended, :outcome, :error, :retry_after, :worker)"
 )
 _BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
+# `due` is the user's instant and stays, except where it says no more than "at once".
+_SET_BACK = Fast(
+    "update delivery set ready_at = case when due = created_at then ready_at - :by "
+    "when ready_at - :by > due then ready_at - :by when ready_at > due then due else ready_at end, "
+    "due = case when due = created_at then due - :by else due end, "
+    "created_at = case when created_at > :now then created_at - :by else created_at end, "
+    "lease_until = lease_until - :by, check_at = check_at - :by, attempted_at = attempted_at - :by, "
+    "updated_at = updated_at - :by where updated_at > :now "
+    "and state in ('planned', 'claimed', 'attempting', 'deferred', 'unknown')"
+)
 _LANDED_BEFORE = Fast(
     "select post from delivery where account = :account and channel = :channel and state = 'landed' "
     "and updated_at <= :until order by updated_at desc limit 1"
@@ -417,6 +428,15 @@ def renew(conn: Connection, held: Iterable[int], *, owner: str, now: int, lease:
     Rows of the worker that are not in `held` are left to end: nobody works on them any more.
     """
     _RENEW.many(conn, [{"id": identity, "owner": owner, "now": now, "lease": lease} for identity in held])
+
+
+def set_back(conn: Connection, *, now: int, by: int) -> int:
+    """Move the instants of what is open and was touched in what is the future now; gives how many rows that were.
+
+    For clocks that were set back `by` so many microseconds: else a wait of seconds would last as long as the clock was
+    ahead, and what is published now would overtake what was published before. Doing it twice changes nothing.
+    """
+    return _SET_BACK.run(conn, {"now": now, "by": by})
 
 
 def expired_leases(conn: Connection, *, now: int) -> list[Row]:

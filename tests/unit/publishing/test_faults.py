@@ -130,3 +130,39 @@ async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_s
     assert bench.wall.texts("1") == ["first", "second"]
     assert asked
     assert asked[0] <= stands + timedelta(seconds=1)
+
+
+async def test_a_clock_set_back_makes_nobody_wait_for_it(bench, kinds, tmp_path):
+    """A wait of seconds stays one of seconds, and what is published later does not overtake."""
+
+    class Machine(ManualClock):
+        passed = 0.0
+
+        def monotonic(self) -> float:
+            return self.passed
+
+    clock = Machine(kinds.start)
+    async with await Store.open(tmp_path / "other.db", clock=clock) as store:
+        bench.account()
+        publishing = Publishing(store, bench.accounts)
+        dispatcher = publishing._dispatcher(patient=False)
+        clock.advance(3600)
+        await dispatcher.tick()
+        bench.wall.script["1"].append(
+            RateLimited("slow down", retry_after=timedelta(seconds=5), scope="channel")
+        )
+        await publishing.plan(Content(text="first"), ["bot:1"])
+        await publishing.plan(Content(text="later"), ["bot:2"], at=clock.now() + timedelta(hours=2))
+        await publishing.drain()
+        clock.advance(-3600)
+        clock.passed += 1
+        await dispatcher.tick()
+        await dispatcher.tick()
+        await publishing.plan(Content(text="second"), ["bot:1"])
+        clock.advance(6)
+        fresh = Publishing(store, bench.accounts)  # whose governor does not know of the wait
+        await fresh.drain()
+        later = (await fresh.deliveries(channel="bot:2"))[0]
+    assert bench.wall.texts("1") == ["first", "second"]
+    assert later.due == kinds.start + timedelta(hours=3)
+    assert bench.wall.texts("2") == []
