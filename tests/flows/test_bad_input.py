@@ -1,12 +1,19 @@
 """What strangers, broken files and broken servers do to a workspace: clear words, an exit code, and nothing lost."""
 
 import json
+import socket
+import threading
 
+import anyio
+import anyio.to_thread
 import pytest
 from typer.testing import CliRunner
 
+from shequn_sdk import AsyncShequn, Content
 from shequn_sdk.cli._app import app
 from shequn_sdk.cli._output import Exit
+from shequn_sdk.errors import Unavailable
+from shequn_sdk.scheduling.clock import SystemClock
 
 TOKEN = "7000000009:AAF-a-token-that-must-not-be-seen"
 HOSTILE = "\x1b[31m红\x1b[0m\u202e倒\u200b零</script><img src=x onerror=alert(1)>"
@@ -209,3 +216,266 @@ def test_a_mistake_in_the_plan_is_named(tmp_path, text, said_so):
     result = shequn("demo", "--plan", plan, "--days", 1, "--home", tmp_path / "demo", code=Exit.USAGE)
     assert said_so in words(result)
     assert not (tmp_path / "demo").exists()
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Pauses between attempts take no time."""
+    real = SystemClock.sleep
+
+    async def short(self, seconds):
+        await real(self, min(seconds, 0.01))
+
+    monkeypatch.setattr(SystemClock, "sleep", short)
+
+
+# ── servers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RawServer:
+    """Answers every connection with what `answer` gives: bytes, or None to say nothing and keep the line open."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.kept = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(connection,), daemon=True).start()
+
+    def _one(self, connection):
+        try:
+            request = connection.recv(65536)
+            while b"\r\n\r\n" not in request:
+                request += connection.recv(65536)
+            answer = self.answer(request) if callable(self.answer) else self.answer
+            if answer is None:
+                self.kept.append(connection)
+                return
+            connection.sendall(answer)
+        except OSError:
+            pass
+        connection.close()
+
+    def close(self):
+        self.socket.close()
+        for connection in self.kept:
+            connection.close()
+
+
+def http(body, *, status="200 OK", kind="application/json"):
+    if isinstance(body, str):
+        body = body.encode()
+    return (
+        f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+        + body
+    )
+
+
+def workspace(home, port, *, platform="telegram", options="", token=TOKEN):
+    home.mkdir(exist_ok=True)
+    (home / "shequn.toml").write_text(
+        f'[communities.club]\nchannels = ["a:-1001"]\n[accounts.a]\nplatform = "{platform}"\n'
+        f'base_url = "http://127.0.0.1:{port}"\n[accounts.a.secrets]\ntoken = "{token}"\n{options}',
+        encoding="utf-8",
+    )
+    return home
+
+
+DEEP = "[" * 100_000
+ANSWERS = {
+    "html": http("<html><body>Sign in to the hotel's network</body></html>", kind="text/html"),
+    "garbage": b"\x00\xff\xfe not http at all \r\n\r\n",
+    "nothing": b"",
+    "empty": http(b""),
+    "a list": http("[]"),
+    "a number": http("7"),
+    "ok without result": http('{"ok":true}'),
+    "ok of another kind": http('{"ok":true,"result":"yes"}'),
+    "deep": http('{"ok":true,"result":' + DEEP),
+    "deep and closed": http('{"ok":true,"result":' + DEEP + "]" * 100_000 + "}"),
+    "bad encoding": http('{"ok":true,"result":{"id":1}}'.encode("utf-16")),
+    "cut": http('{"ok":true,"result":{"id":7}}')[:-9],
+    "terminal codes": http(json.dumps({"ok": False, "error_code": 400, "description": HOSTILE}), status="400 Bad Request"),
+    "not found": http("nothing here", status="404 Not Found", kind="text/plain"),
+    "redirect": b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+}  # fmt: skip
+
+
+@pytest.fixture
+def serving():
+    servers = []
+
+    def start(answer):
+        servers.append(RawServer(answer))
+        return servers[-1].port
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_base_url_where_something_else_answers(tmp_path, serving, no_waiting, name):
+    home = workspace(tmp_path / "home", serving(ANSWERS[name]))
+    rows = json.loads(shequn("doctor", "--home", home, "--json", code=Exit.FAILED).stdout)
+    account = next(row for row in rows if row["check"] == "account a")
+    assert account["ok"] is False
+    assert len(account["detail"]) < 600
+    result = CliRunner().invoke(
+        app,
+        ["publish", "早安", "--to", "a:-1001", "--home", str(home), "--timeout", "5"],
+        catch_exceptions=False,
+    )
+    assert result.exit_code in {0, Exit.FAILED}, result.stderr
+    for text in (result.stdout, result.stderr):
+        assert TOKEN not in text
+        assert "\x1b[31m" not in text
+        assert "Traceback" not in text
+    listed = json.loads(shequn("deliveries", "--home", home, "--json").stdout)
+    assert len(listed) == 1
+    assert listed[0]["state"] != "landed"
+
+
+def test_nobody_at_the_base_url(tmp_path, no_waiting):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    home = workspace(tmp_path / "home", port)
+    result = shequn("doctor", "--home", home, "--json", code=Exit.FAILED)
+    assert "check the network and base_url" in result.stdout
+    assert TOKEN not in result.stdout + result.stderr
+
+
+async def test_a_server_that_never_answers_leaves_a_message_unknown_and_a_question_failed(tmp_path, serving):
+    home = workspace(tmp_path / "home", serving(lambda _: None))
+    async with AsyncShequn.open(home=home, timeout=0.3) as sq:
+        with pytest.raises(Unavailable):
+            await sq.accounts.adapter("a").check()
+        receipts = await sq.publish(Content(text="早安"), to=["a:-1001"], timeout=5)
+        assert receipts[0].status == "unknown"
+
+
+def test_a_wrong_token_is_said_so(tmp_path, serving, no_waiting):
+    refused = http('{"ok":false,"error_code":401,"description":"Unauthorized"}', status="401 Unauthorized")
+    home = workspace(tmp_path / "home", serving(refused))
+    rows = json.loads(shequn("doctor", "--home", home, "--json", code=Exit.FAILED).stdout)
+    assert "token" in next(row["detail"] for row in rows if row["check"] == "account a").lower()
+    home = workspace(tmp_path / "other", 1, token="not a token")
+    result = shequn("doctor", "--home", home, "--json", code=Exit.FAILED)
+    assert "does not look like one" in result.stdout
+    assert "not a token" not in result.stdout
+
+
+UPDATES = [
+    {"update_id": 1, "weather_report": {"rain": True}},
+    {"update_id": 2, "message": {"message_id": 5, "date": 1772409600, "chat": {"id": -1001, "type": "galaxy"}, "hologram": {}}},
+    {"update_id": 3, "message": {"message_id": "not a number"}},
+    {"update_id": 4, "message": None},
+    {"update_id": 5, "message": {"message_id": 6, "date": -5, "chat": {"id": -1001, "type": "supergroup"}, "from": {"id": 9, "is_bot": False, "first_name": "早"}, "text": "from 1969"}},
+    {"update_id": 6, "message": {"message_id": 7, "date": 10**18, "chat": {"id": -1001, "type": "supergroup"}, "text": "from afar"}},
+    {"update_id": 7, "message": {"message_id": 8, "date": 1772409600, "chat": {"id": -1001, "type": "supergroup"}, "from": {"id": 9, "is_bot": False, "first_name": HOSTILE}, "text": "\x00" + HOSTILE}},
+    {"update_id": 8, "message": {"message_id": 9, "date": 1772409600, "chat": {"id": -1001, "type": "supergroup"}, "from": {"id": 9, "is_bot": False, "first_name": "\ud800"}, "text": "lone \ud800"}},
+    {"update_id": 9},
+    {"no_id": True},
+    {"update_id": "nine"},
+    7,
+    {"update_id": 10, "message": {"message_id": 10, "date": 1772409600, "chat": {"id": -1001, "type": "supergroup"}, "from": {"id": 9, "is_bot": False, "first_name": "林"}, "text": "good"}},
+]  # fmt: skip
+
+
+class Telegram:
+    """Serves a list of updates once, and whoever is asked for."""
+
+    def __init__(self, updates):
+        self.updates = updates
+        self.offsets = []
+
+    def __call__(self, request):
+        method = request.split(b" ")[1].rsplit(b"/", 1)[-1].split(b"?")[0]
+        if method == b"getMe":
+            return http(
+                '{"ok":true,"result":{"id":7000000009,"is_bot":true,"first_name":"b","username":"b"}}'
+            )
+        if method == b"getUpdates":
+            served, self.updates = self.updates, []
+            return http(json.dumps({"ok": True, "result": served}))
+        return http('{"ok":true,"result":true}')
+
+
+async def test_updates_of_no_known_kind_are_counted_and_the_source_goes_on(tmp_path, serving):
+    home = workspace(
+        tmp_path / "home", serving(Telegram(UPDATES)), options="[accounts.a.options]\npoll_timeout = 0\n"
+    )
+    async with AsyncShequn.open(home=home) as sq:
+        while await sq.poll_once():
+            await sq.process()
+        await sq.collect()
+        texts = await sq.metrics.compute("activity.interactions", community="club", grain="total")
+        assert sum(point.value for point in texts.points) >= 2
+        stats = await (await sq._workspace.inbox()).stats()
+        assert stats.unknown
+        for path in (await sq.report(community="club")).write(
+            home / "reports", formats={"html", "csv", "md"}
+        ):
+            text = path.read_text(encoding="utf-8")
+            assert "</script><img" not in text, path
+            assert "\x1b" not in text, path
+    for command in (["metrics", "kol.pagerank"], ["metrics", "activity.heatmap"]):
+        shown = await anyio.to_thread.run_sync(
+            lambda command=command: shequn(*command, "--home", home).stdout
+        )
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+
+
+# ── stores ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def filled(tmp_path, serving, no_waiting):
+    """A workspace with all three files, closed in order."""
+    landed = http(
+        '{"ok":true,"result":{"message_id":5,"date":1772409600,"chat":{"id":-1001,"type":"supergroup"}}}'
+    )
+    home = workspace(tmp_path / "home", serving(landed))
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"{n % 40} {n % 7} {1082040961 + n * 60}\n" for n in range(3000)))
+    shequn("import", "edges", log, "--community", "club", "--home", home)
+    shequn("publish", "早安", "--to", "a:-1001", "--home", home)
+    shequn("doctor", "--home", home)
+    return home
+
+
+@pytest.mark.parametrize("name", ["store.db", "inbox.db", "events.duckdb"])
+@pytest.mark.parametrize("where", ["head", "first page", "middle", "everywhere", "cut", "emptied"])
+def test_a_damaged_store_is_named_and_not_made_worse(filled, name, where):
+    path = filled / name
+    data = bytearray(path.read_bytes())
+    spans = {"head": (0, 64), "first page": (100, 4096), "middle": (len(data) // 2, len(data) // 2 + 8192), "everywhere": (0, len(data))}  # fmt: skip
+    if where in spans:
+        start, end = spans[where]
+        data[start:end] = b"\xa5" * (min(end, len(data)) - start)
+    else:
+        data = data[: len(data) // 2 if where == "cut" else 0]
+    path.write_bytes(data)
+    for suffix in ("-wal", "-shm", ".wal"):
+        path.with_name(name + suffix).unlink(missing_ok=True)
+    for command in (
+        ["doctor"],
+        ["deliveries"],
+        ["publish", "again", "--to", "a:-1001"],
+        ["metrics", "active_members.dau"],
+        ["report", "--formats", "md"],
+    ):
+        result = CliRunner().invoke(app, [*command, "--home", str(filled)], catch_exceptions=False)
+        assert result.exit_code in {Exit.OK, Exit.FAILED, Exit.USAGE}, (command, result.stdout, result.stderr)
+        assert "Traceback" not in result.stderr
+    if where in {"head", "everywhere"}:
+        assert bytes(data[:4000]) == path.read_bytes()[:4000], "what is damaged was overwritten"

@@ -27,6 +27,7 @@ from shequn_sdk.errors import (
 )
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.ports import WebhookRequest
+from shequn_telegram import wire
 from shequn_telegram.adapter import TelegramAdapter, create
 from shequn_telegram.errors import RULES, error_for
 
@@ -301,3 +302,17 @@ def test_webhook_without_secret_is_refused():
     adapter = create(account, AdapterContext(clock=HastyClock()))
     with pytest.raises(VerificationFailed, match="webhook_secret"):
         adapter.verify(_request())
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (rb'{"id":1,"first_name":"a\ud800b"}', "a\ufffdb"),
+        (rb'{"id":1,"first_name":"\udc00\ud83d"}', "\ufffd\ufffd"),
+        (rb'{"id":1,"first_name":"\ud83d\ude00"}', "😀"),
+        (rb'{"id":1,"first_name":"\\ud800\ud800"}', "\\ud800\ufffd"),
+        (b'{"id":1,"first_name":"a\xffb"}', "a\ufffdb"),
+    ],
+)
+def test_half_a_character_is_replaced_not_refused(raw, name):
+    assert wire.decode(raw, wire.User).first_name == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from collections.abc import Sequence
@@ -50,10 +51,17 @@ class TelegramAdapter(Publishing, CommunitySide):
         following = int(cursor) if cursor else 0
         for raw in raws:
             payload = bytes(raw)
-            update_id = wire.decode(payload, wire.PlainUpdate).update_id
+            try:
+                update_id = wire.decode(payload, wire.PlainUpdate).update_id
+            except (
+                msgspec.MsgspecError
+            ):  # without an id it cannot be confirmed either; kept once, whatever it is
+                digest = hashlib.sha256(payload).hexdigest()[:32]
+                events.append(RawEvent(event_id=f"unreadable:{digest}", payload=payload, headers=headers))
+                continue
             following = max(following, update_id + 1)
             events.append(RawEvent(event_id=f"update:{update_id}", payload=payload, headers=headers))
-        return RawBatch(events=_links_first(events), cursor=str(following) if raws or cursor else "")
+        return RawBatch(events=_links_first(events), cursor=str(following) if following or cursor else "")
 
     def parse(self, raw: RawEvent) -> Parsed:
         """Read one update; see `shequn_telegram.events`."""

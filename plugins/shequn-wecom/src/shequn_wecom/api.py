@@ -49,7 +49,7 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
         )
     try:
         head = msgspec.json.decode(response.body, type=wire.Answer, strict=False)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(
             f"wecom answered {response.operation} with HTTP {response.status} and {len(response.body)} bytes that are "
             "no answer of its API; if this repeats, look whether base_url is right",
@@ -71,7 +71,7 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
 def _read(response: HttpResponse, answer: type[T]) -> T:
     try:
         return msgspec.json.decode(response.body, type=answer, strict=False)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(
             f"wecom answered {response.operation} with fields of an unexpected form ({error})",
             platform=PLATFORM,

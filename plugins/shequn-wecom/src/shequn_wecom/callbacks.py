@@ -99,7 +99,7 @@ def _encrypted(body: bytes) -> str:
     if body.lstrip()[:1] == b"{":
         try:
             envelope: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VerificationFailed("the envelope of a wecom bot callback is no JSON") from error
         found = envelope.get("encrypt") if isinstance(envelope, dict) else None
         if isinstance(found, str) and found:

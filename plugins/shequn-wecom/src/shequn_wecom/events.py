@@ -101,7 +101,7 @@ def event_id(payload: bytes) -> str:
 def _json(payload: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput("a wecom bot callback is no JSON", source="wecom callback") from error
     if not isinstance(body, dict):
         raise InvalidInput("a wecom bot callback is no object", source="wecom callback")
