@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,11 +14,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from shequn_sdk.domain import Clock, LatePolicy, new_id
-from shequn_sdk.errors import ConfigError, InvalidInput, UnknownName
+from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.scheduling import book
 from shequn_sdk.scheduling.chinese import WorkDays
 from shequn_sdk.scheduling.handlers import Function, Handlers
-from shequn_sdk.scheduling.models import Overlapping, Run, RunState, Schedule, ScheduleState, Upcoming
+from shequn_sdk.scheduling.models import Overlapping, Schedule, ScheduleState
+from shequn_sdk.scheduling.reading import ScheduleReader, known
 from shequn_sdk.scheduling.triggers import Occurrence, Trigger
 from shequn_sdk.scheduling.worker import Worker, WorkerOptions
 from shequn_sdk.stores.schema import from_us, to_us
@@ -29,10 +29,8 @@ __all__ = ["Scheduler"]
 
 F = TypeVar("F", bound=Function)
 
-_DEAD = (RunState.FAILED, RunState.PARKED, RunState.ASKING)
 
-
-class Scheduler:
+class Scheduler(ScheduleReader):
     """Keeps schedules and fires them (定时调度).
 
     A schedule calls a handler that was registered by name, with JSON arguments. One instance per process and store;
@@ -54,9 +52,8 @@ class Scheduler:
             days: which days are worked, for triggers with `only`; the installed calendar by default.
             options: leases, attempts, waits.
         """
-        self._store = store
+        super().__init__(store, days=days)
         self._clock = clock or store.clock
-        self._days = days
         self.handlers = Handlers()
         self._worker = Worker(store, self.handlers, clock=self._clock, days=days, options=options)
 
@@ -247,7 +244,7 @@ class Scheduler:
         now = self._clock.now()
 
         def write(conn: Connection) -> tuple[book.Row, int | None, int]:
-            row = _found(book.find(conn, schedule), schedule)
+            row = known(book.find(conn, schedule), schedule)
             if row.state not in allowed:
                 raise InvalidInput(f"schedule {schedule!r} is {row.state}: make a new one")
             new = state or (ScheduleState.PAUSED if row.state == "paused" else ScheduleState.ACTIVE)
@@ -267,95 +264,7 @@ class Scheduler:
         self._worker.nudge()
         return book.to_schedule(*changed)
 
-    # looking
-
-    async def get(self, schedule: str) -> Schedule:
-        """Give a schedule by its id or its name.
-
-        Raises:
-            UnknownName: there is none.
-        """
-
-        def read(conn: Connection) -> tuple[book.Row, int | None, int]:
-            return book.with_next(conn, _found(book.find(conn, schedule), schedule))
-
-        return book.to_schedule(*await self._store.read(read))
-
-    async def list(
-        self,
-        *,
-        states: Sequence[ScheduleState] = (ScheduleState.ACTIVE, ScheduleState.PAUSED),
-        handler: str = "",
-        after: Schedule | None = None,
-        limit: int = 100,
-    ) -> list[Schedule]:
-        """Give schedules by the time they were made; `after` is the last one of the page before."""
-        cursor = None if after is None else (to_us(after.created_at), after.id)
-        found = await self._store.read(
-            lambda conn: book.listed(
-                conn, states=[item.value for item in states], handler=handler, after=cursor, limit=limit
-            )
-        )
-        return [book.to_schedule(*item) for item in found]
-
-    async def upcoming(self, count: int = 20, *, until: datetime | None = None) -> list[Upcoming]:
-        """Give the next occurrences of all schedules by their due instants, several of one schedule if they come first."""
-        return await self._store.read(lambda conn: self._upcoming(conn, count, until))
-
-    def _upcoming(self, conn: Connection, count: int, until: datetime | None) -> list[Upcoming]:
-        heap: list[tuple[datetime, int, Occurrence, book.Pending]] = []
-        for number, item in enumerate(book.pending(conn, count)):
-            occurrence = Occurrence(
-                nominal=from_us(item.nominal_at),
-                due=from_us(item.due),
-                provisional=bool(item.provisional),
-                notes=(item.note,) if item.note else (),
-            )
-            heap.append((occurrence.due, number, occurrence, item))
-        heapq.heapify(heap)
-        found: list[Upcoming] = []
-        while heap and len(found) < count:
-            due, number, occurrence, item = heapq.heappop(heap)
-            if until is not None and due > until:
-                break
-            found.append(
-                Upcoming(
-                    schedule=item.schedule_id,
-                    name=item.name,
-                    handler=item.handler,
-                    nominal=occurrence.nominal,
-                    due=due,
-                    provisional=occurrence.provisional,
-                    notes=occurrence.notes,
-                )
-            )
-            try:
-                following = book.read_trigger(item.trigger).next_after(occurrence.nominal, days=self._days)
-            except (InvalidInput, ConfigError):
-                continue  # it is parked when it is due; the others are shown
-            if following is not None:
-                heapq.heappush(heap, (following.due, number, following, item))
-        return found
-
-    async def history(
-        self, *, schedule: str | None = None, states: Sequence[RunState] = (), limit: int = 100
-    ) -> list[Run]:
-        """Give what became of occurrences, latest first.
-
-        Raises:
-            UnknownName: there is no such schedule.
-        """
-
-        def read(conn: Connection) -> list[Run]:
-            key = "" if schedule is None else _found(book.find(conn, schedule), schedule).id
-            found = book.history(conn, schedule=key, states=[item.value for item in states], limit=limit)
-            return [book.to_run(*item) for item in found]
-
-        return await self._store.read(read)
-
-    async def dead_letters(self, *, limit: int = 100) -> list[Run]:
-        """Give the occurrences that wait for a person: failed, parked, or too late and to be asked about."""
-        return await self.history(states=_DEAD, limit=limit)
+    # dead letters
 
     async def retry(self, run: int) -> None:
         """Let a dead letter run again.
@@ -438,9 +347,3 @@ def _json(data: Mapping[str, Any]) -> str:
 
 def _key_id(key: str, number: int) -> str:
     return hashlib.sha256(f"schedule:{key}:{number}".encode()).hexdigest()[:32]
-
-
-def _found(row: book.Row | None, key: str) -> book.Row:
-    if row is None:
-        raise UnknownName("schedule", key)
-    return row

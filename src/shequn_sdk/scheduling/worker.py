@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import anyio
 from sqlalchemy import Connection
@@ -18,39 +14,14 @@ from shequn_sdk.errors import ConfigError, InvalidInput, StoreBusy, StoreFull
 from shequn_sdk.scheduling import book
 from shequn_sdk.scheduling.book import Claim
 from shequn_sdk.scheduling.chinese import WorkDays
+from shequn_sdk.scheduling.firing import Performer, WorkerOptions
 from shequn_sdk.scheduling.handlers import Handlers
-from shequn_sdk.scheduling.models import Firing, Overlapping
-from shequn_sdk.scheduling.policies import after_run, decide
-from shequn_sdk.scheduling.triggers import Occurrence
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
 
 __all__ = ["Worker", "WorkerOptions"]
 
 _log = logging.getLogger(__name__)
-_STORE_PAUSE = 1.0
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """Times and numbers of the worker."""
-
-    lease: timedelta = timedelta(seconds=30)
-    """How long a worker may be silent before another one takes over what it held."""
-    concurrency: int = 32
-    """Handlers that run at the same time."""
-    max_attempts: int = 3
-    """Calls that raise, after which an occurrence is a dead letter."""
-    backoff: timedelta = timedelta(seconds=10)
-    """Wait before the second call; each further one is six times as long."""
-    poll: float = 1.0
-    """Seconds between two looks for schedules that other processes made, and at the clock."""
-    patience: timedelta = timedelta(minutes=10)
-    """How long an occurrence waits for a process that knows its handler, before it is parked."""
-    replan_every: timedelta = timedelta(hours=6)
-    """How often provisional occurrences are planned again."""
 
 
 class Worker:
@@ -71,6 +42,9 @@ class Worker:
         self._clock = clock
         self._days = days
         self._options = options or WorkerOptions()
+        self._performer = Performer(
+            store, handlers, clock=clock, days=days, options=self._options, nudge=self.nudge
+        )
         self._nudged = anyio.Event()
         self._replanned: datetime | None = None
         self._swept_dead = False
@@ -120,7 +94,7 @@ class Worker:
 
     async def _one_of(self, claimed: Claim, limiter: anyio.CapacityLimiter) -> None:
         try:
-            await self._one(claimed)
+            await self._performer.perform(claimed)
         finally:
             limiter.release_on_behalf_of(claimed)
             self.nudge()
@@ -256,7 +230,7 @@ class Worker:
 
         async def limited(claimed: Claim) -> None:
             async with limiter:
-                await self._one(claimed)
+                await self._performer.perform(claimed)
 
         async with anyio.create_task_group() as keepers:
             keepers.start_soon(self._keep_leases)
@@ -264,133 +238,3 @@ class Worker:
                 for claimed in claims:
                     group.start_soon(limited, claimed)
             keepers.cancel_scope.cancel()
-
-    async def _one(self, claimed: Claim) -> None:
-        try:
-            await self._fire(claimed)
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-                ready = to_us(self._clock.now())
-                await self._store.write(lambda conn: book.release(conn, claimed.entry, ready_at=ready))
-            raise
-
-    async def _write(self, fn: Callable[[Connection], T]) -> T:
-        """Write down what became of an occurrence, as soon as the store lets us."""
-        while True:
-            try:
-                return await self._store.write(fn)
-            except (StoreBusy, StoreFull) as error:
-                _log.warning("the store cannot be written, next try in %.0f s: %s", _STORE_PAUSE, error)
-                await anyio.sleep(_STORE_PAUSE)
-
-    async def _fire(self, claimed: Claim) -> None:
-        entry, row = claimed
-        started = self._clock.now()
-        try:
-            decision = decide(claimed, started, self._days)
-        except (InvalidInput, ConfigError) as error:  # the trigger cannot be read or worked out here
-            await self._settle(claimed, "parked", note=entry.note, following=None, error=error, plan=False)
-            return
-        if decision.act != "run":
-            state = "skipped" if decision.act == "skip" else "asking"
-            await self._settle(
-                claimed, state, note=decision.note, following=decision.following, left_out=decision.left_out
-            )
-            return
-        try:
-            handler = self._handlers.get(row.handler)
-            arguments = handler.check(json.loads(row.arguments))
-        except InvalidInput as error:
-            await self._settle_after(claimed, "parked", started, error=error)
-            return
-        parallel = row.overlap == Overlapping.PARALLEL
-        if parallel:
-            following, _ = after_run(claimed, started=started, now=started, days=self._days)
-            now = to_us(started)
-            await self._write(lambda conn: book.following(conn, claimed, following, now=now))
-            self.nudge()
-        nominal = from_us(entry.nominal_at)
-        firing = Firing(
-            schedule=row.id,
-            name=row.name,
-            nominal=nominal,
-            due=from_us(entry.due),
-            attempt=entry.attempts,
-            key=f"{row.id}@{nominal.isoformat()}",
-        )
-        try:
-            await handler(arguments, firing)
-        except (StoreBusy, StoreFull) as error:
-            await self._again(claimed, started, error, endless=True)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the others go on
-            await self._again(claimed, started, error)
-        else:
-            await self._settle_after(claimed, "done", started)
-
-    async def _again(
-        self, claimed: Claim, started: datetime, error: Exception, *, endless: bool = False
-    ) -> None:
-        entry, row = claimed
-        hopeless = isinstance(error, (InvalidInput, ConfigError))
-        if hopeless or (entry.attempts >= self._options.max_attempts and not endless):
-            _log.error("schedule %s (%s) failed for good: %s", row.name or row.id, row.handler, error)
-            await self._settle_after(claimed, "failed", started, error=error)
-            return
-        wait = min(self._options.backoff * 6 ** min(entry.attempts - 1, 5), timedelta(hours=6))
-        _log.warning(
-            "schedule %s (%s) is tried again in %s: %s", row.name or row.id, row.handler, wait, error
-        )
-        ready = to_us(self._clock.now() + wait)
-        await self._write(
-            lambda conn: book.release(
-                conn, entry, ready_at=ready, error=str(error)[:2000], error_type=type(error).__name__
-            )
-        )
-
-    async def _settle_after(
-        self, claimed: Claim, state: str, started: datetime, *, error: Exception | None = None
-    ) -> None:
-        following, left_out = after_run(claimed, started=started, now=self._clock.now(), days=self._days)
-        await self._settle(
-            claimed,
-            state,
-            note=claimed.entry.note,
-            following=following,
-            left_out=left_out,
-            error=error,
-            plan=not (claimed.schedule.overlap == Overlapping.PARALLEL and state != "parked"),
-        )
-
-    async def _settle(
-        self,
-        claimed: Claim,
-        state: str,
-        *,
-        note: str,
-        following: Occurrence | None,
-        left_out: Occurrence | None = None,
-        error: Exception | None = None,
-        plan: bool = True,
-    ) -> None:
-        """End an occurrence and plan the next one, in one transaction."""
-        now = to_us(self._clock.now())
-
-        def write(conn: Connection) -> bool:
-            held = book.settle(
-                conn,
-                claimed.entry,
-                state=state,
-                note=note,
-                error="" if error is None else str(error)[:2000],
-                error_type="" if error is None else type(error).__name__,
-                now=now,
-            )
-            if held and plan:
-                if left_out is not None:
-                    words = note if state == "skipped" else "the one before was still running"
-                    book.skip(conn, claimed.schedule, left_out, f"{words}; all until the next", now=now)
-                book.following(conn, claimed, following, now=now)
-            return held
-
-        if not await self._write(write):
-            _log.warning("occurrence %d was taken over by another worker", claimed.entry.id)
