@@ -234,6 +234,8 @@ async def test_folder_adapter_from_task_to_numbers(folder_adapter, desk, desk_cl
     post = await folder_adapter.publish("账号", piece, idempotency_key="k")
     again = await folder_adapter.publish("账号", piece, idempotency_key="k")
     assert again.native_id == post.native_id
+    page = (desk.folder / post.native_id / "task.html").read_text()
+    assert "2026-03-03 12:00</time>（北京时间）" in page
     kept = desk.get(post.native_id)
     assert kept.deadline == NOW + timedelta(days=1)
     assert len(kept.files) == 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta, timezone
 from html import escape
 
 from shequn_handoff.tasks import Task
 
 __all__ = ["COPY_SCRIPT", "desk_page", "form_page", "message_page", "task_page"]
 
+_CHINA = timezone(timedelta(hours=8))
+"""People of the places live by it; it has no summer time."""
 _STYLE = """
 body{font:16px/1.6 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1d2330}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f6f8;padding:1rem;border-radius:8px;font:inherit}
@@ -40,11 +43,10 @@ def _page(title: str, body: str, *, nonce: str = "", script: str = "") -> str:
 
 
 def _content(task: Task, *, base: str) -> str:
-    due = (
-        f'<p class="due">截止：<time>{escape(task.deadline.isoformat(timespec="minutes"))}</time></p>'
-        if task.deadline
-        else ""
-    )
+    due = ""
+    if task.deadline:
+        local = task.deadline.astimezone(_CHINA)
+        due = f'<p class="due">截止：<time>{local:%Y-%m-%d %H:%M}</time>（北京时间）</p>'
     files = "".join(
         f'<a href="{escape(base + name)}" download><img src="{escape(base + name)}" alt="{escape(name)}"></a>'
         if name.endswith(_PICTURES)
