@@ -26,9 +26,10 @@ from judge import Report
 
 def table(report: Report) -> str:
     """Give the verdicts as a Markdown table."""
+    titles = ["account", "channels", "deliveries", "landed", "refused", "unknown for a time", "held", "lost"]
+    titles += ["twice", "false reports", "out of order", "unexplained"]
     lines = [
-        "| account | channels | deliveries | landed | refused | unknown for a time | held for a person | lost | twice | "
-        "false reports | order | unexplained |",
+        f"| {' | '.join(titles)} |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in report.verdicts.values():
@@ -71,6 +72,7 @@ def run_of(seed: int, deliveries: int) -> Run:
         jumps=(45.0, -30.0, 90.0, -60.0) if deliveries > 500 else (9.0, -4.0),
         full_disks=max(1, scale // 2),
         stops=max(1, scale // 2),
+        storm=6 if deliveries > 500 else 3,
         lease=20.0 if deliveries > 500 else 5.0,
         pause=(0.5, 3.0),
         settle=600.0,

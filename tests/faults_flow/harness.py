@@ -45,6 +45,8 @@ class Run:
     """Workers told to stop in order."""
     rate: float = 0.03
     """Share of requests struck by each kind of fault."""
+    storm: int = 3
+    """Requests in a row that each platform refuses as too many, once."""
     lease: float = 5.0
     pause: tuple[float, float] = (0.3, 1.2)
     """Shortest and longest time between two events, in seconds."""
@@ -121,7 +123,7 @@ async def run_deliveries(
             scene = Scene(server, run.seed)
             scene.furnish(run.deliveries)
             scene.write(place, scene.contents(run.deliveries))
-            faults.set(delivery_rules(run.rate))
+            faults.set(delivery_rules(run.rate, run.storm))
             crew = Crew(place, lease=run.lease)
             try:
                 offsets = await _shake(run, crew, scene, report, tell)

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,19 @@ class WatchedFaults(SeededFaults):
         return fault
 
 
-def delivery_rules(rate: float) -> list[FaultRule]:
-    """Give all kinds of faults of requests; each strikes `rate` of the publishing ones, and fewer of the others."""
+def delivery_rules(rate: float, storm: int) -> list[FaultRule]:
+    """Give all kinds of faults of requests; each strikes `rate` of the publishing ones, and fewer of the others.
+
+    Args:
+        storm: how many requests in a row are refused as too many, once per platform. Weibo is left out: its refusal means
+            to wait until the next hour.
+    """
     kinds = FaultKind
-    rules = [
-        FaultRule(kinds.RATE_LIMIT, operation="publish", skip=30, times=6, delay=1.0),  # a storm per run
-        FaultRule(kinds.RATE_LIMIT, operation="publish", rate=rate / 2, delay=1.0),
+    rules: list[FaultRule] = []
+    for platform in ("telegram", "discord", "wecom"):
+        limit = FaultRule(kinds.RATE_LIMIT, platform=platform, operation="publish", delay=1.0)
+        rules += [replace(limit, skip=20, times=storm), replace(limit, rate=rate / 2)]
+    rules += [
         FaultRule(kinds.SERVER_ERROR, operation="publish", rate=rate),
         FaultRule(kinds.SERVER_ERROR_AFTER, operation="publish", rate=rate),
         FaultRule(kinds.RESET_BEFORE, operation="publish", rate=rate),
@@ -65,11 +72,9 @@ def delivery_rules(rate: float) -> list[FaultRule]:
         FaultRule(kinds.SLOW, operation="publish", rate=rate, delay=0.4),
         FaultRule(kinds.SLOW, operation="publish", rate=rate / 4, delay=6.0),  # longer than the worker waits
     ]
+    broken = (kinds.SERVER_ERROR, kinds.RESET_AFTER, kinds.RESET_BEFORE, kinds.MALFORMED)
     for operation in ("read", "gettoken"):
-        rules += [
-            FaultRule(kind, operation=operation, rate=rate / 2)
-            for kind in (kinds.SERVER_ERROR, kinds.RESET_AFTER, kinds.RESET_BEFORE, kinds.MALFORMED)
-        ]
+        rules += [FaultRule(kind, operation=operation, rate=rate / 2) for kind in broken]
     return [*rules, *calm_rules()]
 
 

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Run, run_deliveries
 
-SHORT = Run(seed=1, deliveries=150, kills=4, freezes=1, jumps=(9.0, -4.0), full_disks=1, settle=60)
+SHORT = Run(seed=1, deliveries=150, kills=4, jumps=(9.0, -4.0), lease=3.0, pause=(0.2, 0.8), settle=90)
 LONG = Run(
     seed=2,
     deliveries=2000,
@@ -20,6 +20,7 @@ LONG = Run(
     jumps=(40.0, -30.0, 90.0, -60.0),
     full_disks=4,
     stops=4,
+    storm=6,
     lease=20.0,
     pause=(0.5, 3.0),
     settle=400,
