@@ -164,7 +164,7 @@ class Scheduler(ScheduleReader):
                 updated_at=at,
             )
             rows.append(row)
-            plans.append(book.planned(row, self._first(when, now)))
+            plans.append(book.planned(row, _first(when, now, self._days)))
 
         def write(conn: Connection) -> list[tuple[book.Row, int | None, int]]:
             if idempotency_key is not None:
@@ -186,17 +186,6 @@ class Scheduler(ScheduleReader):
             raise InvalidInput("the name of a schedule was taken at the same moment; try again") from None
         self._worker.nudge()
         return [book.to_schedule(*item) for item in written]
-
-    def _first(self, when: Trigger, now: datetime) -> Occurrence:
-        first = when.next_after(now, days=self._days)
-        if first is not None:
-            return first
-        earlier = when.next_after(from_us(0), days=self._days)
-        if earlier is not None:
-            raise InvalidInput(
-                f"the schedule has nothing to come: its last time has passed, it is {now.isoformat(timespec='seconds')}"
-            )
-        raise InvalidInput("the schedule never fires: `only` and quiet hours leave nothing of its trigger")
 
     async def pause(self, schedule: str) -> Schedule:
         """Stop firing until `resume`; what is running goes on. Of a paused one it changes nothing.
@@ -251,7 +240,9 @@ class Scheduler(ScheduleReader):
             if when is None and new == row.state:
                 return book.with_next(conn, row)
             trigger = when or book.read_trigger(row.trigger)
-            first = self._first(trigger, now) if when is not None or new is ScheduleState.ACTIVE else None
+            first = (
+                _first(trigger, now, self._days) if when is not None or new is ScheduleState.ACTIVE else None
+            )
             text = trigger.model_dump_json() if when is not None else row.trigger
             book.change_schedule(conn, row, state=new.value, trigger=text, note=row.note, now=to_us(now))
             book.drop_pending(conn, row.id)
@@ -336,6 +327,17 @@ class Scheduler(ScheduleReader):
     async def replan(self) -> int:
         """Plan provisional occurrences again, after days off were announced; gives how many moved."""
         return await self._worker.replan()
+
+
+def _first(when: Trigger, now: datetime, days: WorkDays | None) -> Occurrence:
+    first = when.next_after(now, days=days)
+    if first is not None:
+        return first
+    if when.next_after(from_us(0), days=days) is not None:
+        raise InvalidInput(
+            f"the schedule has nothing to come: its last time has passed, it is {now.isoformat(timespec='seconds')}"
+        )
+    raise InvalidInput("the schedule never fires: `only` and quiet hours leave nothing of its trigger")
 
 
 def _json(data: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """The Chinese calendar against a table made by hand, and what it says about years nobody has announced."""
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shequn_sdk.errors import InvalidInput
+from shequn_sdk.errors import ConfigError, InvalidInput
 from shequn_sdk.scheduling.chinese import (
     DayFilter,
     LunarDay,
@@ -78,6 +79,17 @@ def test_leap_month_of_2033():
 def test_there_and_back(day):
     lunar = lunar_day(day)
     assert solar_date(lunar.year, lunar.month, lunar.day, leap=lunar.leap).date == day
+
+
+def test_without_the_extra_the_message_names_it(monkeypatch):
+    from shequn_sdk.scheduling import chinese
+
+    monkeypatch.setitem(sys.modules, "lunar_python", None)
+    monkeypatch.setitem(sys.modules, "chinese_calendar", None)
+    with pytest.raises(ConfigError, match="cn-calendar"):
+        chinese._LunarPython().months(2026)
+    with pytest.raises(ConfigError, match="cn-calendar"):
+        chinese._announced.__wrapped__()
 
 
 def test_lunar_birthdays():
