@@ -75,18 +75,19 @@ class Rules:
         self.mode = mode
         self.channels: dict[str, list[Any]] = defaultdict(self._channel)
         self.shared: list[Any] = []
+        self.refusals: list[tuple[float, str, float, str]] = []
         if mode == "telegram-leaky":
             self.shared = [Leaky(30, 1.0, 30)]
-        elif mode == "telegram-strict":
+        elif mode in {"telegram-strict", "telegram-no-burst"}:
             self.shared = [Sliding(30, 1.0)]
         elif mode.startswith("discord"):
             self.shared = [Sliding(50, 1.0)]
 
     def _channel(self) -> list[Any]:
         match self.mode:
-            case "telegram-leaky":
+            case "telegram-leaky" | "telegram-strict":
                 return [Leaky(1, 1.0, 3), Sliding(20, 60.0)]
-            case "telegram-strict":
+            case "telegram-no-burst":
                 return [Sliding(1, 1.0), Sliding(20, 60.0)]
             case "discord-leaky":
                 return [Leaky(5, 5.0, 5)]
@@ -99,7 +100,11 @@ class Rules:
 
     def ask(self, channel: str, now: float, *, private: bool = False) -> float:
         limits = [*self.shared, *(self.channels[channel][:1] if private else self.channels[channel])]
-        wait = max((limit.wait(now) for limit in limits), default=0.0)
+        wait, which = max(
+            ((limit.wait(now), str(number)) for number, limit in enumerate(limits)), default=(0.0, "")
+        )
+        if wait > 0:
+            self.refusals.append((now, which, wait, channel))
         if wait <= 0:
             for limit in limits:
                 limit.take(now)
@@ -120,7 +125,14 @@ class Platform:
             return (
                 200,
                 {},
-                {"accepted": self.accepted, "refused": self.refused, "span": self.last - self.first},
+                {
+                    "accepted": self.accepted,
+                    "refused": self.refused,
+                    "span": self.last - self.first,
+                    "why": [
+                        (round(t - self.first, 3), w, round(d, 4), c) for t, w, d, c in self.rules.refusals
+                    ],
+                },
             )
         if path.startswith("/bot"):
             return self._telegram(path.rpartition("/")[2], kind, body)

@@ -17,8 +17,10 @@ _MARGIN = 0.002
 _LEAST_MARGIN = 0.002
 _MOST_MARGIN = 0.05
 _TRANSIT = 0.2
-"""Longest time on the way that is reckoned with, as share of the window."""
+"""Longest time on the way that is reckoned with, as share of the window, while it is not known to be longer."""
 _MOST_TRANSIT = 5.0
+_LOST = 5.0
+"""Seconds after which a request without an answer is taken to have arrived."""
 _NOTHING = 1e-6
 """Seconds since 1970 as floats are no more precise than this."""
 _QUICKEST = 0.8
@@ -41,8 +43,11 @@ class Budget(Protocol):
         """Count one request."""
         ...
 
-    def settle(self, taken: float, now: float) -> None:
-        """Note that the request counted at `taken` was answered: the platform counted it no later than now."""
+    def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
+        """Note that the request counted at `taken`, which `left` then or later, was answered.
+
+        The platform counted it no later than now.
+        """
         ...
 
     def widen(self) -> None:
@@ -63,19 +68,23 @@ class _Base:
         self.limit = limit
         self.per = limit.per / timedelta(seconds=1)
         # The platform counts arrivals, which lie between departure and answer: until the answer is there, a request
-        # counts as late as it may have arrived. Afterwards only the difference to the quickest round trip counts,
-        # because a later request needs at least that long as well.
+        # counts as late as it may have arrived. Afterwards it counts from its answer on, less the quickest round
+        # trip, because a later request needs at least that long as well.
         self.transit = min(self.per * _TRANSIT, _MOST_TRANSIT)
         self.quickest = math.inf
         self.margin = min(max(self.per * _MARGIN, _LEAST_MARGIN), _MOST_MARGIN)
 
-    def arrived(self, taken: float, now: float) -> float:
-        """Give the instant from which a request that was answered `now` has to count."""
-        trip = max(now - taken, 0.0)
-        self.quickest = min(self.quickest * 1.01, trip)
-        return taken + min(trip - self.quickest * _QUICKEST, self.transit)
+    def arrived(self, left: float, now: float) -> float:
+        """Give the instant at which a request can have arrived at the latest."""
+        self.quickest = min(self.quickest * 1.01, max(now - left, 0.0))
+        return min(now, left + _LOST + self.ahead)
 
-    def settle(self, taken: float, now: float) -> None:
+    @property
+    def ahead(self) -> float:
+        """Seconds that a request needs at least before it counts."""
+        return self.quickest * _QUICKEST if math.isfinite(self.quickest) else 0.0
+
+    def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
         """Do nothing: even pacing does not depend on when a request arrived."""
 
     def widen(self) -> None:
@@ -89,6 +98,8 @@ class _Gcra(_Base):
         super().__init__(limit)
         self.burst = burst
         self.tat = 0.0
+        self.open: deque[float] = deque()
+        """When those left that have no answer yet."""
 
     @property
     def step(self) -> float:
@@ -96,59 +107,96 @@ class _Gcra(_Base):
 
     def wait(self, now: float, *, usable: int, spread: bool) -> float:
         del spread
-        tat = min(
-            self.tat, now + (self.burst + 1) * self.step
-        )  # a clock that jumped back must not block for long
         room = max(min(self.burst, math.ceil(self.burst * usable / self.limit.amount)), 1)
-        wait = tat - now - (room - 1) * self.step
+        wait = self._known(now) - self.ahead - now - (room - 1) * self.step
         return wait if wait > _NOTHING else 0.0
 
     def take(self, now: float) -> None:
-        self.tat = max(min(self.tat, now + (self.burst + 1) * self.step), now) + self.step
+        self.open.append(now)
+
+    def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
+        """Let it count from its answer on: a late arrival is followed by one that must not be early."""
+        if taken not in self.open:
+            return
+        self.open.remove(taken)
+        self.tat = max(self.tat, self.arrived(left or taken, now)) + self.step
+
+    def widen(self) -> None:
+        """Keep more distance, and trust less in bursts."""
+        super().widen()
+        self.burst = max(self.burst // 2, 1)
+
+    def _known(self, now: float) -> float:
+        # a clock that jumped back must not block for long
+        while self.open and not now - _LOST < self.open[0] <= now + self.per:
+            self.tat = max(self.tat, min(self.open.popleft(), now)) + self.step
+        self.tat = min(self.tat, now + self.ahead + (self.burst + 1) * self.step)
+        return self.dump()
 
     def dump(self) -> Any:
-        return self.tat
+        tat = self.tat
+        for taken in self.open:
+            tat = max(tat, taken + self.ahead) + self.step
+        return tat
 
     def load(self, state: Any) -> None:
         self.tat = float(state)
 
 
 class _Sliding(_Base):
-    """At most `amount` in any stretch of `per`: remembers when each request of the last stretch went."""
+    """At most `amount` in any stretch of `per`: remembers when each request of the last stretch was answered."""
 
     def __init__(self, limit: RateLimit) -> None:
         super().__init__(limit)
-        self.stamps: deque[float] = deque(maxlen=limit.amount)
+        self.stamps: deque[float] = deque()
+        self.open: deque[float] = deque()
+        """Until when those that have no answer yet are reckoned to arrive."""
         self.pace = None if limit.burst is None or limit.burst >= limit.amount else _Gcra(limit, limit.burst)
 
     def wait(self, now: float, *, usable: int, spread: bool) -> float:
-        stretch = self.per + self.margin
-        while self.stamps and (self.stamps[0] <= now - stretch or self.stamps[0] > now + stretch):
+        stretch = self.per + self.margin - self.ahead
+        soon = now + self.transit + stretch
+        while self.open and not now - _LOST < self.open[0] <= soon:
+            self.open.popleft()
+        while self.stamps and not now - stretch < self.stamps[0] <= soon:
             self.stamps.popleft()
-        over = len(self.stamps) - usable
-        wait = 0.0 if over < 0 else max(self.stamps[over] + stretch - now, 0.0)
+        over = len(self.stamps) + len(self.open) - usable
+        wait = 0.0
+        if over >= len(self.stamps):
+            # one that is on its way for longer than was reckoned with counts as if it arrived now
+            wait = max(self.open[over - len(self.stamps)], now) + stretch - now
+        elif over >= 0:
+            wait = max(self.stamps[over] + stretch - now, 0.0)
         if self.pace is not None:
             wait = max(wait, self.pace.wait(now, usable=usable, spread=spread))
         return wait
 
     def take(self, now: float) -> None:
-        self.stamps.append(now + self.transit)
+        insort(self.open, now + self.transit)
         if self.pace is not None:
             self.pace.take(now)
 
-    def settle(self, taken: float, now: float) -> None:
-        """Count the request from when it can have arrived at the latest."""
+    def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
+        """Count the request from its answer on."""
         late = taken + self.transit
-        if late in self.stamps:
-            self.stamps.remove(late)
-            insort(self.stamps, self.arrived(taken, now))
+        for stamps in (self.open, self.stamps):  # after `load` they are all in the second
+            if late in stamps:
+                stamps.remove(late)
+                insort(self.stamps, self.arrived(left or taken, now))
+                break
+        if self.pace is not None:
+            self.pace.settle(taken, now, left=left)
 
     def dump(self) -> Any:
         quickest = self.quickest if math.isfinite(self.quickest) else None
-        return [list(self.stamps), self.pace.tat if self.pace is not None else 0.0, quickest]
+        return [
+            sorted([*self.stamps, *self.open]),
+            self.pace.dump() if self.pace is not None else 0.0,
+            quickest,
+        ]
 
     def load(self, state: Any) -> None:
-        self.stamps = deque(state[0], maxlen=self.limit.amount)
+        self.stamps = deque(state[0])
         self.quickest = math.inf if state[2] is None else float(state[2])
         if self.pace is not None:
             self.pace.load(state[1])
@@ -165,9 +213,9 @@ class _Window(_Base):
 
     def _bounds(self, now: float) -> tuple[float, float]:
         if self.limit.shape is RateShape.FIXED:
-            if now >= self.start + self.per + self.margin or now < self.start - self.per:
+            if now >= self.start + self.per + self.margin - self.ahead or now < self.start - self.per:
                 return now + self.transit, now + self.transit + self.per + self.margin
-            return self.start, self.start + self.per + self.margin
+            return self.start, self.start + self.per + self.margin - self.ahead
         if self.per >= 86_400:
             local = datetime.fromtimestamp(now, UTC).astimezone(self.zone)
             midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
@@ -186,7 +234,7 @@ class _Window(_Base):
         return start, end
 
     def wait(self, now: float, *, usable: int, spread: bool) -> float:
-        if self.limit.shape is RateShape.FIXED and now >= self.start + self.per + self.margin:
+        if self.limit.shape is RateShape.FIXED and now >= self.start + self.per + self.margin - self.ahead:
             return 0.0
         start, end = self._roll(now)
         if self.count >= usable:
@@ -200,10 +248,10 @@ class _Window(_Base):
         self._roll(now)
         self.count += 1
 
-    def settle(self, taken: float, now: float) -> None:
+    def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
         """A fixed window began when its first request arrived, which was before the answer."""
         if self.limit.shape is RateShape.FIXED and self.start == taken + self.transit:
-            self.start = self.arrived(taken, now)
+            self.start = self.arrived(left or taken, now)
 
     def dump(self) -> Any:
         return [self.start if math.isfinite(self.start) else 0.0, self.count]

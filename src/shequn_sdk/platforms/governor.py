@@ -23,6 +23,8 @@ _FIRST_BACKOFF = 1.0
 _MOST_BACKOFF = 60.0
 _TIMER = 0.0005
 """Timers may fire this much early."""
+_MOST_LEAD = 0.1
+"""Longest time, in seconds, that a request is granted before its turn, to be made ready meanwhile."""
 
 
 def _usable(limit: RateLimit, priority: Priority) -> int:
@@ -56,6 +58,15 @@ class _Waiter:
 
 
 @dataclass(eq=False, slots=True)
+class _UnderWay:
+    limits: tuple[tuple[str, RateLimit], ...]
+    granted: float
+    turn: float
+    """When it may leave; the budgets know it by this instant."""
+    left: float | None = None
+
+
+@dataclass(eq=False, slots=True)
 class _Lineup:
     """Those who wait on one platform."""
 
@@ -81,7 +92,8 @@ class Governor:
         self._refusals: dict[str, int] = {}
         self._lineups: dict[str, _Lineup] = {}
         self._limits: dict[tuple[str, str, str], tuple[tuple[str, RateLimit], ...]] = {}
-        self._under_way: dict[tuple[str, str], deque[tuple[tuple[tuple[str, RateLimit], ...], float]]] = {}
+        self._under_way: dict[tuple[str, str], deque[_UnderWay]] = {}
+        self._leads: dict[str, float] = {}
         self._count = 0
 
     def is_free(self, account: str, manifest: Manifest | None, channel: str) -> bool:
@@ -137,8 +149,8 @@ class Governor:
             longest: seconds to wait at most.
 
         Returns:
-            0 when the request may go now; otherwise the seconds after which asking again makes sense, and nothing
-            was counted.
+            0 when the request may go now (callers of `depart`: may be made ready now); otherwise the seconds after
+            which asking again makes sense, and nothing was counted.
         """
         if self.is_free(account, manifest, channel):
             return 0.0
@@ -157,10 +169,10 @@ class Governor:
         if self._clock.monotonic() < lineup.idle_until:
             # Nothing fits for those who wait; it may for this one, which then takes nothing from them.
             wait = self._wait_of(waiter, {})
-            if wait <= 0 and not any(
+            if wait <= self._lead(account) and not any(
                 one.account == account and one.channel == channel for one in lineup.waiters
             ):
-                self._take(waiter)
+                self._take(waiter, wait)
                 return 0.0
             if wait > longest:
                 return wait
@@ -192,6 +204,33 @@ class Governor:
                 lineup.leader = None
             if lineup.leader is None and lineup.waiters:
                 lineup.waiters[0].event.set()
+
+    async def depart(self, account: str, channel: str) -> None:
+        """Wait for the turn of a granted request that is ready now, and note that it leaves.
+
+        Who calls this between `acquire` and the request is granted it a little early next time, by as long as
+        preparations usually take, so that they do not cost throughput.
+        """
+        for one in self._under_way.get((account, channel), ()):
+            if one.left is None:
+                break
+        else:
+            return
+        now = self._now()
+        known = self._leads.get(account, 0.0)
+        self._leads[account] = known + (min(max(now - one.granted, 0.0), _MOST_LEAD) - known) * 0.1
+        while now < one.turn:
+            await self._clock.sleep(one.turn - now + _TIMER)
+            now = self._now()
+        one.left = now
+
+    def lost(self, account: str, channel: str) -> None:
+        """Note that no answer will come: the request counts as if it had arrived."""
+        waiting = self._under_way.get((account, channel))
+        if waiting:
+            waiting.pop()
+            if not waiting:
+                del self._under_way[account, channel]
 
     def penalise(
         self,
@@ -263,12 +302,13 @@ class Governor:
         for waiter in lineup.waiters:
             lane = (waiter.account, waiter.channel)
             wait = self._wait_of(waiter, waits) if lane not in busy else _MOST_BACKOFF
-            if wait > 0:
+            lead = self._lead(waiter.account)
+            if wait > lead:
                 busy.add(lane)
-                soonest = min(soonest, wait)
+                soonest = min(soonest, wait - lead)
                 left.append(waiter)
                 continue
-            self._take(waiter)
+            self._take(waiter, wait)
             waits.clear()
             waiter.granted = True
             waiter.event.set()
@@ -291,12 +331,17 @@ class Governor:
         learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
         return wait if learned is None else max(wait, learned.wait(now))
 
-    def _take(self, waiter: _Waiter) -> None:
-        now = self._now()
+    def _lead(self, account: str) -> float:
+        return self._leads.get(account, 0.0)
+
+    def _take(self, waiter: _Waiter, wait: float) -> None:
+        granted = self._now()
+        now = granted + max(wait, 0.0)
         for key, _ in waiter.limits:
             self._budgets[key].take(now)
         if waiter.limits:
-            self._under_way.setdefault((waiter.account, waiter.channel), deque()).append((waiter.limits, now))
+            under_way = self._under_way.setdefault((waiter.account, waiter.channel), deque())
+            under_way.append(_UnderWay(waiter.limits, granted, now))
         learned = self._learned.get(f"{waiter.account}|{waiter.operation}|{waiter.channel}")
         if learned is not None:
             learned.take(now)
@@ -312,12 +357,12 @@ class Governor:
         waiting = self._under_way.get((account, channel))
         if not waiting:
             return
-        limits, taken = waiting.popleft()
+        one = waiting.popleft()
         if not waiting:
             del self._under_way[account, channel]
         now = self._now()
-        for key, _ in limits:
-            self._budgets[key].settle(taken, now)
+        for key, _ in one.limits:
+            self._budgets[key].settle(one.turn, now, left=one.left)
 
     def _limits_of(
         self, account: str, manifest: Manifest, channel: str, operation: str

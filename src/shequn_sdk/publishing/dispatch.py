@@ -497,6 +497,7 @@ class Dispatcher:
             return await self._finish(row, *self._refused(row, error), chain=True)
         try:
             with anyio.fail_after(self._options.request_timeout / timedelta(seconds=1)):
+                await self._governor.depart(row.account, row.target)
                 post = await cast("Publisher", adapter).publish(row.target, piece, idempotency_key=row.key)
         except RateLimited as error:
             operation = "reply" if row.priority == 0 else "publish"
@@ -564,6 +565,7 @@ class Dispatcher:
         await self._store.write(write)
 
     async def _failed(self, row: Row, error: BaseException) -> Row | None:
+        self._governor.lost(row.account, row.target)
         new, cause = after_failure(row, error, now=self._now(), options=self._options)
         return await self._finish(row, new, cause, chain=new.state == "refused")
 
