@@ -1,19 +1,29 @@
 """What strangers, broken files and broken servers do to a workspace: clear words, an exit code, and nothing lost."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from shequn_sdk import AsyncShequn, Content
 from shequn_sdk.cli._app import app
 from shequn_sdk.cli._output import Exit
-from shequn_sdk.errors import Unavailable
+from shequn_sdk.errors import ShequnError, Unavailable
+from shequn_sdk.listening.webhooks import webhook_app
+from shequn_sdk.metrics.store.turns import Turn
+from shequn_sdk.platforms.discovery import load_plugins
+from shequn_sdk.platforms.manifest import Capability
+from shequn_sdk.platforms.ports import RawEvent
 from shequn_sdk.scheduling.clock import SystemClock
+from shequn_sdk.testing.sandbox.server import SandboxServer
 
 TOKEN = "7000000009:AAF-a-token-that-must-not-be-seen"
 HOSTILE = "\x1b[31m红\x1b[0m\u202e倒\u200b零</script><img src=x onerror=alert(1)>"
@@ -479,3 +489,220 @@ def test_a_damaged_store_is_named_and_not_made_worse(filled, name, where):
         assert "Traceback" not in result.stderr
     if where in {"head", "everywhere"}:
         assert bytes(data[:4000]) == path.read_bytes()[:4000], "what is damaged was overwritten"
+
+
+# ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BODIES = {
+    "empty": b"",
+    "deep": b"[" * 100_000,
+    "deep objects": b'{"a":' * 100_000,
+    "deep and closed": b'{"update_id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "large": b"x" * (2 << 20),
+    "no text": bytes(range(256)),
+    "utf-16": '{"update_id":1}'.encode("utf-16"),
+    "half a character": b'{"update_id":1,"x":"\\ud800"}',
+    "null": b"null",
+    "number": b"1e400",
+    "bomb": b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+    + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
+    + b"]><xml><Encrypt>&j;</Encrypt></xml>",
+    "a file of this machine": b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><xml><Encrypt>&a;</Encrypt></xml>',
+    "deep elements": b"<xml>" + b"<a>" * 100_000,
+    "deep elements, closed": b"<xml>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</xml>",
+}
+
+
+@pytest.fixture
+async def four(tmp_path):
+    """A workspace with an account on each platform's sandbox that takes webhooks, and its application."""
+    plugins = load_plugins()
+    names = [name for name, spec in plugins.platforms.items() if name in plugins.sandboxes]
+    async with SandboxServer([plugins.sandbox(name) for name in names]) as server:
+        accounts = [server.account(name, name=name) for name in names]
+        async with AsyncShequn.open(home=tmp_path / "home", accounts=accounts, plugins=plugins) as sq:
+            hooked = [n for n in names if sq.accounts.manifest(n).supports(Capability.WEBHOOK)]
+            inbox = await sq._workspace.inbox()
+            yield sq, hooked, webhook_app(sq.accounts, inbox, clock=sq._workspace.clock), inbox
+
+
+async def test_webhooks_refuse_what_is_forged_and_survive_what_is_malformed(four, caplog):
+    sq, hooked, application, inbox = four
+    assert {"telegram", "discord", "wecom"} <= set(hooked)
+    now = str(int(sq._workspace.clock.now().timestamp()))
+    transport = httpx.ASGITransport(app=application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        for account in hooked:
+            secrets = sq._workspace.settings.accounts[
+                [a.name for a in sq._workspace.settings.accounts].index(account)
+            ]
+            known = {"x-telegram-bot-api-secret-token": secrets.secret("webhook_secret") or ""}
+            for headers in ({}, known, {"x-signature-ed25519": "zz", "x-signature-timestamp": now}):
+                for query in (
+                    "",
+                    f"?msg_signature=0&timestamp={now}&nonce=1",
+                    "?signature=%00&timestamp=9e9&nonce=é",
+                ):
+                    for name, body in BODIES.items():
+                        answer = await client.post(f"/hooks/{account}{query}", content=body, headers=headers)
+                        allowed = {400, 401, 413} | (
+                            {200} if headers is known and account == "telegram" else set()
+                        )
+                        assert answer.status_code in allowed, (
+                            account,
+                            query,
+                            name,
+                            answer.text,
+                            caplog.text[-3000:],
+                        )
+            counts = application.counts[account]
+            assert counts.failed == 0
+            assert counts.not_verified + counts.bad > 0
+            assert counts.too_large > 0
+        assert (await client.put("/hooks/telegram", content=b"")).status_code == 405
+        assert (await client.post("/hooks/nobody", content=b"")).status_code == 404
+        assert (await client.post("/hooks/telegram/../../etc", content=b"")).status_code == 404
+    await sq.process()
+    assert (await inbox.stats()).events <= 3
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_no_adapter_breaks_on_a_stored_event_that_cannot_be_read(four, name):
+    sq, hooked, _, _ = four
+    for account in hooked:
+        adapter = sq.accounts.adapter(account)
+        raw = RawEvent(event_id="x", payload=BODIES[name], headers={})
+        try:
+            parsed = adapter.parse(raw)
+        except ShequnError:
+            continue
+        assert not parsed.known or not parsed.interactions, account
+
+
+# ── other processes, no room, no rights ───────────────────────────────────────────────────────────────────────────────
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from shequn_sdk.metrics.store.turns import Turn
+turn = Turn(Path(sys.argv[1]))
+turn.take(purpose="a long import", timeout=5)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def lock_of(home):
+    found = [path for path in home.glob("events.duckdb*") if path.name.endswith(("lock", "turn"))]
+    assert len(found) == 1, sorted(home.iterdir())
+    return found[0]
+
+
+def test_a_store_that_another_process_holds_is_busy_until_that_process_dies(filled, monkeypatch):
+    monkeypatch.setattr("shequn_sdk.metrics.store.turns.Turn._wait", short_wait(Turn._wait))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock_of(filled))], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        before = (filled / "events.duckdb").read_bytes()
+        result = shequn("metrics", "active_members.dau", "--home", filled, code=Exit.BUSY)
+        assert "a long import" in words(result)
+        assert str(holder.pid) in words(result)
+        assert (filled / "events.duckdb").read_bytes() == before
+        holder.kill()
+    assert json.loads(shequn("metrics", "active_members.dau", "--home", filled, "--json").stdout)["points"]
+
+
+def short_wait(real):
+    def wait(self, descriptor, deadline, timeout):
+        return real(self, descriptor, deadline - timeout + min(timeout, 0.3), timeout)
+
+    return wait
+
+
+def test_a_foreign_program_that_has_the_event_store_open_is_named(filled, monkeypatch):
+    script = "import duckdb, sys, time; db = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(filled / "events.duckdb")], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        result = CliRunner().invoke(
+            app, ["metrics", "active_members.dau", "--home", str(filled)], catch_exceptions=False
+        )
+        holder.kill()
+    assert result.exit_code == Exit.BUSY, result.stderr
+    assert "events.duckdb" in result.stderr
+    shequn("metrics", "active_members.dau", "--home", filled)
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+from shequn_sdk.cli import main
+main()
+"""
+
+
+def limited(size, *arguments):
+    command = [sys.executable, "-c", LIMITED, str(size), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr, (arguments, done.stderr)
+    return done
+
+
+@pytest.mark.parametrize(
+    "room", [3_000, *(pytest.param(room, marks=pytest.mark.slow) for room in (0, 70_000, 300_000, 900_000))]
+)
+def test_no_room_on_the_disk_is_said_and_nothing_is_half_written(tmp_path, room):
+    home = tmp_path / "home"
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"{n % 900} {n % 7} {1082040961 + n * 60}\n" for n in range(8_000)))
+    refused = 0
+    for arguments in (
+        ["init", "--home", home],
+        ["import", "edges", log, "--home", home, "--community", "main"],
+        ["report", "--home", home, "--formats", "html,md,csv"],
+        ["deliveries", "export", home / "ledger.csv", "--home", home],
+    ):
+        done = limited(room, *arguments)
+        assert done.returncode in {0, Exit.FAILED, Exit.USAGE}, (arguments, done.stderr)
+        refused += done.returncode == Exit.FAILED
+    assert refused
+    assert not list(home.glob("reports/*.html")) or (
+        home / "reports/report.html"
+    ).read_text().rstrip().endswith("</html>")
+    if not (home / "shequn.toml").exists():
+        shequn("init", "--home", home)
+    first = imported(home, "edges", log, "--community", "main")
+    assert first["added"] + first["duplicates"] <= 8_000
+    total = json.loads(
+        shequn("metrics", "activity.interactions", "--grain", "total", "--home", home, "--json").stdout
+    )
+    assert sum(point["value"] for point in total["points"]) == 8_000
+    shequn("deliveries", "--home", home)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of files are POSIX's")
+@pytest.mark.parametrize("locked", ["the home", "the files"])
+def test_a_home_that_may_not_be_written(filled, locked):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    paths = [filled] if locked == "the home" else [path for path in filled.iterdir() if path.is_file()]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        for command in (
+            ["doctor"],
+            ["publish", "x", "--to", "a:-1001"],
+            ["metrics", "active_members.dau"],
+            ["report"],
+            ["import", "edges", str(filled / "shequn.toml")],
+        ):
+            result = CliRunner().invoke(app, [*command, "--home", str(filled)], catch_exceptions=False)
+            assert "Traceback" not in result.stderr
+            assert result.exit_code in {Exit.OK, Exit.FAILED, Exit.USAGE}
+    finally:
+        for path in paths:
+            path.chmod(0o700)
+    shequn("doctor", "--home", filled)

@@ -118,6 +118,8 @@ class TurnTaker:
             return self._connection
         self._turn.take(purpose=purpose, timeout=self._timeout)
         try:
+            if not self.path.exists():
+                self._create()
             connection = duckdb.connect(str(self.path), config=self._config)
             try:
                 self._prepare(connection)
@@ -133,6 +135,23 @@ class TurnTaker:
         self._connection = connection
         self._threads_now = self._threads
         return connection
+
+    def _create(self) -> None:
+        """Make the empty file whole or not at all: DuckDB refuses one whose first blocks a full disk cut off."""
+        new = self.path.with_name(self.path.name + ".new")
+        try:
+            new.unlink(missing_ok=True)
+            duckdb.connect(str(new)).close()
+            new.replace(self.path)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"cannot make the event store {self.path}: {error.strerror or error}; "
+                    "check that the directory exists and is writable"
+                ) from error
+            raise
 
     def _use_threads(self, connection: duckdb.DuckDBPyConnection, threads: int) -> None:
         if threads != self._threads_now:
