@@ -331,6 +331,16 @@ def test_quiet_hours_shift_or_skip():
     assert always.next_after(after) is None
 
 
+def test_filters_that_leave_nothing_end_soon():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert LunarDate(1, 1, tz="Asia/Shanghai", only="workdays").next_after(after) is None
+    dense = Cron("* * * * * *", tz="Asia/Shanghai", quiet=Quiet("22:00", "08:00", then="skip"))
+    assert dense.next_after(datetime(2026, 1, 1, 14, 30, tzinfo=UTC)).nominal == datetime(
+        2026, 1, 2, tzinfo=UTC
+    )
+    assert Once("2099-01-01 09:00", tz="UTC").next_after(after) is not None
+
+
 def test_jitter_is_the_same_each_time_and_differs_between_occurrences():
     one = Cron("0 9 * * *", tz="UTC", jitter=timedelta(minutes=30), seed=7)
     after = datetime(2026, 1, 1, tzinfo=UTC)
@@ -388,6 +398,14 @@ WRONG = [
     (lambda: Weekly(["fri 20:00"], tz="UTC", jitter=timedelta(seconds=-1)), "jitter"),
     (lambda: parse_trigger('{"kind": "moon"}'), "moon"),
     (lambda: parse_trigger("{"), "no JSON"),
+    (lambda: parse_trigger("[1]"), "dictionary"),
+    (lambda: parse_trigger('{"kind": "weekly", "slots": 5, "tz": "UTC"}'), "slots"),
+    (lambda: parse_trigger('{"kind": "once", "at": 5}'), "at is missing"),
+    (
+        lambda: parse_trigger('{"kind": "rrule", "rule": "FREQ=DAILY", "start": 5, "tz": "UTC"}'),
+        "start is missing",
+    ),
+    (lambda: RRule("FREQ=HOURLY;BYHOUR=5;BYSETPOS=2", start="2026-01-01", tz="UTC"), "BYSETPOS"),
     (lambda: parse_trigger('{"kind": "cron", "expression": "0 25 * * *", "tz": "UTC"}'), "hour '25'"),
     (lambda: parse_trigger('{"kind": "cron", "expression": "0 5 * * *"}'), "tz is missing"),
 ]

@@ -18,6 +18,8 @@ __all__ = ["Checked", "Occurrence", "Options", "Quiet", "Trigger"]
 
 _TRIES = 5_000
 """Nominal times that the filters may refuse in a row, before a trigger counts as one that never fires."""
+_YEARS = 60
+"""Years that filters may leave out in a row."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -134,9 +136,10 @@ class Trigger(Checked):
             raise InvalidInput("after must be aware: give it a tzinfo")
         zone = zone_of(self.tz)
         provisional, cursor = False, after.astimezone(UTC)
+        end = cursor.year + _YEARS
         for _ in range(_TRIES):
             found = self.nominal_after(cursor)
-            if found is None:
+            if found is None or (found[0].year > end and cursor > after):
                 return None
             nominal, notes = found
             cursor = nominal
@@ -151,6 +154,7 @@ class Trigger(Checked):
                     continue
             due = self._due(nominal)
             if due is None:
+                cursor = max(nominal, self._after_quiet(nominal) - _TICK)
                 continue
             if provisional:
                 notes = (*notes, "days off are not announced yet")
@@ -158,6 +162,13 @@ class Trigger(Checked):
                 notes = (*notes, f"moved by {due - nominal}")
             return Occurrence.model_construct(nominal=nominal, due=due, provisional=provisional, notes=notes)
         return None
+
+    def _after_quiet(self, nominal: datetime) -> datetime:
+        zone = zone_of(self.tz)
+        end = self.quiet.ends(nominal.astimezone(zone).replace(tzinfo=None)) if self.quiet else None
+        if end is None:
+            return nominal
+        return resolve(end, zone, gap=Gap.SHIFT_FORWARD, overlap=Overlap.FIRST)[0]
 
     def _due(self, nominal: datetime) -> datetime | None:
         due = nominal

@@ -29,8 +29,8 @@ class Once(Trigger):
                 at = datetime.fromisoformat(at)
             except ValueError:
                 raise InvalidInput(f"Once: at: {at!r} is no date and time; write 2026-12-31 20:00") from None
-        if at is None:
-            raise InvalidInput("Once: at is missing")
+        if not isinstance(at, datetime):
+            raise InvalidInput("Once: at is missing; it is a date and time, such as 2026-12-31 20:00")
         if at.tzinfo is None:
             at = _exactly(at, tz)
         super().__init__(at=at, tz=tz or "UTC", **options)

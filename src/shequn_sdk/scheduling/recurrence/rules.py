@@ -176,7 +176,7 @@ class Weekly(LocalTrigger):
         self, slots: Sequence[str] | str = (), *, tz: str = "", **options: Unpack[LocalOptions]
     ) -> None:
         """Fire in each of `slots`, every week."""
-        super().__init__(slots=(slots,) if isinstance(slots, str) else tuple(slots), tz=tz, **options)
+        super().__init__(slots=(slots,) if isinstance(slots, str) else slots, tz=tz, **options)
 
     @model_validator(mode="after")
     def _possible(self) -> Weekly:
@@ -247,6 +247,8 @@ def _rule(text: str, start: datetime, tz: str) -> rrule:
         raise InvalidInput(
             "rule: FREQ=SECONDLY is not offered; use Every(timedelta(seconds=…))", source="RRule"
         )
+    if frequency in {HOURLY, MINUTELY} and _part(rule, "bysetpos"):
+        raise InvalidInput("rule: BYSETPOS needs FREQ=DAILY or longer", source="RRule")
     if interval < 1:
         raise InvalidInput("rule: INTERVAL must be at least 1", source="RRule")
     if count is not None and not 1 <= count <= 100_000:
@@ -298,7 +300,7 @@ class RRule(LocalTrigger):
                     raise InvalidInput(f"start: {start!r} is no date and time") from None
             if isinstance(start, datetime) and start.tzinfo is not None:
                 start = start.astimezone(zone_of(str(data.get("tz") or ""))).replace(tzinfo=None)
-            if start is None:
+            if not isinstance(start, datetime):
                 raise InvalidInput(
                     "start is missing: the local time from which the rule counts", source="RRule"
                 )
