@@ -72,7 +72,7 @@ def run_of(seed: int, deliveries: int) -> Run:
         jumps=(45.0, -30.0, 90.0, -60.0) if deliveries > 500 else (9.0, -4.0),
         full_disks=max(1, scale // 2),
         stops=max(1, scale // 2),
-        storm=6 if deliveries > 500 else 3,
+        storm=6 if deliveries > 500 else 2,
         lease=20.0 if deliveries > 500 else 5.0,
         pause=(0.5, 3.0),
         settle=600.0,

@@ -45,7 +45,7 @@ class Run:
     """Workers told to stop in order."""
     rate: float = 0.03
     """Share of requests struck by each kind of fault."""
-    storm: int = 3
+    storm: int = 2
     """Requests in a row that each platform refuses as too many, once."""
     lease: float = 5.0
     pause: tuple[float, float] = (0.3, 1.2)
@@ -125,20 +125,25 @@ async def run_deliveries(
             scene.write(place, scene.contents(run.deliveries))
             faults.set(delivery_rules(run.rate, run.storm))
             crew = Crew(place, lease=run.lease)
+            stalls: list[float] = []
             try:
-                offsets = await _shake(run, crew, scene, report, tell)
-                tell("faults are over; waiting for the ledger to come to rest")
-                faults.set(calm_rules())
-                await _settle(run, crew, report)
-                first, _ = _judged(scene, place, faults, crew, offsets)
-                report.problems += [f"before people looked: {one}" for one in _wrong(first)]
-                await _resolve(crew, scene, report)
-                await _settle(run, crew, report)
-                for process in list(crew.running):
-                    await crew.end(process, signal.SIGTERM)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_watch, stalls)
+                    offsets = await _shake(run, crew, scene, report, tell)
+                    tell("faults are over; waiting for the ledger to come to rest")
+                    faults.set(calm_rules())
+                    await _settle(run, crew, report)
+                    first, _ = _judged(scene, place, faults, crew, offsets, stalls)
+                    report.problems += [f"before people looked: {one}" for one in _wrong(first)]
+                    await _resolve(crew, scene, report)
+                    await _settle(run, crew, report)
+                    for process in list(crew.running):
+                        await crew.end(process, signal.SIGTERM)
+                    group.cancel_scope.cancel()
             finally:
                 crew.clear()
-            report.verdicts, report.causes = _judged(scene, place, faults, crew, offsets)
+            report.verdicts, report.causes = _judged(scene, place, faults, crew, offsets, stalls)
+            crew.events["machine stood still"] = len(stalls)
         report.faults = {
             f"{platform} {operation} {kind}": times
             for (platform, operation, kind), times in sorted(faults.played.items())
@@ -150,15 +155,36 @@ async def run_deliveries(
 
 
 def _judged(
-    scene: Scene, home: Path, faults: WatchedFaults, crew: Crew, offsets: list[float]
+    scene: Scene,
+    home: Path,
+    faults: WatchedFaults,
+    crew: Crew,
+    offsets: list[float],
+    stalls: list[float],
 ) -> tuple[dict[str, Verdict], dict[str, int]]:
-    return judge(scene, home / "store.db", faults=faults.log, harmed=frozenset(crew.harmed), offsets=offsets)
+    return judge(
+        scene,
+        home / "store.db",
+        faults=faults.log,
+        harmed=frozenset(crew.harmed),
+        offsets=offsets,
+        stalls=stalls,
+    )
 
 
 def _wrong(verdicts: dict[str, Verdict]) -> list[str]:
     found = Report(0)
     found.verdicts = verdicts
     return found.findings()
+
+
+async def _watch(stalls: list[float]) -> None:
+    """Note when this process, in which the platforms run, could not go on: the machine was busy with something else."""
+    while True:
+        asked = time.monotonic()
+        await anyio.sleep(0.1)
+        if time.monotonic() - asked > 1.0:
+            stalls.append(time.time())
 
 
 async def _shake(

@@ -163,6 +163,7 @@ def judge(
     faults: Sequence[tuple[float, str, str, Any]],
     harmed: frozenset[int],
     offsets: Sequence[float],
+    stalls: Sequence[float] = (),
 ) -> tuple[dict[str, Verdict], dict[str, int]]:
     """Judge every delivery; gives a verdict per account, and why deliveries became unknown.
 
@@ -170,6 +171,7 @@ def judge(
         faults: what the platforms did wrong: instant, platform, operation, kind.
         harmed: processes that were killed, frozen, told to stop, or lived through a jump of the clock.
         offsets: by how much the clock of the workers was ever wrong, in seconds.
+        stalls: when the machine on which the platforms run stood still for a second or more.
     """
     rows, trail = read_ledger(ledger)
     stands = standing(scene)
@@ -189,7 +191,7 @@ def judge(
         verdict = verdicts[row.account]
         verdict.unknown_once += row.id in once
         verdict.held += any("held for a person" in line.cause for line in history[row.id])
-    causes.update(_explain(rows, history, verdicts, faults, harmed, offsets))
+    causes.update(_explain(rows, history, verdicts, faults, harmed, offsets, stalls))
     _judge_order(rows, stands, places, verdicts, once)
     return verdicts, dict(causes)
 
@@ -281,6 +283,7 @@ def _explain(
     faults: Sequence[tuple[float, str, str, Any]],
     harmed: frozenset[int],
     offsets: Sequence[float],
+    stalls: Sequence[float],
 ) -> Counter[str]:
     """Find for each unknown the fault that made it; each fault of a platform explains one unknown at most."""
     causes: Counter[str] = Counter()
@@ -308,7 +311,11 @@ def _explain(
                     for number, at in enumerate(struck[platform])
                     if any(-1.0 <= line.at - offset - at <= _LONGEST for offset in offsets)
                 ]
-                asking[platform].append((verdict, name, near))
+                busy = any(-1.0 <= line.at - offset - at <= _LONGEST for offset in offsets for at in stalls)
+                if busy and "Timeout" in line.cause:
+                    causes["the machine of the platforms stood still"] += 1
+                else:
+                    asking[platform].append((verdict, name, near))
             else:
                 causes[line.cause] += 1
                 verdict.unexplained.append(f"{name}: no fault makes that")
