@@ -166,3 +166,26 @@ async def test_a_clock_set_back_makes_nobody_wait_for_it(bench, kinds, tmp_path)
     assert bench.wall.texts("1") == ["first", "second"]
     assert later.due == kinds.start + timedelta(hours=3)
     assert bench.wall.texts("2") == []
+
+
+async def test_a_claim_that_nobody_works_on_is_not_prolonged(bench, monkeypatch):
+    """Its worker lives and ticks, but the task that had it has failed."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+    dispatcher = publishing._dispatcher(patient=False)
+
+    async def broken(*args: Any, **named: Any) -> float:
+        raise RuntimeError("a mistake in the worker")
+
+    (taken,) = await dispatcher.take(8)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.governor, "acquire", broken)
+        with pytest.raises(RuntimeError):
+            await dispatcher.handle(taken)
+    for _ in range(6):
+        bench.clock.advance(dispatcher.tick_every)
+        await dispatcher.tick()
+    assert (await publishing.get(receipt.deliveries[0])).state is DeliveryState.PLANNED
+    await publishing.drain()
+    assert bench.wall.texts("1") == ["x"]
