@@ -240,6 +240,8 @@ async def restart(cell, cluster, *, number, pause, times):
     assert len(board.copies()) == number
 
 
+# Procrastinate leaves tasks behind whose errors nobody asks for when its connections break
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @over(SERVED)
 async def test_the_database_restarts_in_the_middle(cell, postgres_cluster):
     """Everything lands once; outcomes wait in memory until they can be written."""
@@ -248,6 +250,7 @@ async def test_the_database_restarts_in_the_middle(cell, postgres_cluster):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @over(SERVED)
 async def test_the_database_restarts_long_form(cell, postgres_cluster):
     cell.lease = 6.0

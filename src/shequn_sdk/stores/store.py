@@ -46,6 +46,8 @@ _BEAT = 20.0
 """Seconds between signs of life of an open store."""
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQL states after which a server wants a transaction to be repeated."""
+_STALE_AGAIN = 0.5
+"""Seconds after a lost connection in which another loss means that the server is away."""
 _REFUSED = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 """What a server says that lets nobody in; the driver gives no SQL state for it."""
 _CLOCK_AGE = 10.0
@@ -153,6 +155,7 @@ class Store:
         self._closed = False
         self._prepared = False
         self._beaten = 0.0
+        self._stale = 0.0
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 8, thread_name_prefix="shequn-read")
         self._local = threading.local()
@@ -280,18 +283,38 @@ class Store:
             raise translated from error
 
     def _server_call(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a transaction; again when it surely did not happen: after a conflict, or on a stale connection."""
         tries = 5
         while True:
             tries -= 1
+            ending = False
             try:
-                with self.engine.begin() as conn:
-                    self._look_after(conn)
-                    return fn(conn)
+                with self.engine.connect() as conn:
+                    transaction = conn.begin()  # said aloud: statements past SQLAlchemy would not begin one
+                    try:
+                        self._look_after(conn)
+                        result = fn(conn)
+                        ending = True  # from here on nobody knows, if the connection breaks
+                        transaction.commit()
+                    except BaseException as error:
+                        if isinstance(_typed(error, self.where), StoreBusy):
+                            with contextlib.suppress(Exception):
+                                conn.exec_driver_sql(
+                                    "select 1"
+                                )  # lets SQLAlchemy see that its connections are dead
+                        raise
+                    return result
             except BaseException as error:
+                translated = _typed(error, self.where)
                 state = getattr(getattr(error, "orig", error), "sqlstate", None)
                 if tries and state in _CONFLICTS:
                     continue
-                translated = _typed(error, self.where)
+                if isinstance(translated, StoreBusy) and not ending:
+                    # Asking connections at every use costs as much as a write; a stale one is found here instead.
+                    first = time.monotonic() - self._stale > _STALE_AGAIN
+                    self._stale = time.monotonic()
+                    if tries and first:
+                        continue
                 if translated is error:
                     raise
                 raise translated from error
@@ -513,9 +536,7 @@ def _engine(url: str) -> tuple[Engine, str]:
         return engine, parsed.database or "memory"
     if backend == "postgresql":
         try:
-            server = create_engine(
-                parsed, pool_size=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
-            )
+            server = create_engine(parsed, pool_size=8, connect_args={"connect_timeout": 10})
         except ModuleNotFoundError as error:
             raise ConfigError("PostgreSQL needs the extra: install shequn-sdk[postgres]") from error
         return server, where

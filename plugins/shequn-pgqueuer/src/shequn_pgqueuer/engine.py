@@ -47,7 +47,7 @@ class _Enlisted(SyncDriver):
 class _Jobs:
     """Wakes as PgQueuer takes them: one list per column."""
 
-    def __init__(self, wakes: Sequence[Wake], clock: Clock) -> None:
+    def __init__(self, wakes: Sequence[Wake], clock: Clock, *, again: str = "") -> None:
         now = clock.now()
         nothing = timedelta(0)
         self.entrypoints = [_ENTRYPOINT] * len(wakes)
@@ -55,7 +55,7 @@ class _Jobs:
         self.priorities = [-one.priority for one in wakes]
         self.delays: list[timedelta | None] = [max(nothing, one.at - now) for one in wakes]
         # The instant is part of the key: a wake for now must not be taken for one that waits for later.
-        self.keys: list[str | None] = [f"{one.delivery}@{one.at.isoformat()}" for one in wakes]
+        self.keys: list[str | None] = [f"{one.delivery}@{one.at.isoformat()}{again}" for one in wakes]
 
 
 def _dsn(url: str) -> str:
@@ -136,8 +136,8 @@ class PgQueuerEngine:
                 await self._install(connection)
                 await self._enqueue(Queries(AsyncpgDriver(connection)), wakes)
 
-    async def _enqueue(self, queries: Queries, wakes: Sequence[Wake]) -> None:
-        jobs = _Jobs(wakes, self._clock)
+    async def _enqueue(self, queries: Queries, wakes: Sequence[Wake], *, again: str = "") -> None:
+        jobs = _Jobs(wakes, self._clock, again=again)
         await queries.enqueue(
             jobs.entrypoints,
             jobs.payloads,
@@ -176,7 +176,8 @@ class PgQueuerEngine:
                     return  # what is due is found by the next worker's sweep
                 again = await handle(delivery)
                 if again is not None:
-                    await self._enqueue(queries, [Wake(delivery, again)])
+                    # a key of its own: that of the running job is taken until the job has ended
+                    await self._enqueue(queries, [Wake(delivery, again)], again=f"#{job.id}")
 
             queuer.entrypoint(_ENTRYPOINT, accepts_context=False)(wake)
             self._running = queries

@@ -168,7 +168,7 @@ class ProcrastinateEngine:
 
     @contextlib.asynccontextmanager
     async def _app(self) -> AsyncGenerator[App]:
-        app = App(connector=PsycopgConnector(conninfo=self._dsn, min_size=1, max_size=8))
+        app = App(connector=PsycopgConnector(conninfo=self._dsn, min_size=1, max_size=8, timeout=5))
         await (await self._connect()).close()  # the pool would try for half a minute before it says no
         try:
             await app.open_async()
