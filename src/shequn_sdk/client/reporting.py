@@ -91,9 +91,12 @@ async def which_community(workspace: Workspace, community: str | None) -> tuple[
         UnknownName: it does not exist.
     """
     known = workspace.community(community)
+    events = await workspace.events()
+    found = {item.name: item.zone for item in await events.communities()}
     if known is not None:
+        if known.name not in found:  # a new one of the settings is one without data, not a wrong name
+            await events.ensure_community(known.name, zone=known.zone)
         return known.name, known.zone
-    found = {item.name: item.zone for item in await (await workspace.events()).communities()}
     if community:
         return community, found.get(community, "UTC")
     if len(found) == 1:
