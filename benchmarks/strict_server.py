@@ -154,6 +154,29 @@ class Platform:
                 {},
                 {**user, "mfa_enabled": False, "global_name": None, "verified": True, "locale": "en"},
             )
+        if path.endswith("/applications/@me"):
+            owner = {
+                "id": "2",
+                "username": "owner",
+                "discriminator": "0",
+                "avatar": None,
+                "global_name": None,
+            }
+            about = {
+                "id": "1",
+                "name": "bot",
+                "description": "",
+                "icon": None,
+                "rpc_origins": None,
+                "flags": 0,
+            }
+            rest = {
+                "bot_public": True,
+                "bot_require_code_grant": False,
+                "owner": owner,
+                "verify_key": "0" * 64,
+            }
+            return 200, {}, about | rest
         return 200, {}, {}
 
     def _count(self, channel: str, *, private: bool = False) -> float:

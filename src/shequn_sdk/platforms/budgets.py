@@ -23,6 +23,8 @@ _LOST = 5.0
 """Seconds after which a request without an answer is taken to have arrived."""
 _NOTHING = 1e-6
 """Seconds since 1970 as floats are no more precise than this."""
+_ENOUGH = 5
+"""Round trips to have seen before the quickest of them is relied on: the first ones open connections."""
 _QUICKEST = 0.8
 """Share of the quickest round trip that every later one is trusted to take as well."""
 
@@ -72,17 +74,19 @@ class _Base:
         # trip, because a later request needs at least that long as well.
         self.transit = min(self.per * _TRANSIT, _MOST_TRANSIT)
         self.quickest = math.inf
+        self.trips = 0
         self.margin = min(max(self.per * _MARGIN, _LEAST_MARGIN), _MOST_MARGIN)
 
     def arrived(self, left: float, now: float) -> float:
         """Give the instant at which a request can have arrived at the latest."""
+        self.trips += 1
         self.quickest = min(self.quickest * 1.01, max(now - left, 0.0))
         return min(now, left + _LOST + self.ahead)
 
     @property
     def ahead(self) -> float:
         """Seconds that a request needs at least before it counts."""
-        return self.quickest * _QUICKEST if math.isfinite(self.quickest) else 0.0
+        return self.quickest * _QUICKEST if self.trips >= _ENOUGH else 0.0
 
     def settle(self, taken: float, now: float, *, left: float | None = None) -> None:
         """Do nothing: even pacing does not depend on when a request arrived."""
@@ -197,7 +201,8 @@ class _Sliding(_Base):
 
     def load(self, state: Any) -> None:
         self.stamps = deque(state[0])
-        self.quickest = math.inf if state[2] is None else float(state[2])
+        if state[2] is not None:  # many processes have seen many trips
+            self.quickest, self.trips = float(state[2]), _ENOUGH
         if self.pace is not None:
             self.pace.load(state[1])
 

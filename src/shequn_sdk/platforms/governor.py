@@ -185,7 +185,7 @@ class Governor:
                 if waiter.granted:
                     return 0.0
                 left = deadline - self._clock.monotonic()
-                need = self._wait_of(waiter, {})
+                need = self._wait_of(waiter, {}) - self._lead(account)
                 if left <= 0 or need > left:
                     return max(need, 0.001)
                 waiter.event = anyio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -208,3 +209,67 @@ async def test_observed_buckets_hold_requests_back():
     assert await ask(governor, manifest(), "2") == 0
     clock.advance(4)
     assert await ask(governor, manifest(), "1") == 0
+
+
+@pytest.mark.parametrize("shape", [RateShape.SLIDING, RateShape.LEAKY])
+@given(trips=st.lists(st.floats(0.01, 0.0115), min_size=10, max_size=25), first=st.floats(0.02, 4.5))
+def test_slow_requests_are_followed_by_none_that_is_early(shape, trips, first):
+    """The platform counts arrivals: one that was late there leaves less room behind it."""
+    per, burst = 1.0, 3 if shape is RateShape.LEAKY else 1
+    budget = make_budget(limit(1, per, shape=shape, burst=3 if burst == 3 else None))
+    now, tokens, last = 1_000_000.0, float(burst), 1_000_000.0
+    for trip in [first, *trips]:
+        now += budget.wait(now, usable=1, spread=False)
+        taken = now
+        budget.take(taken)
+        arrival = taken + trip * 0.95
+        tokens, last = min(tokens + (arrival - last) / per, burst), arrival
+        assert tokens >= 1 - 1e-6, "refused"
+        tokens -= 1
+        now = taken + trip
+        budget.settle(taken, now)
+
+
+@given(answer=st.floats(0.01, 4.0))
+def test_what_is_still_on_its_way_keeps_its_place(answer):
+    """Two per second, started together: nothing goes while the earlier ones may arrive just now."""
+    budget = make_budget(limit(2, 1))
+    now = 1_000_000.0
+    budget.take(now)
+    budget.take(now)
+    assert budget.wait(now + answer, usable=2, spread=False) >= 1.0
+    budget.settle(now, now + answer)
+    budget.settle(now, now + answer)
+    assert budget.wait(now + answer, usable=2, spread=False) >= 1.0
+
+
+async def test_preparations_are_granted_ahead_of_the_turn_and_leave_on_it():
+    clock = ManualClock(START)
+    governor = Governor(clock)
+    one = manifest(limit(1, 10))
+    left = []
+    for _ in range(60):
+        while wait := await ask(governor, one):
+            clock.advance(wait)
+        clock.advance(0.05)  # the intent is written
+        await governor.depart("bot", "1")
+        left.append(clock.now())
+        governor.answered("bot", one, "1")
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(left)]
+    assert min(gaps) >= 10.0, "never before its turn"
+    assert gaps[0] == pytest.approx(10.07, abs=0.02)
+    assert gaps[-1] == pytest.approx(10.02, abs=0.005), "the time for preparations is no longer lost"
+
+
+async def test_a_request_without_an_answer_does_not_mix_up_the_next_one():
+    clock = ManualClock(START)
+    governor = Governor(clock)
+    one = manifest(limit(1, 60))
+    assert await ask(governor, one) == 0
+    await governor.depart("bot", "1")
+    governor.lost("bot", "1")
+    clock.advance(70)
+    assert await ask(governor, one) == 0
+    await governor.depart("bot", "1")
+    governor.answered("bot", one, "1")
+    assert await ask(governor, one) == pytest.approx(60, abs=0.2)
