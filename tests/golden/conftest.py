@@ -39,17 +39,14 @@ def golden_stores(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def golden_postgres(golden_stores):
-    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
-    try:
-        psycopg.connect(golden_engines.postgres_address()).close()
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL server: {error}")
+def golden_postgres(golden_stores, postgres_cluster):
+    import psycopg
+
     made = {}
 
     def get(name):
         if name not in made:
-            connection = psycopg.connect(golden_engines.postgres_address())
+            connection = psycopg.connect(postgres_cluster.url)
             golden_engines.to_postgres(connection, golden_stores(name))
             made[name] = connection
         return golden_engines.PostgresSession(made[name])

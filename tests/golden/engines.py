@@ -185,10 +185,4 @@ def metrics_over(source: Any, golden: dict[str, Any], *, rollups: bool) -> Metri
     return Metrics(source, clock=ManualClock(datetime.fromisoformat(golden["now"])), rollups=rollups)
 
 
-def postgres_address() -> str:
-    return os.environ.get(
-        "SHEQUN_TEST_POSTGRES", "host=127.0.0.1 port=5432 user=postgres dbname=postgres connect_timeout=2"
-    )
-
-
 Make = Callable[[dict[str, Any]], Metrics]

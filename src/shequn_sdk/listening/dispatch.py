@@ -42,6 +42,8 @@ DISPATCH = "dispatch"
 EVENTS = "events"
 PARSE = "parse"
 _APPEND = "append"
+_RECENT = 10_000
+"""Interactions remembered, so that one which two events tell of is handled once."""
 
 Append = Callable[[InteractionBatch, str], Awaitable[object]]
 """Stores a batch for a community durably; must take a repeated interaction id as the same interaction."""
@@ -213,6 +215,7 @@ class Dispatcher:
         self._forward_batch = forward_batch
         self._handlers: list[Handler] = []
         self._ready = False
+        self._recent: dict[tuple[str, str], None] = {}
         self._trouble: dict[str, str] = {}
 
     @property
@@ -291,7 +294,9 @@ class Dispatcher:
         while events := await self._inbox.read(DISPATCH, limit=self._batch):
             work = self._parse_all(events)
             for event, heard in work.heard:
-                work.failures.extend(await self._handle(event, heard, self._handlers))
+                fresh = [one for one in heard if (one.account, one.interaction.id) not in self._recent]
+                work.failures.extend(await self._handle(event, fresh, self._handlers))
+                self._remember(fresh)
             await self._inbox.advance(
                 DISPATCH,
                 events[-1].seq,
@@ -371,6 +376,12 @@ class Dispatcher:
         self._ready = True
 
     # -- one step
+
+    def _remember(self, heard: Iterable[Heard]) -> None:
+        for one in heard:
+            self._recent[one.account, one.interaction.id] = None
+        while len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
 
     def _parse_all(self, events: Sequence[StoredEvent]) -> _Work:
         work = _Work()

@@ -41,7 +41,7 @@ from shequn_sdk.metrics.model import Segment
 
 __all__ = ["MEMBER_DIMS", "PASSIVE", "ROLLUP_DIMS", "Expander", "Request"]
 
-PASSIVE = ("join", "leave", "retract", "channel_moved", "role_changed", "moderation", "join_request")
+PASSIVE = ("join", "leave", "retract", "channel_moved", "role_changed", "moderation", "join_request", "other")
 MEMBER_DIMS = frozenset({"role", "tag", "entrance"})
 ROLLUP_DIMS = frozenset({"community", "platform", "role", "tag", "entrance"})
 

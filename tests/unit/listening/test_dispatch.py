@@ -371,3 +371,13 @@ async def test_a_killed_drainer_loses_nothing(tmp_path):
 @pytest.mark.slow
 async def test_many_killed_drainers_lose_nothing(tmp_path):
     await kill_drainer(tmp_path, [1 + n % 4 for n in range(30)])
+
+
+async def test_one_join_told_by_two_events_is_handled_once(inbox, dispatcher, store):
+    joins = []
+    dispatcher.on("member.joined", name="welcome")(joins.append)
+    await inbox.add("bot", [raw(1, id="join:c1:m1:7", kind="join"), raw(2, id="join:c1:m1:7", kind="join")])
+    await dispatcher.drain()
+    await inbox.add("bot", [raw(3, id="join:c1:m1:7", kind="join"), raw(4, id="join:c1:m2:8", kind="join")])
+    await dispatcher.drain()
+    assert [heard.interaction.id for heard in joins] == ["join:c1:m1:7", "join:c1:m2:8"]

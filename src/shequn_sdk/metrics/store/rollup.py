@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shequn_sdk.metrics.macros import PASSIVE
 from shequn_sdk.metrics.store.log import LOG
 from shequn_sdk.metrics.store.schema import MEMBER_DAY_COUNTS
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PASSIVE_KINDS", "refresh"]
 
-PASSIVE_KINDS = ("join", "leave", "retract", "channel_moved", "role_changed", "moderation", "join_request")
-"""Kinds that do not make a member active: what happens to a member, or takes something back."""
+PASSIVE_KINDS = PASSIVE
+"""Kinds that do not make a member active: what happens to a member, takes something back, or is not known."""
 
 _FULL = 400
 """With more dirty days than this, looking each of them up costs more than reading the log once."""
