@@ -215,9 +215,8 @@ async def recovery(engine: str, server: Server) -> tuple[float, int]:
         while (watch.execute(under_way).fetchone() or (0,))[0] < 20:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         other = start("ledger", engine, url)
-        while (watch.execute("select count(*) from delivery where state = 'landed'").fetchone() or (0,))[
-            0
-        ] < 1:
+        begun = "select count(*) from delivery where state = 'landed'"
+        while (watch.execute(begun).fetchone() or (0,))[0] < 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await asyncio.sleep(2)
         number = (watch.execute(under_way).fetchone() or (0,))[0]

@@ -28,6 +28,8 @@ _ENTRYPOINT = "shequn_wake"
 _INSTALL_LOCK = 7305811
 _STALE = timedelta(seconds=20)
 """Silence of a worker after which its jobs go to others; the ledger's lease is as long."""
+_EARLY = 0.1
+"""Seconds by which a wake may come too early and still wait inside its job."""
 _LOOK = timedelta(seconds=2)
 """Longest pause between two looks at the queue; notifications make it shorter."""
 
@@ -175,6 +177,12 @@ class PgQueuerEngine:
                 if stop.is_set():
                     return  # what is due is found by the next worker's sweep
                 again = await handle(delivery)
+                if (
+                    again is not None
+                    and (wait := (again - self._clock.now()) / timedelta(seconds=1)) < _EARLY
+                ):
+                    await self._clock.sleep(wait)  # woken a moment too early: going back would cost a poll
+                    again = await handle(delivery)
                 if again is not None:
                     # a key of its own: that of the running job is taken until the job has ended
                     await self._enqueue(queries, [Wake(delivery, again)], again=f"#{job.id}")
