@@ -177,8 +177,8 @@ async def test_kill_at_random_moments_long_form(workers, wall, tmp_path, mode):
 
 async def test_two_workers_race_and_nothing_is_sent_twice(workers, wall, tmp_path):
     await plan(tmp_path / "store.db", 200, 40, "none")
-    second = workers.start()
-    found = await settle(workers, 40)
+    second = workers.start(lease=30)
+    found = await settle(workers, 60, lease=30)
     workers.end(second, signal.SIGTERM)
     judge(found, wall, "none", 200, 40)
     assert set(found.values()) == {"landed"}

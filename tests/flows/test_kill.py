@@ -7,11 +7,12 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 
-from shequn_sdk import AsyncShequn, DeliveryState
+from shequn_sdk import AsyncShequn, Content, DeliveryState
 from shequn_sdk.platforms.discovery import load_plugins
 from shequn_sdk.testing.sandbox.api import Person
 from shequn_sdk.testing.sandbox.server import SandboxServer
@@ -19,13 +20,10 @@ from shequn_sdk.testing.sandbox.server import SandboxServer
 WORKER = textwrap.dedent(
     """
     import sys, anyio
-    from shequn_sdk import AsyncShequn, Content
+    from shequn_sdk import AsyncShequn
 
-    async def main(home, channel, number):
+    async def main(home):
         async with AsyncShequn.open(home=home) as sq:
-            for index in range(int(number)):
-                await sq.publish(Content(id=f"c{index}", text=f"post {index}"), to=[channel],
-                                 idempotency_key=f"c{index}", timeout=0)
             await sq.run()
 
     anyio.run(main, *sys.argv[1:])
@@ -61,7 +59,16 @@ async def test_a_running_workspace_survives_kills(tmp_path, monkeypatch, kills, 
         monkeypatch.setenv("SHEQUN_BOT_TOKEN", account.secret("token"))
         person, said, number = Person(id="lin", name="林小满"), 0, 12
         sandbox.join(channel, person)
-        command = [sys.executable, "-c", WORKER, str(home), f"bot:{channel}", str(number)]
+        command = [sys.executable, "-c", WORKER, str(home)]
+        async with AsyncShequn.open(home=home, plugins=plugins) as sq:
+            soon = datetime.now(UTC) + timedelta(seconds=1)
+            for index in range(number):
+                await sq.publish(
+                    Content(id=f"c{index}", text=f"post {index}"),
+                    to=[f"bot:{channel}"],
+                    at=soon,
+                    idempotency_key=f"c{index}",
+                )
         for _ in range(kills):
             with subprocess.Popen(command, stderr=subprocess.PIPE) as worker:
                 for _ in range(rng.randint(3, 9)):
