@@ -1,19 +1,26 @@
 """What strangers, broken files and broken servers do to a workspace: clear words, an exit code, and nothing lost."""
 
+import contextlib
+import csv
 import json
+import logging
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import traceback
 
 import anyio
 import anyio.to_thread
 import httpx
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from shequn_sdk import AsyncShequn, Content
+from shequn_sdk import Account, AsyncShequn, Content
 from shequn_sdk.cli._app import app
 from shequn_sdk.cli._output import Exit
 from shequn_sdk.errors import ShequnError, Unavailable
@@ -706,3 +713,152 @@ def test_a_home_that_may_not_be_written(filled, locked):
         for path in (filled, *filled.rglob("*")):  # SQLite gives the files beside its own the same rights
             path.chmod(0o700)
     shequn("doctor", "--home", filled)
+
+
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_no_secret_is_in_logs_stores_or_reports(tmp_path, caplog, capfd, no_waiting):
+    caplog.set_level(logging.DEBUG)
+    plugins = load_plugins()
+    names = [name for name, spec in plugins.platforms.items() if name in plugins.sandboxes]
+    async with SandboxServer([plugins.sandbox(name) for name in names]) as server:
+        accounts = [server.account(name, name=name) for name in names]
+        for mode, more in server.describe()["wecom"]["accounts"].items():
+            accounts.append(
+                Account(
+                    name=f"wecom_{mode}",
+                    platform="wecom",
+                    base_url=more["base_url"],
+                    secrets=more["secrets"],
+                    options=more["options"],
+                )
+            )
+        places = {
+            account.name: server.describe()["wecom"]["accounts"][account.name[6:]]["channels"][0]
+            if account.name.startswith("wecom_")
+            else server.describe()[account.platform]["channels"][0]
+            for account in accounts
+        }
+        wrong = [
+            account.model_copy(
+                update={
+                    "name": f"wrong_{account.name}",
+                    "secrets": {
+                        key: SecretStr(value.get_secret_value()[:-4] + "abcd")
+                        for key, value in account.secrets.items()
+                    },
+                }
+            )
+            for account in accounts
+        ]
+        secrets = {
+            part
+            for account in (*accounts, *wrong)
+            for value in account.secrets.values()
+            for part in (value.get_secret_value(), value.get_secret_value().partition(":")[2])
+            if len(part) > 6
+        }
+        shown = []
+        async with AsyncShequn.open(home=tmp_path, accounts=[*accounts, *wrong], plugins=plugins) as sq:
+            for account in (*accounts, *wrong):
+                adapter = sq.accounts.adapter(account.name)
+                shown += [repr(account), repr(adapter), str(account)]
+                try:
+                    shown.append(await adapter.check())
+                except ShequnError as error:
+                    shown.append("".join(traceback.format_exception(error)))
+            landed = 0
+            for name, place in places.items():
+                for receipt in await sq.publish(
+                    Content(text="早安 https://club.example.com/1"),
+                    to=[f"{name}:{place}", f"wrong_{name}:{place}"],
+                    timeout=1,
+                ):
+                    landed += receipt.landed
+                    shown.append(repr(receipt))
+            assert landed >= 4
+            with contextlib.suppress(ShequnError):
+                await sq.poll_once()
+            await sq.process()
+            await sq.collect()
+    said = capfd.readouterr()
+    # the local server's own records show what it was sent; a real platform's are not ours
+    records = [record for record in caplog.records if not record.name.startswith("uvicorn")]
+    texts = {"log": caplog.text, "records": "".join(repr(vars(record)) for record in records)}
+    texts |= {"stdout": said.out, "stderr": said.err, "shown": "\n".join(shown)}
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            texts[path.name] = path.read_bytes().decode("latin-1")
+    for where, text in texts.items():
+        for secret in secrets:
+            assert secret not in text, (where, text[max(0, text.index(secret) - 300) : text.index(secret)])
+        for token in re.findall(r"access_token=([\w.%-]+)", text):
+            assert set(token) == {"*"}, where
+
+
+# ── terminals and pipes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-m", "shequn_sdk.cli", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_a_reader_that_goes_away_early_is_no_error():
+    with start("plugins", "--capabilities", "--json") as running:
+        assert running.stdout.readline() == "[\n"
+        running.stdout.close()
+        errors = running.stderr.read()
+        assert running.wait(timeout=30) == 0
+    assert "Traceback" not in errors
+    assert "BrokenPipe" not in errors
+
+
+@pytest.mark.parametrize("command", [["sandbox", "telegram"], ["worker"]])
+def test_ctrl_c_ends_quietly(tmp_path, command):
+    with start(*command, *(["--home", tmp_path] if command == ["worker"] else [])) as running:
+        stream = running.stdout if command[0] == "sandbox" else running.stderr
+        assert stream.readline()
+        running.send_signal(signal.SIGINT)
+        out, errors = running.communicate(timeout=30)
+    assert running.returncode in {0, Exit.INTERRUPTED}
+    assert "Traceback" not in out + errors
+
+
+def test_hostile_names_do_not_reach_the_terminal(tmp_path):
+    log = tmp_path / "names.csv"
+    names = [
+        HOSTILE,
+        "=cmd|'/C calc'!A0",
+        "@SUM(1+1)",
+        "a\tb",
+        "[bold red]markup[/]",
+        "[/nothing]",
+        "\u2066x\u2069",
+    ]
+    with log.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["time", "member", "member_name", "text", "target"])
+        for number, name in enumerate(names * 3):
+            rows.writerow(
+                [
+                    1772409600 + number * 60,
+                    f"m{number % len(names)}",
+                    name,
+                    name,
+                    f"m{(number + 1) % len(names)}",
+                ]
+            )
+    home = tmp_path / "home"
+    imported(home, "csv", log)
+    shown = shequn("metrics", "kol.pagerank", "--home", home).stdout
+    assert not set("\x1b\u202e\u2066\u2069") & set(shown)
+    assert "[bold red]markup[/]" in shown.replace("\n", "")
+    shequn("report", "--home", home, "--formats", "html,csv,md")
+    page = (home / "reports/report.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    for path in (home / "reports").rglob("*.csv"):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.reader(file):
+                assert not [cell for cell in row if cell.startswith(("=", "@", "+", "\t", "\r"))], path
