@@ -128,6 +128,8 @@ async def run_listening(
                     await crew.end(listener)
                     hearing.kills += 1
                     listener = crew.start()
+                    if rng.random() < 0.7:  # the other kills and cuts come while it starts
+                        await _connected(server)
                 faults.clear()
                 for name, channel in channels.items():  # lets the platform hand out what it kept back
                     _say(scene, name, channel, people[0], truth)
@@ -222,6 +224,14 @@ def _known_accounts(path: Path) -> int:
             return int(conn.execute("select count(*) from cursors").fetchone()[0])
     except sqlite3.OperationalError:  # not made yet
         return 0
+
+
+async def _connected(server: SandboxServer) -> None:
+    """Wait until the listener is on the Gateway again."""
+    gateway: Any = server["discord"]
+    with anyio.fail_after(40):
+        while all(session.link is None for session in gateway.hub.sessions.values()):  # noqa: ASYNC110
+            await anyio.sleep(0.05)
 
 
 async def _catch_up(home: Path) -> None:
