@@ -68,6 +68,11 @@ class Control:
         if path == "/" and method == "GET":
             await self._send_page(send)
             return
+        if path == "/_control/font" and method == "GET":
+            await answer(
+                send, 200, _page.font(), {"content-type": "font/otf", "cache-control": "max-age=86400"}
+            )
+            return
         if path == "/_control/fragment" and method == "GET":
             text = _page.fragment(self._platforms, now=self._now())
             await answer(send, 200, text.encode(), _HTML)
@@ -205,7 +210,7 @@ class Control:
         nonce = secrets.token_urlsafe(16)
         policy = (
             f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         text = _page.page(self._platforms, now=self._now(), nonce=nonce)
         await answer(send, 200, text.encode(), {**_HTML, "content-security-policy": policy})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib import resources
 
 from shequn_sdk.testing.sandbox.api import PlatformSandbox, SandboxChannel, SandboxMessage
 
 __all__ = ["fragment", "page"]
 
 _STYLE = """
+@font-face{font-family:shequn;src:url(/_control/font);unicode-range:U+2E80-9FFF,U+FF00-FFEF}
 :root{color-scheme:light dark;--ink:#1d2328;--soft:#5d6872;--line:#d9dee3;--card:#fff;--ground:#f3f5f7;--mine:#e6f2ec;--mark:#1f7a54}
 @media (prefers-color-scheme:dark){:root{--ink:#e4e8eb;--soft:#98a3ad;--line:#343c44;--card:#1c2126;--ground:#14181c;--mine:#1b3328;--mark:#63c39a}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
+body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 shequn,system-ui,-apple-system,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
 header{position:sticky;top:0;z-index:1;display:flex;gap:.75rem;align-items:baseline;flex-wrap:wrap;padding:.6rem 1rem;background:var(--card);border-bottom:1px solid var(--line)}
 h1{font-size:1rem;margin:0}h2{font-size:1rem;margin:1.2rem 0 .5rem}h3{font-size:.95rem;margin:0;overflow-wrap:anywhere}
 time,.soft{color:var(--soft);font-size:.82rem}
@@ -48,6 +50,12 @@ _SCRIPT = """
   setTimeout(tick, 1500);
 })();
 """.strip()
+
+
+def font() -> bytes:
+    """Give the package's Chinese font, because not every machine has one; empty when it is not there."""
+    found = resources.files("shequn_sdk.reports").joinpath("fonts/ShequnSansSC-Regular.otf")
+    return found.read_bytes() if found.is_file() else b""
 
 
 def page(platforms: Mapping[str, PlatformSandbox], *, now: str, nonce: str) -> str:

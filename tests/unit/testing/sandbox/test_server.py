@@ -316,3 +316,11 @@ async def test_base_gives_stable_ids_and_reasons(wall_server) -> None:
 
 def test_spec_is_plain_data() -> None:
     assert SandboxSpec(platform="x", create=print).api_version == 1
+
+
+async def test_the_page_brings_its_own_chinese_font(client) -> None:
+    answer = await client.get("/_control/font")
+    assert (answer.status_code, answer.content[:4]) == (200, b"OTTO")
+    page = await client.get("/")
+    assert "url(/_control/font)" in page.text
+    assert "font-src 'self'" in page.headers["content-security-policy"]
