@@ -1,6 +1,6 @@
 """SQL for hot paths: the driver's own cursor, without SQLAlchemy's per-call work.
 
-A delivery takes about five statements, at most 10 µs each this way; `benchmarks/results/delivery.md` has the whole.
+A delivery takes about five statements, at most 10 µs each this way; `benchmarks/RESULTS.md` has the whole.
 """
 
 from __future__ import annotations
