@@ -23,7 +23,9 @@ def main() -> None:
         path.write_text(HISTORY, encoding="utf-8")
         with Shequn.open(home=folder) as sq:
             columns = {"member": "who", "occurred_at": "when", "text": "what"}
-            result = sq.import_history(path, format="csv", community="walkers", zone="Asia/Shanghai", columns=columns)
+            result = sq.import_history(
+                path, format="csv", community="walkers", zone="Asia/Shanghai", columns=columns
+            )
             print(f"{result.added} interactions added")
             again = sq.import_history(path, format="csv", community="walkers", columns=columns)
             print(f"importing again adds {again.added}")

@@ -16,7 +16,9 @@ async def main() -> None:
     async with SandboxServer([plugins.sandbox("telegram")]) as sandbox:
         platform = sandbox["telegram"]
         channel = platform.create_channel("健康养生社")
-        async with AsyncShequn.open(accounts=[sandbox.account("telegram", name="health_bot")], plugins=plugins) as sq:
+        async with AsyncShequn.open(
+            accounts=[sandbox.account("telegram", name="health_bot")], plugins=plugins
+        ) as sq:
 
             @sq.on("member.joined")
             async def welcome(heard: Heard) -> None:

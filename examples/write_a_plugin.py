@@ -88,7 +88,8 @@ async def main() -> None:
         account = Account(name="hall", platform="board", base_url=str(Path(folder, "board.txt")))
         async with AsyncShequn.open(accounts=[account], plugins=plugins) as sq:
             [receipt] = await sq.publish(
-                Content(text="**本周话题：** 晒出你的今日健康餐！\n\n" + "点赞最多的三位送食谱一份。" * 6), to=["hall:door"]
+                Content(text="**本周话题：** 晒出你的今日健康餐！\n\n" + "点赞最多的三位送食谱一份。" * 6),
+                to=["hall:door"],
             )
             print(receipt.status, "in", len(receipt.posts), "pieces")
         print(await anyio.Path(folder, "board.txt").read_text("utf-8"))

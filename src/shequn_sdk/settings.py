@@ -220,10 +220,14 @@ def _problem(item: Mapping[str, Any], model: type[Any], text: str) -> str:
         key = location[-1]
         for part in location[:-1]:
             inner = model.model_fields.get(part)
-            model = inner.annotation if inner is not None and hasattr(inner.annotation, "model_fields") else model
+            model = (
+                inner.annotation if inner is not None and hasattr(inner.annotation, "model_fields") else model
+            )
         near = difflib.get_close_matches(key, list(model.model_fields), n=1)
         where = f" in {'.'.join(location[:-1])}" if location[:-1] else ""
-        return f"unknown key {key!r}{where}{_line(text, key)}" + (f", did you mean {near[0]!r}?" if near else "")
+        return f"unknown key {key!r}{where}{_line(text, key)}" + (
+            f", did you mean {near[0]!r}?" if near else ""
+        )
     named = next((part for part in reversed(location) if not part.isdecimal()), "")
     return f"{'.'.join(location)}{_line(text, named)}: {item['msg']}"
 

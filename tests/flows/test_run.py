@@ -73,7 +73,7 @@ async def test_a_run_serves_listens_and_stops_in_order(tmp_path, monkeypatch, pl
                 assert account.secret("token").encode() not in numbers
                 # a report beside the running process simply works
                 async with AsyncShequn.open(home=tmp_path) as sq:
-                    while not (
+                    while not (  # noqa: ASYNC110 - another process fills it
                         await sq.metrics.compute("activity.interactions", community="health", grain="total")
                     ).points:
                         await anyio.sleep(0.2)

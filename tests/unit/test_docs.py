@@ -12,20 +12,34 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_command_has_a_heading():
-    headings = set(re.findall(r"^## ([a-z-]+)$", (ROOT / "docs/cli.md").read_text(encoding="utf-8"), re.MULTILINE))
+    headings = set(
+        re.findall(r"^## ([a-z-]+)$", (ROOT / "docs/cli.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert headings == set(get_command(app).commands)
 
 
 def test_every_setting_is_described():
     text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-    for name in (*DeliverySettings.model_fields, "store", "events", "plugins", "communities", "accounts", "base_url"):
+    for name in (
+        *DeliverySettings.model_fields,
+        "store",
+        "events",
+        "plugins",
+        "communities",
+        "accounts",
+        "base_url",
+    ):
         assert re.search(rf"\b{name}\b", text), name
 
 
 def test_python_blocks_compile():
     for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")):
-        for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)):
-            compile(block, f"{path.name}[{number}]", "exec", flags=0x2000)  # top-level await is fine in a sample
+        for number, block in enumerate(
+            re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+        ):
+            compile(
+                block, f"{path.name}[{number}]", "exec", flags=0x2000
+            )  # top-level await is fine in a sample
 
 
 def test_no_file_names_this_machine():

@@ -419,7 +419,10 @@ async def test_gateway_hears_everything(discord_place):
     li = sandbox.member_id(LI)
     assert by_kind[K.JOIN].channel == place.channel
     assert (by_kind[K.MESSAGE].member, by_kind[K.MESSAGE].parent) == (li, landed.native_id)
-    assert (by_kind[K.MESSAGE].target, by_kind[K.MESSAGE].attrs["answers_bot"]) == ("", place.described["bot_id"])
+    assert (by_kind[K.MESSAGE].target, by_kind[K.MESSAGE].attrs["answers_bot"]) == (
+        "",
+        place.described["bot_id"],
+    )
     assert by_kind[K.REACTION].text == "👍"
     assert by_kind[K.VOTE].attrs["choice"] == 1
     assert by_kind[K.LEAVE].member == li

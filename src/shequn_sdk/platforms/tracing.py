@@ -18,4 +18,6 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
     if trace is None:
         return nullcontext()
     tracer = trace.get_tracer("shequn_sdk")
-    return tracer.start_as_current_span(name, attributes={f"shequn.{key}": value for key, value in attributes.items()})
+    return tracer.start_as_current_span(
+        name, attributes={f"shequn.{key}": value for key, value in attributes.items()}
+    )

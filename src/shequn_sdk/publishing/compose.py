@@ -281,7 +281,11 @@ class _Composer:
                 return [Piece(text=text, entities=entities, media=groups[0], link=card)]
             if together and not self.can(Capability.PUBLISH_TEXT):
                 return self._captioned(rich, groups)
-            why = "it does not fit into one caption" if together else "text and files never share a message here"
+            why = (
+                "it does not fit into one caption"
+                if together
+                else "text and files never share a message here"
+            )
             self.change("text", "text follows the media", why)
         pieces = [Piece(media=group) for group in groups]
         if rich.text or card is not None:
