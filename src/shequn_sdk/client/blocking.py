@@ -78,10 +78,20 @@ class Deliveries(Twin):
         states: Sequence[DeliveryState] = (),
         channel: ChannelRef | str | None = None,
         content: str | None = None,
+        after: int | None = None,
         limit: int = 100,
+        order: Literal["newest", "oldest"] = "newest",
     ) -> Sequence[Delivery]:
         """See `AsyncDeliveries.list`."""
-        return self._do(self._inner.list, states=states, channel=channel, content=content, limit=limit)
+        return self._do(
+            self._inner.list,
+            states=states,
+            channel=channel,
+            content=content,
+            after=after,
+            limit=limit,
+            order=order,
+        )
 
     def get(self, delivery: int) -> Delivery:
         """See `AsyncDeliveries.get`."""

@@ -31,15 +31,19 @@ class AsyncDeliveries:
         states: Sequence[DeliveryState] = (),
         channel: ChannelRef | str | None = None,
         content: str | None = None,
+        after: int | None = None,
         limit: int = 100,
+        order: Literal["newest", "oldest"] = "newest",
     ) -> Sequence[Delivery]:
-        """Give deliveries, oldest first."""
+        """Give deliveries; `after` is the id of the last one seen in that order."""
         publishing = await self._workspace.publishing()
         return await publishing.deliveries(
             states=states,
             channel=ChannelRef.parse(channel) if channel is not None else None,
             content_id=content,
+            after=after,
             limit=limit,
+            order=order,
         )
 
     async def get(self, delivery: int) -> Delivery:

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -38,9 +38,10 @@ def select_deliveries(
     until: datetime | None = None,
     after: int | None = None,
     limit: int | None = None,
+    order: Literal["oldest", "newest"] = "oldest",
 ) -> Select[Any]:
-    """Build the query of a list, oldest first."""
-    query = select(*_COLUMNS).order_by(delivery.c.id)
+    """Build the query of a list."""
+    query = select(*_COLUMNS).order_by(delivery.c.id if order == "oldest" else delivery.c.id.desc())
     wanted = [str(state) for state in states]
     if wanted:
         query = query.where(delivery.c.state.in_(wanted))
@@ -59,7 +60,7 @@ def select_deliveries(
     if until is not None:
         query = query.where(delivery.c.due < to_us(until))
     if after is not None:
-        query = query.where(delivery.c.id > after)
+        query = query.where(delivery.c.id > after if order == "oldest" else delivery.c.id < after)
     return query if limit is None else query.limit(limit)
 
 

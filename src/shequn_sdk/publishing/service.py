@@ -327,8 +327,9 @@ class Publishing:
         until: datetime | None = None,
         after: int | None = None,
         limit: int = 1000,
+        order: Literal["oldest", "newest"] = "oldest",
     ) -> list[Delivery]:
-        """List deliveries, oldest first; `since` and `until` compare their due instants, `after` is the last id seen."""
+        """List deliveries; `since` and `until` compare their due instants, `after` is the last id seen in that order."""
         query = queries.select_deliveries(
             states=states,
             account=account,
@@ -340,6 +341,7 @@ class Publishing:
             until=until,
             after=after,
             limit=limit,
+            order=order,
         )
         rows = await self._store.read(lambda conn: queries.fetch(conn, query))
         return [to_delivery(row) for row in rows]
