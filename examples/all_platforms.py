@@ -76,7 +76,7 @@ async def main() -> None:
                         await let_pass(1)
                 group.cancel_scope.cancel()
 
-            landed = await sq.deliveries.list()
+            landed = await sq.deliveries.list(order="oldest")
             print("in the end:", *(f"{row.channel.account} {row.state}" for row in landed))
             for (name, kind), members in sorted(heard.items()):
                 print(f"heard on {name}: {kind} by {len(members)} members")
