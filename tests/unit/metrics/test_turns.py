@@ -211,3 +211,20 @@ except StoreFull as error:
     assert done.stdout.startswith("full:"), done.stderr[-2000:]
     assert count(store) == 1
     assert store.append(big, community="health").new == 60_000
+
+
+def test_a_community_that_another_process_added_between_two_turns_is_taken_as_it_is(tmp_path, monkeypatch):
+    from shequn_sdk.metrics import DuckDBEventStore
+
+    path = tmp_path / "events.duckdb"
+    first, second = DuckDBEventStore(path, idle=0), DuckDBEventStore(path, idle=0)
+    write = first._write
+
+    def late(purpose):
+        second.ensure_community("health", zone="UTC")
+        return write(purpose)
+
+    monkeypatch.setattr(first, "_write", late)
+    assert first.ensure_community("health", zone="Asia/Shanghai").zone == "UTC"
+    first.close()
+    second.close()

@@ -95,7 +95,8 @@ class DuckDBEventStore(TurnTaker):
             if (found := people.find_community(con, name)) is not None:
                 return found
         with self._write(f"community {name}") as con:
-            return people.add_community(con, name, zone)
+            # between the two turns another process may have added it
+            return people.find_community(con, name) or people.add_community(con, name, zone)
 
     def communities(self) -> Sequence[CommunityInfo]:
         """List the communities, oldest first."""
