@@ -213,6 +213,30 @@ async def test_a_frozen_worker_that_wakes_late_does_no_harm(workers, wall, tmp_p
     )
 
 
+@pytest.mark.parametrize("point", ["intent_written:1", "departing:1", "departing:2"])
+async def test_a_worker_frozen_before_its_request_leaves_sends_nothing_late(workers, wall, tmp_path, point):
+    """It stops between the intent and the request, also after its first look at the lease, and wakes after its end."""
+    wall.native_key = False  # so that the platform would show a second request as a second post
+    await plan(tmp_path / "store.db", 1, 1, "native")
+    frozen = workers.start(freeze=point, mode="native", lease=0.6, concurrency=1)
+    with anyio.fail_after(20):
+        while stat(frozen.pid) != "T":  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    try:
+        found = await settle(workers, 30, mode="native", lease=0.6)
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    workers.end(frozen, signal.SIGTERM)
+    assert set(found.values()) == {"landed"}
+    assert len(wall.requests) == 1
+    assert set((await states(tmp_path / "store.db")).values()) == {"landed"}
+
+
+def stat(pid: int) -> str:
+    """Give the letter of a process's state."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+
+
 async def test_sigterm_finishes_what_is_under_way(workers, wall, tmp_path):
     await plan(tmp_path / "store.db", 60, 20, "none")
     wall.delay = 0.05

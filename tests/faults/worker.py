@@ -16,6 +16,7 @@ import httpx
 
 from shequn_sdk.domain import ChannelRef, Post
 from shequn_sdk.errors import ContentRejected, Landing, RateLimited, Unavailable
+from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.manifest import Capability, Idempotency, Manifest
 from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
 from shequn_sdk.stores.store import Store
@@ -33,6 +34,7 @@ class WallAdapter:
         self.client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
 
     async def call(self, path: str, **body: str) -> Any:
+        pass_gate()
         try:
             answer = await self.client.post(path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -99,14 +101,14 @@ def setting(name: str, default: str) -> str:
     return os.environ.get(f"SHEQUN_TEST_{name}", default)
 
 
-def die_at(point: str, nth: int) -> None:
-    """Kill this process when `point` is reached for the `nth` time."""
+def die_at(point: str, nth: int, *, how: signal.Signals = signal.SIGKILL) -> None:
+    """Kill or freeze this process when `point` is reached for the `nth` time."""
     seen: Counter[str] = Counter()
 
     def hook(reached: str) -> None:
         seen[reached] += 1
         if reached == point and seen[reached] == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), how)
 
     failpoints.install(hook)
 
@@ -115,6 +117,9 @@ async def main(path: str, url: str) -> None:
     point, _, nth = setting("FAILPOINT", "").partition(":")
     if point:
         die_at(point, int(nth or 1))
+    point, _, nth = setting("FREEZE", "").partition(":")
+    if point:
+        die_at(point, int(nth or 1), how=signal.SIGSTOP)
     lease = float(setting("LEASE", "1.0"))
     options = DeliveryOptions(
         lease=timedelta(seconds=lease),

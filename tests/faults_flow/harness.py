@@ -43,6 +43,9 @@ class Run:
     full_disks: int = 1
     stops: int = 1
     """Workers told to stop in order."""
+    restarts: int = 0
+    """Of the database, which must be a server."""
+    engine: str = ""
     rate: float = 0.03
     """Share of requests struck by each kind of fault."""
     storm: int = 2
@@ -62,10 +65,16 @@ class Crew:
     home: Path
     lease: float = 0.0
     role: str = "deliver"
+    url: str = ""
+    """Of the ledger, when it is on a server."""
     running: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
     harmed: set[int] = field(default_factory=set[int])
     problems: list[str] = field(default_factory=list[str])
     events: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def ledger(self) -> Path | str:
+        return self.url or self.home / "store.db"
 
     @property
     def control(self) -> Path:
@@ -74,6 +83,8 @@ class Crew:
     def start(self, role: str = "") -> subprocess.Popen[bytes]:
         """Start a worker; what it complains of goes to HOME/worker.log."""
         environment = {**os.environ, "SHEQUN_TEST_LEASE": str(self.lease)}
+        if self.url:
+            environment["SHEQUN_TEST_RIGHT_CLOCK"] = "1"
         with (self.home / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, str(_WORKER), role or self.role, str(self.home), str(self.control)],
@@ -102,9 +113,19 @@ class Crew:
 
 
 async def run_deliveries(
-    run: Run, *, home: Path | None = None, tell: Callable[[str], object] = lambda text: None
+    run: Run,
+    *,
+    home: Path | None = None,
+    tell: Callable[[str], object] = lambda text: None,
+    url: str = "",
+    restart: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Publish under faults, let everything come to rest, resolve what is held, judge."""
+    """Publish under faults, let everything come to rest, resolve what is held, judge.
+
+    Args:
+        url: of a PostgreSQL database for the ledger, instead of a file.
+        restart: stops the server as a crash does, and starts it again.
+    """
     report = Report(run.seed)
     plugins = load_plugins()
     specs = {name: spec_of(plugins, name) for name in run.platforms}
@@ -122,18 +143,18 @@ async def run_deliveries(
         ) as server:
             scene = Scene(server, run.seed)
             scene.furnish(run.deliveries)
-            scene.write(place, scene.contents(run.deliveries))
+            scene.write(place, scene.contents(run.deliveries), store=url, engine=run.engine)
             faults.set(delivery_rules(run.rate, run.storm))
-            crew = Crew(place, lease=run.lease)
+            crew = Crew(place, lease=run.lease, url=url)
             stalls: list[float] = []
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(_watch, stalls)
-                    offsets = await _shake(run, crew, scene, report, tell)
+                    offsets = await _shake(run, crew, report, tell, restart)
                     tell("faults are over; waiting for the ledger to come to rest")
                     faults.set(calm_rules())
                     await _settle(run, crew, report)
-                    first, _ = _judged(scene, place, faults, crew, offsets, stalls)
+                    first, _ = _judged(scene, faults, crew, offsets, stalls)
                     report.problems += [f"before people looked: {one}" for one in _wrong(first)]
                     await _resolve(crew, scene, report)
                     await _settle(run, crew, report)
@@ -142,7 +163,7 @@ async def run_deliveries(
                     group.cancel_scope.cancel()
             finally:
                 crew.clear()
-            report.verdicts, report.causes = _judged(scene, place, faults, crew, offsets, stalls)
+            report.verdicts, report.causes = _judged(scene, faults, crew, offsets, stalls)
             crew.events["machine stood still"] = len(stalls)
         report.faults = {
             f"{platform} {operation} {kind}": times
@@ -156,7 +177,6 @@ async def run_deliveries(
 
 def _judged(
     scene: Scene,
-    home: Path,
     faults: WatchedFaults,
     crew: Crew,
     offsets: list[float],
@@ -164,7 +184,7 @@ def _judged(
 ) -> tuple[dict[str, Verdict], dict[str, int]]:
     return judge(
         scene,
-        home / "store.db",
+        crew.ledger,
         faults=faults.log,
         harmed=frozenset(crew.harmed),
         offsets=offsets,
@@ -188,7 +208,11 @@ async def _watch(stalls: list[float]) -> None:
 
 
 async def _shake(
-    run: Run, crew: Crew, scene: Scene, report: Report, tell: Callable[[str], object]
+    run: Run,
+    crew: Crew,
+    report: Report,
+    tell: Callable[[str], object],
+    restart: Callable[[], None],
 ) -> list[float]:
     """Run two workers and do to them what the run asks for; gives how wrong their clock ever was."""
     rng = random.Random(f"{run.seed}/events")
@@ -197,7 +221,7 @@ async def _shake(
     publisher = crew.start("publish")
     pair = [crew.start(), crew.start()]
     events = ["kill"] * run.kills + ["freeze"] * run.freezes + ["stop"] * run.stops
-    events += ["full"] * run.full_disks + ["jump"] * len(run.jumps)
+    events += ["full"] * run.full_disks + ["jump"] * len(run.jumps) + ["restart"] * run.restarts
     rng.shuffle(events)
     jumps = list(run.jumps)
     for _ in range(max(1, run.kills // 8)):  # of the one who publishes as well
@@ -215,7 +239,7 @@ async def _shake(
         which = rng.randrange(2)
         victim = pair[which]
         crew.events[event] += 1
-        open_ = await anyio.to_thread.run_sync(under_way, crew.home / "store.db")
+        open_ = await anyio.to_thread.run_sync(under_way, crew.ledger)
         tell(f"{event}; {open_} deliveries under way")
         if event == "kill":
             await crew.end(victim)
@@ -228,6 +252,9 @@ async def _shake(
             crew.harmed.add(victim.pid)
             await anyio.sleep(run.lease + rng.uniform(0.5, 2.0))
             victim.send_signal(signal.SIGCONT)
+        elif event == "restart":
+            crew.harmed.update(process.pid for process in pair)
+            await anyio.to_thread.run_sync(restart)
         elif event == "full":
             write_control(crew.control, offset=offset, full=True)
             await anyio.sleep(rng.uniform(0.5, 1.5))
@@ -244,10 +271,10 @@ async def _shake(
 async def _settle(run: Run, crew: Crew, report: Report) -> None:
     """Wait until nothing is under way any more."""
     with anyio.move_on_after(run.settle) as scope:
-        while await anyio.to_thread.run_sync(under_way, crew.home / "store.db"):  # noqa: ASYNC110 - other processes
+        while await anyio.to_thread.run_sync(under_way, crew.ledger):  # noqa: ASYNC110 - other processes
             await anyio.sleep(0.2)
     if scope.cancelled_caught:
-        rows, trail = read_ledger(crew.home / "store.db")
+        rows, trail = read_ledger(crew.ledger)
         last = {line.delivery: line for line in trail}
         open_ = [
             row for row in rows if row.state in {"planned", "claimed", "attempting", "deferred", "unknown"}

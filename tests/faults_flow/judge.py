@@ -113,14 +113,25 @@ class Report:
         return {**asdict(self), "deliveries": self.deliveries}
 
 
-def read_ledger(path: Path) -> tuple[list[Row], list[Line]]:
+def _connect(ledger: Path | str) -> Any:
+    """Open a ledger to read it: an SQLite file, or the URL of a PostgreSQL database."""
+    if isinstance(ledger, Path):
+        return sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, timeout=20)
+    import psycopg
+
+    return psycopg.connect(ledger, autocommit=True)
+
+
+def read_ledger(ledger: Path | str) -> tuple[list[Row], list[Line]]:
     """Read all deliveries and the whole audit trail."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as conn:
+    native, made = "json_extract(post, '$.native_id')", "json_extract(post, '$.attrs.id_made_here')"
+    if not isinstance(ledger, Path):
+        native, made = "post::json ->> 'native_id'", "post::json -> 'attrs' ->> 'id_made_here'"
+    with closing(_connect(ledger)) as conn:
         rows = [
-            Row(*values[:8], values[8] or "", bool(values[9]), bool(values[10]))
+            Row(*values[:8], values[8] or "", values[9] in {1, "true"}, bool(values[10]))
             for values in conn.execute(
-                "select id, account, channel, content_id, part, parts, state, error, "
-                "json_extract(post, '$.native_id'), json_extract(post, '$.attrs.id_made_here'), "
+                f"select id, account, channel, content_id, part, parts, state, error, {native}, {made}, "
                 f"exists ({_EARLIER_HELD}) from delivery d order by id"
             )
         ]
@@ -133,9 +144,9 @@ def read_ledger(path: Path) -> tuple[list[Row], list[Line]]:
     return rows, trail
 
 
-def under_way(path: Path) -> int:
+def under_way(ledger: Path | str) -> int:
     """Count the deliveries that nobody has to touch and that are not at rest yet."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as conn:
+    with closing(_connect(ledger)) as conn:
         query = (
             f"select count(*) from delivery d where check_at is not null or (state in {_OPEN} "
             f"and not exists ({_EARLIER_HELD}))"
@@ -158,7 +169,7 @@ def standing(scene: Scene) -> dict[Place, list[tuple[str, int, Stand]]]:
 
 def judge(
     scene: Scene,
-    ledger: Path,
+    ledger: Path | str,
     *,
     faults: Sequence[tuple[float, str, str, Any]],
     harmed: frozenset[int],

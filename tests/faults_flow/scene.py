@@ -215,9 +215,25 @@ class Scene:
             plans.append({"id": identity, "text": text, "to": [place.ref for place in one["to"]]})
         return plans
 
-    def write(self, home: Path, plans: Sequence[Mapping[str, Any]], *, communities: str = "") -> None:
+    def write(
+        self,
+        home: Path,
+        plans: Sequence[Mapping[str, Any]],
+        *,
+        communities: str = "",
+        store: str = "",
+        engine: str = "",
+    ) -> None:
         """Write the workspace's settings and what is to be said."""
-        lines = [communities, "[delivery]", "concurrency = 64", "max_attempts = 20", ""]
+        lines = [f"store = {json.dumps(store)}"] if store else []
+        lines += [
+            communities,
+            "[delivery]",
+            "concurrency = 64",
+            "max_attempts = 20",
+            f'engine = "{engine}"',
+            "",
+        ]
         for name, account in self.accounts.items():
             lines += [f"[accounts.{name}]", f'platform = "{account["platform"]}"']
             lines += [f'base_url = "{account["base_url"]}"', f"[accounts.{name}.secrets]"]

@@ -82,7 +82,8 @@ async def main(role: str, home: Path, control: Path) -> None:
     lease = float(os.environ.get("SHEQUN_TEST_LEASE", "0"))
     if lease:
         policy.DeliveryOptions = functools.partial(policy.DeliveryOptions, lease=timedelta(seconds=lease))
-    async with AsyncShequn.open(home=home, clock=WrongClock(control), timeout=4.0) as sq:
+    clock = None if os.environ.get("SHEQUN_TEST_RIGHT_CLOCK") else WrongClock(control)
+    async with AsyncShequn.open(home=home, clock=clock, timeout=4.0) as sq:
         if role == "publish":
             await publish(sq, home)
             return

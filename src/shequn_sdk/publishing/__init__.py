@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shequn_sdk.publishing.notices import Notice, NoticeKind
     from shequn_sdk.publishing.policy import DeliveryOptions
     from shequn_sdk.publishing.service import Publishing
 
-__all__ = ["DeliveryOptions", "Publishing"]
+__all__ = ["DeliveryOptions", "Notice", "NoticeKind", "Publishing"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from shequn_sdk.publishing.policy import DeliveryOptions  # noqa: PLC0415
 
         return DeliveryOptions
+    if name in {"Notice", "NoticeKind"}:
+        from shequn_sdk.publishing import notices  # noqa: PLC0415 - loads SQLAlchemy
+
+        return getattr(notices, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
+
+import regex
 
 from shequn_sdk.domain import (
     Button,
@@ -18,9 +19,10 @@ from shequn_sdk.domain import (
 )
 from shequn_sdk.errors import InvalidInput, NotSupported
 from shequn_sdk.platforms.manifest import Capability, Manifest, TextLimit
-from shequn_sdk.publishing.markdown import RichText, parse_markdown
-from shequn_sdk.publishing.render import lost_kinds, measurer, render
-from shequn_sdk.publishing.split import split
+from shequn_sdk.publishing.layout import Layout, limit_words
+from shequn_sdk.publishing.markdown import MEMBER, RichText, Span, parse_markdown
+from shequn_sdk.publishing.pictures import sniff
+from shequn_sdk.publishing.render import lost_kinds, without
 
 __all__ = ["compose"]
 
@@ -32,35 +34,38 @@ _MEDIA: dict[MediaKind, tuple[Capability, ...]] = {
     MediaKind.ANIMATION: (Capability.PUBLISH_VIDEO, Capability.PUBLISH_PHOTO),
     MediaKind.DOCUMENT: (Capability.PUBLISH_DOCUMENT,),
 }
-_ALBUM_FAMILY = {
-    MediaKind.PHOTO: "visual",
-    MediaKind.VIDEO: "visual",
-    MediaKind.AUDIO: "audio",
-    MediaKind.DOCUMENT: "document",
-}
-"""Kinds that may share an album; the others go alone."""
+_NOT_IN_TAG = regex.compile(r"[^\w]+")
+_GRAPHEME = regex.compile(r"\X")
 
 
-def compose(content: Content, manifest: Manifest, *, account: str = "") -> Variant:
+def compose(content: Content, manifest: Manifest, *, account: str = "", channel: str = "") -> Variant:
     """Give the form of `content` for one account: pure, the same for the same arguments.
 
     Formatting is written by `manifest.markup`, length is measured on what is written. What the platform cannot do is
     replaced where that makes sense (a poll by numbered choices, buttons by links), and each such change is listed.
+    Files are not opened here: `shequn_sdk.publishing.media` checks and converts them.
+
+    Args:
+        content: what is to be said.
+        manifest: what the account can do.
+        account: its name, for overrides.
+        channel: native id of the channel, for overrides that name one.
 
     Raises:
         NotSupported: nothing of the content can be published by this account.
         InvalidInput: a part breaks a limit and cannot be split or replaced.
     """
-    return _Composer(content, manifest, account).run()
+    content = content.for_channel(platform=manifest.platform, account=account, channel=channel)
+    return _Composer(content, manifest).run()
 
 
 class _Composer:
-    def __init__(self, content: Content, manifest: Manifest, account: str) -> None:
+    def __init__(self, content: Content, manifest: Manifest) -> None:
         self.content = content
         self.manifest = manifest
-        self.account = account
         self.limits = manifest.limits
         self.changes: list[Change] = []
+        self.layout = Layout(manifest, self.change)
 
     def change(self, field: str, what: str, why: str) -> None:
         self.changes.append(Change(what=what, why=why, field=field))
@@ -69,32 +74,47 @@ class _Composer:
         return capability in self.manifest.capabilities
 
     def run(self) -> Variant:
+        content, manifest = self.content, self.manifest
         rich = self.text()
-        media = self.media()
-        poll, rich = self.poll(rich)
-        rich = self.article_as_text(rich)
-        link, rich = self.link(rich)
-        rows, rich = self.buttons(rich, media)
-        rich = self.hashtags(rich)
-        lost = lost_kinds(rich, self.manifest.markup)
-        if lost:
-            kinds = ", ".join(sorted(lost))
-            self.change("text", f"formatting left out: {kinds}", f"{self.manifest.platform} cannot show it")
-        pieces = self.pieces(rich, media, link=link)
-        if self.content.article is not None and self.can(Capability.PUBLISH_ARTICLE):
-            pieces.append(Piece(article=self.content.article))
+        media = self.media() if content.media else []
+        poll = content.poll
+        if poll is not None:
+            poll, rich = self.poll(poll, rich)
+        if content.article is not None:
+            rich = self.article_as_text(rich)
+        card = False
+        if content.link is not None or content.media:
+            card, rich = self.link(rich)
+        rows: tuple[tuple[Button, ...], ...] = ()
+        if content.buttons:
+            rows, rich = self.buttons(rich, media)
+        if content.hashtags:
+            rich = self.hashtags(rich)
+        if rich.entities:
+            lost = lost_kinds(rich, manifest.markup)
+            if lost:
+                kinds = ", ".join(sorted(lost))
+                self.change("text", f"formatting left out: {kinds}", f"{manifest.platform} cannot show it")
+                rich = without(rich, lost)
+        alone = content.poll is None and content.article is None
+        pieces = self.layout.pieces(rich, media, content.link if card else None, alone=alone)
+        if content.article is not None and self.can(Capability.PUBLISH_ARTICLE):
+            pieces.append(Piece(article=content.article))
         if poll is not None:
             pieces.append(Piece(poll=poll))
         if not pieces:
             raise NotSupported(
-                self.manifest.explain(self._first_need()),
-                platform=self.manifest.platform,
+                manifest.explain(self._first_need()),
+                platform=manifest.platform,
                 capability=str(self._first_need()),
             )
+        pieces = self.finish(pieces, rows)
+        if content.comments:
+            pieces += self.comments()
         return Variant(
-            content_id=self.content.id,
-            platform=self.manifest.platform,
-            pieces=self.finish(pieces, rows),
+            content_id=content.id,
+            platform=manifest.platform,
+            pieces=tuple(pieces),
             changes=tuple(self.changes),
         )
 
@@ -107,11 +127,33 @@ class _Composer:
 
     def text(self) -> RichText:
         content = self.content
-        override = content.overrides.get(self.account) or content.overrides.get(self.manifest.platform)
-        rich = parse_markdown(override if override is not None else content.text)
+        rich = self.marked(content.text)
         if content.title and content.article is None:
             rich = RichText.marked(content.title.strip(), EntityKind.BOLD).then(rich)
         return rich
+
+    def marked(self, text: str) -> RichText:
+        """Read Markdown; mentions become those that the platform knows."""
+        rich = parse_markdown(text)
+        if MEMBER not in text or not any(one.url.startswith(MEMBER) for one in rich.entities):
+            return rich
+        kept: list[Span] = []
+        for entity in rich.entities:
+            if not entity.url.startswith(MEMBER):
+                kept.append(entity)
+                continue
+            name = rich.text[entity.offset : entity.offset + entity.length]
+            member = _member_on(self.manifest.platform, entity.url)
+            if member and self.can(Capability.MENTION):
+                kept.append(Span(EntityKind.MENTION, entity.offset, entity.length, member_id=member))
+            else:
+                why = (
+                    self.manifest.explain(Capability.MENTION)
+                    if member
+                    else f"no id of theirs on {self.manifest.platform} is given"
+                )
+                self.change("text", f"{name} is named, not mentioned", why)
+        return RichText(rich.text, tuple(kept))
 
     def media(self) -> list[Media]:
         kept: list[Media] = []
@@ -119,7 +161,7 @@ class _Composer:
             able = [need for need in _MEDIA[one.kind] if self.can(need)] if self.limits.media_per_post else []
             if able:
                 self._check_media(one)
-                kept.append(one)
+                kept.append(self._described(one))
                 continue
             name = one.filename or one.alt or str(one.kind)
             why = self.manifest.explain(_MEDIA[one.kind][0])
@@ -127,6 +169,8 @@ class _Composer:
         return kept
 
     def _check_media(self, one: Media) -> None:
+        if one.kind is MediaKind.PHOTO and one.data is not None and sniff(one.data).startswith("image/"):
+            return  # a picture can be made smaller or written in another format
         most = self.limits.media_bytes.get(one.kind)
         if most is not None and one.data is not None and len(one.data) > most:
             raise InvalidInput(
@@ -134,15 +178,28 @@ class _Composer:
                 "make it smaller"
             )
         taken = self.limits.media_mime.get(one.kind)
-        if taken and one.mime and one.mime not in taken:
+        if one.kind is not MediaKind.PHOTO and taken and one.mime and one.mime not in taken:
             raise InvalidInput(
                 f"{self.manifest.platform} takes no {one.mime} as {one.kind}: use {', '.join(sorted(taken))}"
             )
 
-    def poll(self, rich: RichText) -> tuple[Poll | None, RichText]:
-        poll = self.content.poll
-        if poll is None:
-            return None, rich
+    def _described(self, one: Media) -> Media:
+        """Fit the description for those who cannot see the file."""
+        if not one.alt:
+            return one
+        limit = self.limits.alt_text
+        if limit is None:
+            self.change("media", "description left out", f"{self.manifest.platform} shows none with a file")
+            return one
+        if limit.fits(one.alt):
+            return one
+        ends = [found.end() for found in _GRAPHEME.finditer(one.alt)]
+        while ends and not limit.fits(one.alt[: ends[-1]] + "…"):
+            ends.pop()
+        self.change("media", "description shortened", f"longer than {limit_words(limit)}")
+        return one.model_copy(update={"alt": one.alt[: ends[-1] if ends else 0] + "…"})
+
+    def poll(self, poll: Poll, rich: RichText) -> tuple[Poll | None, RichText]:
         why = self._why_no_poll(poll)
         if why:
             self.change("poll", "poll replaced by numbered choices", why)
@@ -153,9 +210,7 @@ class _Composer:
             least, most = self.limits.poll_duration
             fitted = min(max(poll.duration, least), most)
             if fitted != poll.duration:
-                self.change(
-                    "poll", f"poll runs {_span(fitted)}", f"allowed are {_span(least)} to {_span(most)}"
-                )
+                self.change("poll", f"poll runs {fitted}", f"allowed are {least} to {most}")
                 poll = poll.model_copy(update={"duration": fitted})
         return poll, rich
 
@@ -166,10 +221,10 @@ class _Composer:
         if not least <= len(poll.choices) <= most:
             return f"{len(poll.choices)} choices, allowed are {least} to {most}"
         if self.limits.poll_question is not None and not self.limits.poll_question.fits(poll.question):
-            return f"the question is longer than {_limit(self.limits.poll_question)}"
+            return f"the question is longer than {limit_words(self.limits.poll_question)}"
         longest = self.limits.poll_choice
         if longest is not None and not all(longest.fits(choice) for choice in poll.choices):
-            return f"a choice is longer than {_limit(longest)}"
+            return f"a choice is longer than {limit_words(longest)}"
         return ""
 
     def article_as_text(self, rich: RichText) -> RichText:
@@ -177,12 +232,15 @@ class _Composer:
         if article is None:
             return rich
         if self.can(Capability.PUBLISH_ARTICLE):
-            for limit, value, name in (
+            limits: tuple[tuple[TextLimit | None, str, str], ...] = (
                 (self.limits.article_title, article.title, "title"),
                 (self.limits.article_body, article.body, "body"),
-            ):
+            )
+            for limit, value, name in limits:
                 if limit is not None and not limit.fits(value):
-                    raise InvalidInput(f"the article's {name} is longer than {_limit(limit)}; shorten it")
+                    raise InvalidInput(
+                        f"the article's {name} is longer than {limit_words(limit)}; shorten it"
+                    )
             return rich
         why = self.manifest.explain(Capability.PUBLISH_ARTICLE)
         rich = rich.then(RichText.marked(article.title, EntityKind.BOLD))
@@ -191,7 +249,7 @@ class _Composer:
             rich = rich.then(RichText(article.digest.strip()))
             return rich.then(RichText(str(article.url)), "\n")
         self.change("article", "article sent as text", why)
-        return rich.then(parse_markdown(article.body))
+        return rich.then(self.marked(article.body))
 
     def link(self, rich: RichText) -> tuple[bool, RichText]:
         """Give whether the link goes as a card; a link that does not is written into the text."""
@@ -204,9 +262,11 @@ class _Composer:
             return False, rich
         if self.can(Capability.PUBLISH_LINK):
             return True, rich
-        self.change(
-            "link", "link card replaced by its address", self.manifest.explain(Capability.PUBLISH_LINK)
-        )
+        why = self.manifest.explain(Capability.PUBLISH_LINK)
+        if str(link.url) in rich.text or any(one.url == str(link.url) for one in rich.entities):
+            self.change("link", "link card left out; its address is in the text", why)
+            return False, rich
+        self.change("link", "link card replaced by its address", why)
         if link.title and link.title not in rich.text:
             rich = rich.then(RichText(link.title))
             return False, rich.then(RichText(str(link.url)), "\n")
@@ -231,7 +291,7 @@ class _Composer:
             for button in flat:
                 if longest is not None and button.data and not longest.fits(button.data):
                     raise InvalidInput(
-                        f"the data of button {button.label!r} is longer than {_limit(longest)}"
+                        f"the data of button {button.label!r} is longer than {limit_words(longest)}"
                     )
             return self._button_rows(rows), rich
         lines = [f"{button.label}: {button.url}" for button in flat if button.url is not None]
@@ -258,132 +318,78 @@ class _Composer:
         if not form:
             self.change("hashtags", "hashtags left out", f"{self.manifest.platform} does not show them")
             return rich
-        line = RichText()
+        open_ended = not form.endswith("#")
+        line = ""
+        marks: list[Span] = []
         for tag in tags:
-            line = line.then(RichText.marked(form.replace("{tag}", tag), EntityKind.HASHTAG), " ")
-        return rich.then(line)
+            whole = _NOT_IN_TAG.sub("_", tag).strip("_") if open_ended else tag
+            if whole != tag:
+                self.change("hashtags", f"#{tag} written {whole}", "a hashtag ends at the first other sign")
+            if not whole:
+                continue
+            written = form.replace("{tag}", whole)
+            line = f"{line} " if line else line
+            marks.append(Span(EntityKind.HASHTAG, len(line), len(written)))
+            line += written
+        return rich.then(RichText(line, tuple(marks)))
 
-    # pieces
+    # finishing
 
-    def pieces(self, rich: RichText, media: Sequence[Media], *, link: bool) -> list[Piece]:
-        groups = self._groups(media)
-        card = self.content.link if link else None
-        if rich.text and groups:
-            caption = self.limits.caption or self.limits.text
-            together = self.limits.caption_with_media
-            if (
-                together
-                and len(groups) == 1
-                and self._fits(caption)(rich)
-                and (len(groups[0]) == 1 or self.limits.caption_with_album)
-            ):
-                text, entities = render(rich, self.manifest.markup)
-                return [Piece(text=text, entities=entities, media=groups[0], link=card)]
-            if together and not self.can(Capability.PUBLISH_TEXT):
-                return self._captioned(rich, groups)
-            why = (
-                "it does not fit into one caption"
-                if together
-                else "text and files never share a message here"
-            )
-            self.change("text", "text follows the media", why)
-        pieces = [Piece(media=group) for group in groups]
-        if rich.text or card is not None:
-            if rich.text and not self.can(Capability.PUBLISH_TEXT) and card is None:
-                if not pieces and self.content.poll is None and self.content.article is None:
-                    self.manifest.require(Capability.PUBLISH_TEXT)
-                self.change("text", "text left out", self.manifest.explain(Capability.PUBLISH_TEXT))
-                return pieces
-            pieces += self._texts(rich, card)
-        return pieces
-
-    def _captioned(self, rich: RichText, groups: Sequence[tuple[Media, ...]]) -> list[Piece]:
-        """Put the text into captions, where text alone cannot be sent."""
-        texts = split(rich, self._fits(self.limits.caption or self.limits.text))
-        if len(texts) > len(groups):
-            raise InvalidInput(
-                f"the text is too long for the captions of {len(groups)} posts, and "
-                + self.manifest.explain(Capability.PUBLISH_TEXT)
-            )
-        pieces: list[Piece] = []
-        for number, group in enumerate(groups):
-            text, entities = render(texts[number], self.manifest.markup) if number < len(texts) else ("", ())
-            pieces.append(Piece(text=text, entities=entities, media=group))
-        return pieces
-
-    def _texts(self, rich: RichText, card: object) -> list[Piece]:
-        parts = split(rich, self._fits(self.limits.text))
-        if len(parts) > 1:
-            why = f"longer than {_limit(self.limits.text)}"
-            self.change("text", f"split into {len(parts)} messages", why)
-        if card is None and not rich.entities:
-            return [Piece(text=render(part, self.manifest.markup)[0]) for part in parts]
-        before = {one.url for one in rich.entities if one.kind is EntityKind.LINK}
-        after = {one.url for part in parts for one in part.entities if one.kind is EntityKind.LINK}
-        for url in sorted(before - after):
-            self.change(
-                "text", f"link to {url} left out", "its address alone is longer than a message may be"
-            )
-        pieces: list[Piece] = []
-        for part in parts:
-            text, entities = render(part, self.manifest.markup)
-            pieces.append(Piece(text=text, entities=entities))
-        if card is not None:
-            last = pieces.pop() if pieces else Piece()
-            pieces.append(last.model_copy(update={"link": card}))
-        return pieces
-
-    def _fits(self, limit: TextLimit) -> Callable[[RichText], bool]:
-        return measurer(limit, self.manifest.markup, self.limits.link_cost)
-
-    def _groups(self, media: Sequence[Media]) -> list[tuple[Media, ...]]:
-        most = self.limits.media_per_post if self.can(Capability.PUBLISH_ALBUM) else 1
-        groups: list[list[Media]] = []
-        for one in media:
-            family = _ALBUM_FAMILY.get(one.kind)
-            last = groups[-1] if groups else None
-            if last and family and len(last) < most and _ALBUM_FAMILY.get(last[0].kind) == family:
-                last.append(one)
-            else:
-                groups.append([one])
-        if len(groups) > 1:
-            self.change(
-                "media", f"media split into {len(groups)} posts", f"at most {most} go into one, of one kind"
-            )
-        return [tuple(group) for group in groups]
-
-    def finish(self, pieces: list[Piece], rows: tuple[tuple[Button, ...], ...]) -> tuple[Piece, ...]:
+    def finish(self, pieces: list[Piece], rows: tuple[tuple[Button, ...], ...]) -> list[Piece]:
         """Add what belongs to the first piece, the last piece and all pieces."""
         content = self.content
         reply_to = content.reply_to
         if reply_to and not self.can(Capability.REPLY):
             self.change("reply_to", "sent as a message of its own", self.manifest.explain(Capability.REPLY))
             reply_to = None
+        if not (rows or reply_to or content.silent or content.attrs):
+            return pieces
         bearer = next(
             (number for number in range(len(pieces) - 1, -1, -1) if len(pieces[number].media) <= 1), None
         )
-        if not (rows or reply_to or content.silent or content.attrs):
-            return tuple(pieces)
-        done: list[Piece] = []
-        for number, piece in enumerate(pieces):
-            done.append(
-                piece.model_copy(
-                    update={
-                        "buttons": rows if number == bearer else (),
-                        "reply_to": reply_to if number == 0 else None,
-                        "silent": content.silent,
-                        "attrs": content.attrs,
-                    }
-                )
+        done = [
+            piece.model_copy(
+                update={
+                    "buttons": rows if number == bearer else (),
+                    "reply_to": reply_to if number == 0 else None,
+                    "silent": content.silent,
+                    "attrs": content.attrs,
+                }
             )
+            for number, piece in enumerate(pieces)
+        ]
         if rows and bearer is None:
             self.change("buttons", "buttons left out", "an album takes no buttons")
-        return tuple(done)
+        return done
+
+    def comments(self) -> list[Piece]:
+        """Give what follows under the post."""
+        manifest = self.manifest
+        if self.can(Capability.COMMENTS):
+            how, limit = "comment", self.limits.comment or self.limits.text
+        elif self.can(Capability.REPLY) and self.can(Capability.PUBLISH_TEXT):
+            how, limit = "reply", self.limits.text
+        else:
+            how, limit = "", self.limits.text
+            if not self.can(Capability.PUBLISH_TEXT):
+                self.change("comments", "comments left out", manifest.explain(Capability.COMMENTS))
+                return []
+            self.change(
+                "comments", "comments sent as messages of their own", manifest.explain(Capability.COMMENTS)
+            )
+        pieces: list[Piece] = []
+        for comment in self.content.comments:
+            for piece in self.layout.texts(self.marked(comment), limit=limit, field="comments"):
+                attrs = self.content.attrs if how != "comment" else {}
+                update = {"follows": how, "silent": self.content.silent and how != "comment", "attrs": attrs}
+                pieces.append(piece.model_copy(update=update))
+        return pieces
 
 
-def _limit(limit: TextLimit) -> str:
-    return f"{limit.maximum} {limit.unit.replace('_', ' ')}"
-
-
-def _span(span: timedelta) -> str:
-    return str(span)
+def _member_on(platform: str, url: str) -> str:
+    """Give the id on one platform of the member that a mention names; "" when none is given."""
+    for one in url.removeprefix(MEMBER).split(","):
+        name, _, native = one.partition(":")
+        if name == platform:
+            return native
+    return ""

@@ -9,6 +9,7 @@ __all__ = ["POINTS", "hit", "install"]
 POINTS = (
     "claimed",
     "intent_written",
+    "departing",
     "request_done",
     "outcome_written",
     "unknown_written",

@@ -6,7 +6,7 @@ All functions run on a store thread inside one transaction; `Ledger` is only the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -16,21 +16,29 @@ from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
 from shequn_sdk.stores.fast import Fast
 
 __all__ = [
+    "FREE",
+    "MUTABLE",
     "Change",
+    "Lane",
+    "Woken",
+    "after_change",
     "any_move",
     "any_ready",
     "backlog",
     "begin",
     "begin_next",
+    "begun",
     "by_batch",
     "by_ids",
     "change",
     "claim_in_lane",
     "expired_leases",
     "find",
+    "in_turn",
     "insert",
     "landed_before",
     "lane_head",
+    "look",
     "moved_to",
     "next_check",
     "next_instant",
@@ -46,8 +54,11 @@ __all__ = [
     "take_checks",
 ]
 
+Lane: TypeAlias = tuple[str, str]
+"""Account and channel: what keeps its order."""
+
 _FIELDS = [name for name in Row._fields if name != "id"]
-_MUTABLE = (
+MUTABLE = (
     "state", "target", "ready_at", "attempts", "limited", "moves", "owner", "fence", "lease_until", "attempted_at",
     "check_at", "checks", "reminders", "deadline", "error", "error_type", "post", "updated_at", "due",
 )  # fmt: skip
@@ -55,7 +66,7 @@ _MUTABLE = (
 # A row may go when nothing before it in its lane may, nothing of the lane is under way or being looked up, and no
 # earlier piece of the same content is open. A piece that waits for a held one of its own content holds up nobody
 # else. The three parts are apart because each has an index of its own.
-_FREE = """
+FREE = """
   and not exists (
     select 1 from delivery b where b.account = d.account and b.channel = d.channel
       and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null))
@@ -76,20 +87,15 @@ update delivery set {set}, owner = :owner, fence = fence + 1, lease_until = :lea
 where id in (
   select d.id from delivery d
   where d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {scope} {free}
-  order by d.priority, d.{order}, d.id limit :count {lock})
+  order by d.priority, d.{order}, d.id limit :count)
   and state in ('planned', 'deferred')
 returning """  # noqa: S608 - put together from constants
     + COLUMNS
 )
 
 
-def _claim(scope: str, order: str, new: str = "state = 'claimed'") -> tuple[Fast, Fast]:
-    """Give the statement for SQLite, which has one writer, and for servers, which have many."""
-    sql = {"scope": scope, "free": _FREE, "order": order, "set": new}
-    return (
-        Fast(_CLAIM.format(lock="", **sql)),
-        Fast(_CLAIM.format(lock="for update of d skip locked", **sql)),
-    )
+def _claim(scope: str, order: str, new: str = "state = 'claimed'") -> Fast:
+    return Fast(_CLAIM.format(scope=scope, free=FREE, order=order, set=new))
 
 
 _TAKE = _claim("and d.priority = :priority", "ready_at")
@@ -100,19 +106,6 @@ _TAKE_NEXT = _claim(
     "due",
     "state = 'attempting', attempts = attempts + 1, attempted_at = coalesce(attempted_at, :now)",
 )
-# Servers have many writers. Whoever claims in a lane holds its lock until the end of the transaction; a statement that
-# begins after the lock was taken sees what others claimed there. Without it two workers could claim two rows of one
-# lane at once, when a row that goes first was written in that very moment.
-_LANE_LOCK = Fast("select pg_advisory_xact_lock(hashtextextended(:lane, 0))")
-_TRY_LANES = Fast(
-    "select account, channel from (select account, channel from delivery d "  # noqa: S608
-    "where d.state in ('planned', 'deferred') and d.priority = :priority and d.ready_at <= :now and d.due <= :now "
-    f"{_FREE} order by d.ready_at, d.id limit :count) as lanes "
-    "where pg_try_advisory_xact_lock(hashtextextended(account || ' ' || channel, 0))"
-)
-_TAKE_LANES = _claim(
-    "and d.priority = :priority and (d.account || ' ' || d.channel) = any(:lanes)", "ready_at"
-)[1]
 _NEW_IDS = Fast(
     "select nextval(pg_get_serial_sequence('delivery', 'id')) from generate_series(1, :count) order by 1"
 )
@@ -138,7 +131,7 @@ _TRAIL_CLAIM = Fast(
     "'claimed', 'its turn has come', :actor)"
 )
 _SET = Fast(
-    f"update delivery set {', '.join(f'{name} = :{name}' for name in _MUTABLE)} "  # noqa: S608
+    f"update delivery set {', '.join(f'{name} = :{name}' for name in MUTABLE)} "  # noqa: S608
     "where id = :id and state = :was_state and owner = :was_owner and fence = :was_fence"
 )
 _BEGIN = Fast(
@@ -150,6 +143,7 @@ _ATTEMPT = Fast(
     "insert into delivery_attempt (delivery_id, fence, started, ended, outcome, error, retry_after, worker) "
     "values (:id, :fence, :started, :ended, :outcome, :error, :retry_after, :worker)"
 )
+_LOOK = Fast("select id, account, channel, platform, state, ready_at, check_at from delivery where id = :id")
 _BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
 # `due` is the user's instant and stays, except where it says no more than "at once".
 _SET_BACK = Fast(
@@ -225,6 +219,23 @@ _MOVE = Fast(
 )
 
 
+class Woken(NamedTuple):
+    """What a wake finds, before anything is claimed."""
+
+    id: int
+    account: str
+    channel: str
+    platform: str
+    state: str
+    ready_at: int
+    check_at: int | None
+
+    @property
+    def lane(self) -> Lane:
+        """What keeps its order."""
+        return self.account, self.channel
+
+
 class Change(NamedTuple):
     """A row, what it becomes, and why."""
 
@@ -247,7 +258,7 @@ def insert(
 ) -> list[Row]:
     """Write new rows, whose ids the database gives, and the first line of their trails."""
     written: list[Row] = []
-    if conn.dialect.name == "sqlite" and len(rows) > 1:
+    if conn.dialect.name == "sqlite" and rows:
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
@@ -281,33 +292,28 @@ def take(
     count: int,
     lanes: Sequence[tuple[str, str]] | None = None,
 ) -> list[Row]:
-    """Claim what is due and whose turn it is, at most one row per lane, replies first."""
+    """Claim what is due and whose turn it is, at most one row per lane, replies first.
+
+    For SQLite, which has one writer; servers have `bulk.take`.
+    """
     params: dict[str, Any] = {"now": now, "lease": lease, "owner": owner, "count": count}
-    which = 0 if conn.dialect.name == "sqlite" else 1
     rows: list[Row] = []
     if lanes is None:
         for priority in range(len(PRIORITIES)):
             params.update(priority=priority, count=count - len(rows))
             if params["count"] > 0:
-                rows += _rows(_TAKE[0].all(conn, params)) if which == 0 else _take_locked(conn, params)
+                rows += _rows(_TAKE.all(conn, params))
     else:
         for account, channel in sorted(lanes[:count]):
             params.update(account=account, channel=channel, count=1)
-            _lock_lane(conn, (account, channel))
-            rows += _rows(_TAKE_LANE[which].all(conn, params))
+            rows += _rows(_TAKE_LANE.all(conn, params))
     _TRAIL_CLAIM.many(conn, [{"delivery_id": row.id, "at": now, "actor": owner} for row in rows])
+    return in_turn(rows)
+
+
+def in_turn(rows: Iterable[Row]) -> list[Row]:
+    """Give claimed rows in the order in which they are to be sent."""
     return sorted(rows, key=lambda row: (row.priority, row.ready_at, row.id))
-
-
-def _take_locked(conn: Connection, params: dict[str, Any]) -> list[Row]:
-    """Claim on a server: lock lanes that nobody else is claiming in, then look again and claim."""
-    lanes = [f"{account} {channel}" for account, channel in _TRY_LANES.all(conn, params)]
-    return _rows(_TAKE_LANES.all(conn, {**params, "lanes": lanes})) if lanes else []
-
-
-def _lock_lane(conn: Connection, lane: tuple[str, str]) -> None:
-    if conn.dialect.name != "sqlite":
-        _LANE_LOCK.all(conn, {"lane": f"{lane[0]} {lane[1]}"})
 
 
 def claim_in_lane(conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str) -> Row | None:
@@ -324,8 +330,7 @@ def begin_next(
     For lanes without limits. Rows that were deferred, or that may be too late, take the longer way through `take`.
     """
     params = {"account": lane[0], "channel": lane[1], "now": now, "lease": lease, "owner": owner, "count": 1}
-    _lock_lane(conn, lane)
-    found = _TAKE_NEXT[0 if conn.dialect.name == "sqlite" else 1].one(conn, params)
+    found = _TAKE_NEXT.one(conn, params)
     row = None if found is None else Row._make(found)
     if row is not None:
         trail.append(_trail(row._replace(state="claimed"), "planned", "its turn has come", owner, now))
@@ -339,15 +344,20 @@ def begin(conn: Connection, row: Row, *, now: int, lease: int) -> Row | None:
     params = {"id": row.id, "owner": row.owner, "fence": row.fence, "now": now, "lease": lease}
     if _BEGIN.run(conn, params) != 1:
         return None
-    started = row._replace(
+    started = begun(row, now=now, lease=lease)
+    _TRAIL.run(conn, _trail(started, "claimed", "request follows", row.owner, now))
+    return started
+
+
+def begun(row: Row, *, now: int, lease: int) -> Row:
+    """Give a claimed row as it is once its intent is written."""
+    return row._replace(
         state="attempting",
         attempts=row.attempts + 1,
         lease_until=lease,
         attempted_at=row.attempted_at if row.attempted_at is not None else now,
         updated_at=now,
     )
-    _TRAIL.run(conn, _trail(started, "claimed", "request follows", row.owner, now))
-    return started
 
 
 def change(
@@ -370,7 +380,7 @@ def change(
     moved = old.state != new.state
     if moved:
         advance(DeliveryState(old.state), DeliveryState(new.state))
-    values: dict[str, Any] = {name: getattr(new, name) for name in _MUTABLE}
+    values: dict[str, Any] = {name: getattr(new, name) for name in MUTABLE}
     values.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence)
     if _SET.run(conn, values) != 1:
         return False
@@ -394,9 +404,14 @@ def change(
                 "worker": old.owner,
             },
         )
-    if new.parts > 1 and moved and new.state in {"refused", "cancelled", "expired"}:
-        _give_up_rest(conn, new, step.actor)
+    after_change(conn, old, new, step.actor)
     return True
+
+
+def after_change(conn: Connection, old: Row, new: Row, actor: str) -> None:
+    """Do what a written step brings with it: later pieces fall with an earlier one."""
+    if new.parts > 1 and old.state != new.state and new.state in {"refused", "cancelled", "expired"}:
+        _give_up_rest(conn, new, actor)
 
 
 def _give_up_rest(conn: Connection, row: Row, actor: str) -> None:
@@ -407,7 +422,7 @@ def _give_up_rest(conn: Connection, row: Row, actor: str) -> None:
         new = later._replace(
             state=state, error=why, error_type="", fence=later.fence + 1, updated_at=row.updated_at
         )
-        values: dict[str, Any] = {name: getattr(new, name) for name in _MUTABLE}
+        values: dict[str, Any] = {name: getattr(new, name) for name in MUTABLE}
         values.update(id=later.id, was_state=later.state, was_owner=later.owner, was_fence=later.fence)
         if _SET.run(conn, values) == 1:
             _TRAIL.run(conn, _trail(new, later.state, why, actor, row.updated_at))
@@ -422,12 +437,13 @@ def release_rest(conn: Connection, row: Row) -> list[Row]:
     )
 
 
-def renew(conn: Connection, held: Iterable[int], *, owner: str, now: int, lease: int) -> None:
-    """Prolong the leases of what a living worker holds; those that ended already stay ended.
+def renew(conn: Connection, held: Iterable[int], *, owner: str, now: int, lease: int) -> set[int]:
+    """Prolong the leases of what a living worker holds, and give those; what ended already stays ended.
 
     Rows of the worker that are not in `held` are left to end: nobody works on them any more.
     """
-    _RENEW.many(conn, [{"id": identity, "owner": owner, "now": now, "lease": lease} for identity in held])
+    params = {"owner": owner, "now": now, "lease": lease}
+    return {identity for identity in held if _RENEW.run(conn, {**params, "id": identity}) == 1}
 
 
 def set_back(conn: Connection, *, now: int, by: int) -> int:
@@ -476,6 +492,12 @@ def take_check(conn: Connection, delivery: int, *, now: int, again: int, owner: 
 def overdue(conn: Connection, *, now: int) -> list[tuple[int, int, int]]:
     """Give rows whose time has come and that nobody works on, one per lane, with their instant and priority."""
     return [(row[0], row[1], row[2]) for row in _OVERDUE.all(conn, {"now": now})]
+
+
+def look(conn: Connection, delivery: int) -> Woken | None:
+    """Give what a wake finds; None when there is no such delivery."""
+    found = _LOOK.one(conn, {"id": delivery})
+    return None if found is None else Woken._make(found)
 
 
 def lane_head(conn: Connection, lane: tuple[str, str], *, now: int) -> tuple[int, int] | None:

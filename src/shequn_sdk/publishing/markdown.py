@@ -5,14 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import regex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from shequn_sdk.domain import Entity, EntityKind
+from shequn_sdk.publishing.simple import read_simple
 
-__all__ = ["RichText", "parse_markdown"]
+__all__ = ["MEMBER", "RichText", "Span", "parse_markdown"]
+
+MEMBER = "member:"
+"""Scheme of links that mention a member: `member:telegram:55,discord:77`."""
+
+
+class Span(NamedTuple):
+    """A stretch of text with a meaning, as `Entity`, in the form that is cheap to move about."""
+
+    kind: EntityKind
+    offset: int
+    length: int
+    url: str = ""
+    language: str = ""
+    member_id: str = ""
+
+    def entity(self) -> Entity:
+        """Give it as the adapter gets it."""
+        return Entity(
+            kind=self.kind,
+            offset=self.offset,
+            length=self.length,
+            url=self.url,
+            language=self.language,
+            member_id=self.member_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +47,42 @@ class RichText:
     """Plain text with stretches that mean something; stretches nest, never overlap by half."""
 
     text: str = ""
-    entities: tuple[Entity, ...] = ()
+    entities: tuple[Span, ...] = ()
 
-    def part(self, start: int, end: int) -> RichText:
-        """Give `text[start:end]` without white space at its ends; stretches are closed and opened again."""
-        while start < end and self.text[start].isspace():
+    def part(self, start: int, end: int, *, whole: bool = True) -> RichText:
+        """Give `text[start:end]` without white space at its ends; stretches are closed and opened again.
+
+        Args:
+            start: first position.
+            end: position behind the last.
+            whole: whether to give itself when nothing is cut off; its stretches have no white space at their ends then.
+        """
+        text = self.text
+        while start < end and text[start].isspace():
             start += 1
-        while end > start and self.text[end - 1].isspace():
+        while end > start and text[end - 1].isspace():
             end -= 1
-        kept: list[Entity] = []
-        for entity in self.entities:
-            first, last = max(entity.offset, start), min(entity.offset + entity.length, end)
-            while first < last and self.text[first].isspace():
+        if whole and not start and end == len(text):
+            return self
+        if not self.entities:
+            return RichText(text[start:end])
+        kept: list[Span] = []
+        for span in self.entities:
+            first = span.offset
+            last = first + span.length
+            if last <= start or first >= end:
+                continue
+            if first >= start and last <= end and not (text[first].isspace() or text[last - 1].isspace()):
+                kept.append(span if not start else span._replace(offset=first - start))
+                continue
+            first, last = max(first, start), min(last, end)
+            while first < last and text[first].isspace():
                 first += 1
-            while last > first and self.text[last - 1].isspace():
+            while last > first and text[last - 1].isspace():
                 last -= 1
             if first < last:
-                kept.append(entity.model_copy(update={"offset": first - start, "length": last - first}))
-        return RichText(self.text[start:end], tuple(kept))
+                kept.append(span._replace(offset=first - start, length=last - first))
+        return RichText(text[start:end], tuple(kept))
 
     def plain(self) -> RichText:
         """Give the text alone."""
@@ -50,19 +95,22 @@ class RichText:
         if not other.text:
             return self
         shift = len(self.text) + len(between)
-        moved = (one.model_copy(update={"offset": one.offset + shift}) for one in other.entities)
+        moved = [one._replace(offset=one.offset + shift) for one in other.entities]
         return RichText(self.text + between + other.text, (*self.entities, *moved))
 
     @classmethod
     def marked(cls, text: str, kind: EntityKind) -> RichText:
         """Give a text that is one stretch."""
-        return cls(text, (Entity(kind=kind, offset=0, length=len(text)),)) if text else cls()
+        return cls(text, (Span(kind, 0, len(text)),)) if text else cls()
 
 
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False})
     # What surprises people who write posts, not documents: indented code, underlined headings, HTML entities.
+    normalize = parser.normalizeLink
+    # its reading of addresses takes what follows a colon for a port, and moves it
+    parser.normalizeLink = lambda url: url if url.startswith(MEMBER) else normalize(url)  # type: ignore[method-assign]
     parser.disable(["code", "lheading", "reference", "html_block", "html_inline", "entity"])
     return parser.enable("strikethrough")
 
@@ -83,7 +131,7 @@ class _Writer:
     def __init__(self) -> None:
         self.out: list[str] = []
         self.length = 0
-        self.entities: list[Entity] = []
+        self.entities: list[Span] = []
         self.open: list[tuple[EntityKind, int, str]] = []
         self.lists: list[int | None] = []
         self.gap = ""
@@ -114,9 +162,7 @@ class _Writer:
 
     def mark(self, kind: EntityKind, start: int, *, url: str = "", language: str = "") -> None:
         if self.length > start:
-            self.entities.append(
-                Entity(kind=kind, offset=start, length=self.length - start, url=url, language=language)
-            )
+            self.entities.append(Span(kind, start, self.length - start, url, language))
 
     def block_gap(self) -> None:
         self.gap = "\n" if self.lists else "\n\n"
@@ -186,6 +232,19 @@ class _Writer:
             self.write(token.content)
 
 
+_MARKED = regex.compile(r"[*_~`\[\]<\\\t\x00]|^ *(?:[>#+-]|\d{1,9}[.)])", regex.MULTILINE)
+"""What the parser may see a mark in: texts without any need no parser."""
+_GAP = regex.compile(r"\n(?: *\n)+")
+_EDGES = regex.compile(r" *\n *")
+
+
+def _unmarked(text: str) -> str:
+    """Give what the parser would give for a text without marks: paragraphs, lines without spaces at their ends."""
+    if "\n" not in text:
+        return text.strip()
+    return "\n\n".join(_EDGES.sub("\n", part).strip(" ") for part in _GAP.split(text.strip())).strip()
+
+
 @lru_cache(maxsize=256)
 def parse_markdown(text: str) -> RichText:
     """Read the subset: bold, italic, strike, code, code blocks, quotes, links, lists; headings become bold.
@@ -195,9 +254,20 @@ def parse_markdown(text: str) -> RichText:
     """
     if not text.strip():
         return RichText()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not _MARKED.search(text):
+        return RichText(_unmarked(text))
+    simple = read_simple(text)
+    if simple is not None:
+        return RichText(simple.text, tuple(Span(*one) for one in simple.stretches))
+    return _parsed(text)
+
+
+def _parsed(text: str) -> RichText:
+    """Let the parser read it."""
     writer = _Writer()
-    writer.walk(_parser().parse(text.replace("\r\n", "\n").replace("\r", "\n")))
+    writer.walk(_parser().parse(text))
     rich = RichText(
         "".join(writer.out), tuple(sorted(writer.entities, key=lambda one: (one.offset, -one.length)))
     )
-    return rich.part(0, len(rich.text))
+    return rich.part(0, len(rich.text), whole=False)

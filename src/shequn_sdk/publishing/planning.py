@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from shequn_sdk.errors import InvalidInput, NotSupported, UnknownName
 from shequn_sdk.publishing import ledger
 from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.compose import compose
+from shequn_sdk.publishing.media import check_files
 from shequn_sdk.publishing.policy import us
 from shequn_sdk.publishing.rows import PRIORITIES, Row
 from shequn_sdk.stores.schema import to_us
@@ -23,6 +25,10 @@ __all__ = ["Plan", "Planner", "Target", "by_lane"]
 
 Target: TypeAlias = str | ChannelRef
 """A channel as text `account:native-id`, or parsed."""
+
+
+_parsed = lru_cache(4096)(ChannelRef.parse)
+"""The same few channels come again and again, and checking one costs more than looking it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ class Planner:
         """
         if isinstance(to, str):
             raise InvalidInput("`to` is a list of channels, not one text")
-        refs = list(dict.fromkeys(ChannelRef.parse(one) for one in to))
+        refs = list(dict.fromkeys(_parsed(one) if type(one) is str else ChannelRef.parse(one) for one in to))
         if not refs:
             raise InvalidInput("nowhere to publish to: give at least one channel")
         names = frozenset(self._accounts.names())
@@ -75,10 +81,12 @@ class Planner:
         batch = batch or new_id()
         rows: list[Row] = []
         forms: dict[str, tuple[list[tuple[str, str]], str, str]] = {}
+        by_channel = content.differs_by_channel()
         for ref in refs:
-            if ref.account not in forms:
-                forms[ref.account] = self._compose(content, ref.account)
-            documents, error, error_type = forms[ref.account]
+            form = str(ref) if by_channel else ref.account
+            if form not in forms:
+                forms[form] = self._compose(content, ref)
+            documents, error, error_type = forms[form]
             state = "refused" if error else "blocked" if plan.needs_approval else "planned"
             if plan.needs_approval and not error:
                 error = "waits for an approval"
@@ -135,15 +143,20 @@ class Planner:
             fresh = [row._replace(target=ledger.moved_to(conn, row.account, row.channel)) for row in fresh]
         return known + ledger.insert(conn, fresh, actor=actor)
 
-    def _compose(self, content: Content, account: str) -> tuple[list[tuple[str, str]], str, str]:
+    def _compose(self, content: Content, ref: ChannelRef) -> tuple[list[tuple[str, str]], str, str]:
         """Give each piece as what people see and as JSON; or one that cannot be sent, with the reason why."""
-        manifest = self._accounts.manifest(account)
+        manifest = self._accounts.manifest(ref.account)
         error = error_type = ""
         try:
-            pieces = compose(content, manifest, account=account).pieces
+            pieces = compose(content, manifest, account=ref.account, channel=ref.native_id).pieces
         except (NotSupported, InvalidInput) as failed:
             pieces = (Piece(text=content.text),)
             error, error_type = str(failed), type(failed).__name__
+        else:
+            try:
+                check_files(pieces)
+            except InvalidInput as failed:  # kept whole, so that it can be retried when the file is there
+                error, error_type = str(failed), type(failed).__name__
         return (
             [(_shown(one), one.model_dump_json(exclude_defaults=True)) for one in pieces],
             error,

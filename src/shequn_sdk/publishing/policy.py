@@ -8,6 +8,7 @@ from datetime import timedelta
 from shequn_sdk.domain import LatePolicy, OnUnknown
 from shequn_sdk.errors import Landing, PlatformError, RateLimited, ShequnError
 from shequn_sdk.platforms.manifest import Idempotency, Manifest
+from shequn_sdk.publishing.following import is_comment
 from shequn_sdk.publishing.rows import Row
 
 __all__ = [
@@ -112,7 +113,7 @@ def after_unknown(
 
     `check_at` is set when a look-up follows; a row that comes back as `planned` may be sent again.
     """
-    ability = manifest.idempotency if manifest is not None else Idempotency()
+    ability = manifest.idempotency if manifest is not None and not is_comment(row) else Idempotency()
     first = row.attempted_at if row.attempted_at is not None else now
     margin = us(options.request_timeout) // 4
     remembered = ability.window is None or now - first < us(ability.window) - margin

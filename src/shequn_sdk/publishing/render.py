@@ -2,46 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
 from shequn_sdk.domain import Entity, EntityKind
 from shequn_sdk.platforms.manifest import Markup, TextLimit, measure
-from shequn_sdk.publishing.markdown import RichText
+from shequn_sdk.publishing.markdown import RichText, Span
 
-__all__ = ["URL", "lost_kinds", "measurer", "render"]
+__all__ = ["URL", "Measurer", "lost_kinds", "measurer", "render", "without"]
 
 URL = regex.compile(r"https?://[!-~]+")
 """A bare address: platforms that count links apart end it at the first character outside ASCII."""
 
+_MOST_PENS = 256
 _VERBATIM = frozenset({EntityKind.CODE, EntityKind.PRE})
 _UNMARKED = frozenset({EntityKind.LINK, EntityKind.MENTION, EntityKind.HASHTAG})
 
 
-def lost_kinds(rich: RichText, markup: Markup) -> frozenset[EntityKind]:
-    """Give the kinds of formatting that the markup cannot write."""
-    if markup.entities:
-        return frozenset()
+class _Pen(NamedTuple):
+    """What a markup means for writing, worked out once."""
+
+    markup: Markup
+    known: frozenset[EntityKind]
+    special: regex.Pattern[str] | None
+    """Finds characters that must be written otherwise; None when there are none."""
+    replace: dict[int, str]
+    escaped: dict[int, str]
+
+
+_pens: dict[int, _Pen] = {}
+_last: tuple[RichText | None, Markup | None, str] = (None, None, "")
+
+
+def _pen(markup: Markup) -> _Pen:
+    pen = _pens.get(id(markup))
+    if pen is not None and pen.markup is markup:
+        return pen
     known = set(markup.marks) | _UNMARKED
     if markup.line_quote:
         known.add(EntityKind.QUOTE)
-    return frozenset(one.kind for one in rich.entities if one.kind not in known)
+    special = "".join((*markup.escape, *markup.replace))
+    pen = _Pen(
+        markup,
+        frozenset(known),
+        regex.compile(f"[{regex.escape(special, special_only=False)}]") if special else None,
+        {ord(one): text for one, text in markup.replace.items()},
+        {ord(one): markup.escape_with + one for one in markup.escape},
+    )
+    if len(_pens) >= _MOST_PENS:
+        _pens.clear()
+    _pens[id(markup)] = pen
+    return pen
+
+
+def lost_kinds(rich: RichText, markup: Markup) -> frozenset[EntityKind]:
+    """Give the kinds of formatting that the markup cannot write."""
+    if markup.entities or not rich.entities:
+        return frozenset()
+    known = _pen(markup).known
+    return frozenset([one.kind for one in rich.entities if one.kind not in known])
+
+
+def without(rich: RichText, kinds: frozenset[EntityKind]) -> RichText:
+    """Give the text without stretches of these kinds."""
+    return (
+        RichText(rich.text, tuple(one for one in rich.entities if one.kind not in kinds)) if kinds else rich
+    )
 
 
 def render(rich: RichText, markup: Markup) -> tuple[str, tuple[Entity, ...]]:
     """Give the text to send, and the entities that go beside it."""
     if markup.entities:
-        return rich.text, tuple(one for one in rich.entities if one.kind is not EntityKind.HASHTAG)
-    if not rich.entities:
-        return _escape(rich.text, markup, verbatim=False), ()
-    ordered = sorted(rich.entities, key=lambda one: (one.offset, -one.length))
-    text, _ = _write(rich.text, ordered, 0, 0, len(rich.text), markup, verbatim=False)
-    return text, ()
+        return rich.text, tuple(one.entity() for one in rich.entities if one.kind is not EntityKind.HASHTAG)
+    return _written(rich, markup), ()
+
+
+def _written(rich: RichText, markup: Markup) -> str:
+    global _last  # noqa: PLW0603 - what was measured is what is sent next
+    known, under, text = _last
+    if known is rich and under is markup:
+        return text
+    pen = _pen(markup)
+    if rich.entities:
+        ordered = sorted(rich.entities, key=_order)
+        text = _write(rich.text, ordered, 0, 0, len(rich.text), pen, verbatim=False)[0]
+    else:
+        text = _escape(rich.text, pen, verbatim=False)
+    _last = rich, markup, text
+    return text
+
+
+def _order(span: Span) -> tuple[int, int]:
+    return span.offset, -span.length
 
 
 def _write(
-    text: str, entities: list[Entity], index: int, start: int, end: int, markup: Markup, *, verbatim: bool
+    text: str, entities: list[Span], index: int, start: int, end: int, pen: _Pen, *, verbatim: bool
 ) -> tuple[str, int]:
     """Write `text[start:end]` with the entities from `index` on that lie in it; give the index after them."""
     out: list[str] = []
@@ -49,23 +107,23 @@ def _write(
     while index < len(entities) and entities[index].offset < end:
         entity = entities[index]
         last = min(entity.offset + entity.length, end)
-        out.append(_escape(text[position : entity.offset], markup, verbatim=verbatim))
+        out.append(_escape(text[position : entity.offset], pen, verbatim=verbatim))
         inner, index = _write(
             text,
             entities,
             index + 1,
             entity.offset,
             last,
-            markup,
-            verbatim=verbatim or (entity.kind in _VERBATIM and entity.kind in markup.marks),
+            pen,
+            verbatim=verbatim or (entity.kind in _VERBATIM and entity.kind in pen.markup.marks),
         )
-        out.append(_wrap(entity, text[entity.offset : last], inner, markup))
+        out.append(_wrap(entity, text[entity.offset : last], inner, pen.markup))
         position = last
-    out.append(_escape(text[position:end], markup, verbatim=verbatim))
+    out.append(_escape(text[position:end], pen, verbatim=verbatim))
     return "".join(out), index
 
 
-def _wrap(entity: Entity, bare: str, inner: str, markup: Markup) -> str:
+def _wrap(entity: Span, bare: str, inner: str, markup: Markup) -> str:
     if entity.kind is EntityKind.LINK:
         if bare == entity.url or not entity.url:
             return entity.url or inner
@@ -82,38 +140,46 @@ def _wrap(entity: Entity, bare: str, inner: str, markup: Markup) -> str:
     return f"{before}{inner}{after}"
 
 
-def _escape(text: str, markup: Markup, *, verbatim: bool) -> str:
-    if not text or not (markup.replace or markup.escape):
+def _escape(text: str, pen: _Pen, *, verbatim: bool) -> str:
+    if pen.special is None or pen.special.search(text) is None:
         return text
-    if markup.escape and not verbatim:
-        # An address must stay what it is, escaped or not.
-        pieces: list[str] = []
-        position = 0
-        for found in URL.finditer(text):
-            pieces.append(_escape_characters(text[position : found.start()], markup))
-            pieces.append(found.group())
-            position = found.end()
-        pieces.append(_escape_characters(text[position:], markup))
-        text = "".join(pieces)
-    if markup.replace:
-        text = "".join(markup.replace.get(character, character) for character in text)
-    return text
+    if pen.escaped and not verbatim:
+        if "://" in text:
+            # An address must stay what it is, escaped or not.
+            pieces: list[str] = []
+            position = 0
+            for found in URL.finditer(text):
+                pieces.append(text[position : found.start()].translate(pen.escaped))
+                pieces.append(found.group())
+                position = found.end()
+            pieces.append(text[position:].translate(pen.escaped))
+            text = "".join(pieces)
+        else:
+            text = text.translate(pen.escaped)
+    return text.translate(pen.replace) if pen.replace else text
 
 
-def _escape_characters(text: str, markup: Markup) -> str:
-    if not any(character in text for character in markup.escape):
-        return text
-    return "".join(markup.escape_with + one if one in markup.escape else one for one in text)
+@dataclass(frozen=True, slots=True)
+class Measurer:
+    """Says how long rich text is once it is written, and whether that is within a limit."""
 
+    limit: TextLimit
+    markup: Markup
+    link_cost: int | None = None
 
-def measurer(limit: TextLimit, markup: Markup, link_cost: int | None) -> Callable[[RichText], bool]:
-    """Give a function that says whether rich text, once written, is within `limit`."""
-
-    def fits(rich: RichText) -> bool:
-        text, _ = render(rich, markup)
-        if link_cost is None:
-            return measure(text, limit.unit) <= limit.maximum
+    def size(self, rich: RichText) -> int:
+        """Give the length in the limit's unit."""
+        text = rich.text if self.markup.entities else _written(rich, self.markup)
+        if self.link_cost is None or "://" not in text:
+            return measure(text, self.limit.unit)
         rest, links = URL.subn("", text)
-        return measure(rest, limit.unit) + links * link_cost <= limit.maximum
+        return measure(rest, self.limit.unit) + links * self.link_cost
 
-    return fits
+    def __call__(self, rich: RichText) -> bool:
+        """Whether it fits."""
+        return self.size(rich) <= self.limit.maximum
+
+
+def measurer(limit: TextLimit, markup: Markup, link_cost: int | None) -> Measurer:
+    """Give a function that says whether rich text, once written, is within `limit`."""
+    return Measurer(limit, markup, link_cost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from shequn_sdk.domain import (
@@ -98,12 +99,17 @@ class Row(NamedTuple):
 COLUMNS = ", ".join(Row._fields)
 
 
+@lru_cache(4096)
+def _channel(account: str, native_id: str) -> ChannelRef:
+    return ChannelRef(account=account, native_id=native_id)
+
+
 def to_delivery(row: Row) -> Delivery:
     """Give the public form."""
     return Delivery(
         id=row.id,
         content_id=row.content_id,
-        channel=ChannelRef(account=row.account, native_id=row.channel),
+        channel=_channel(row.account, row.channel),
         platform=row.platform,
         part=row.part,
         parts=row.parts,
@@ -146,7 +152,7 @@ def receipt_of(rows: list[Row]) -> Receipt:
     status = next((status for group, status in _LEAST_CERTAIN if states & group), ReceiptStatus.LANDED)
     return Receipt(
         id=f"{first.id}-{first.key[:16]}",
-        channel=ChannelRef(account=first.account, native_id=first.channel),
+        channel=_channel(first.account, first.channel),
         status=status,
         posts=tuple(Post.model_validate_json(row.post) for row in rows if row.post and row.state == "landed"),
         deliveries=tuple(row.id for row in rows),

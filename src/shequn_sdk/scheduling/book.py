@@ -142,6 +142,8 @@ _END = Fast(
     "update schedule set state = 'ended', updated_at = :now where id = :id and version = :version and state = 'active'"
 )
 _STATE = Fast("select state, version from schedule where id = :id")
+_STATE_KEPT = Fast("select state, version from schedule where id = :id for update")
+"""For servers: who changes the schedule in this moment waits, so that what is planned by the old trigger is dropped."""
 _PLAN = Fast(
     "insert into occurrence (schedule_id, nominal_at, due, ready_at, state, provisional, version, attempts, owner, fence, "
     "note, error, error_type, ended_at) values (:schedule_id, :nominal_at, :due, :due, :state, :provisional, :version, 0, '', "
@@ -312,7 +314,8 @@ def following(conn: Connection, claimed: Claim, occurrence: Occurrence | None, *
     entry, row = claimed
     if entry.version != row.version:
         return  # a retried or an outdated occurrence; what follows is planned already
-    state = _STATE.one(conn, {"id": row.id})
+    query = _STATE if conn.dialect.name == "sqlite" else _STATE_KEPT
+    state = query.one(conn, {"id": row.id})
     if state is None or tuple(state) != ("active", row.version):
         return
     if occurrence is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -41,6 +42,12 @@ class ManualClock:
         self._now = start.astimezone(UTC)
         self._zero = self._now
         self._moved: anyio.Event | None = None
+        self._sleepers: Counter[datetime] = Counter()
+
+    @property
+    def next_wake(self) -> datetime | None:
+        """The instant at which the first sleeper wakes; None when nobody sleeps."""
+        return min(self._sleepers, default=None)
 
     def now(self) -> datetime:
         """Give the instant at which the clock stands, in UTC."""
@@ -65,8 +72,14 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock was moved by `seconds`; must run in the loop that moves the clock."""
         until = self._now + timedelta(seconds=seconds)
-        while self._now < until:
-            moved = self._moved
-            if moved is None:
-                moved = self._moved = anyio.Event()
-            await moved.wait()
+        self._sleepers[until] += 1
+        try:
+            while self._now < until:
+                moved = self._moved
+                if moved is None:
+                    moved = self._moved = anyio.Event()
+                await moved.wait()
+        finally:
+            self._sleepers[until] -= 1
+            if not self._sleepers[until]:
+                del self._sleepers[until]

@@ -17,6 +17,7 @@ from shequn_sdk.domain import Clock, LatePolicy, new_id
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.scheduling import book
 from shequn_sdk.scheduling.chinese import WorkDays
+from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.scheduling.handlers import Function, Handlers
 from shequn_sdk.scheduling.models import Overlapping, Schedule, ScheduleState
 from shequn_sdk.scheduling.reading import ScheduleReader, known
@@ -48,12 +49,12 @@ class Scheduler(ScheduleReader):
         """Keep schedules in `store`.
 
         Args:
-            clock: the store's by default.
+            clock: the store's by default, and instead of the machine's: on PostgreSQL all hosts go by the server's.
             days: which days are worked, for triggers with `only`; the installed calendar by default.
             options: leases, attempts, waits.
         """
         super().__init__(store, days=days)
-        self._clock = clock or store.clock
+        self._clock = store.clock if clock is None or type(clock) is SystemClock else clock
         self.handlers = Handlers()
         self._worker = Worker(store, self.handlers, clock=self._clock, days=days, options=options)
 

@@ -261,3 +261,34 @@ def test_text_and_files_part_where_they_never_share_a_message():
     variant = compose(Content(text="早", media=(photo,)), manifest)
     assert [(piece.text, len(piece.media)) for piece in variant.pieces] == [("", 1), ("早", 0)]
     assert "never share a message" in variant.changes[0].why
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["早", "a", " ", "\n", "\n\n", "。", "1", ".", ")", "#", ">", "-", "+", "*", "_", "x"]
+        )
+    ).map("".join)
+)
+def test_texts_without_marks_are_read_as_the_parser_reads_them(text):
+    from shequn_sdk.publishing import markdown
+
+    if markdown._MARKED.search(text) or not text.strip():
+        return
+    writer = markdown._Writer()
+    writer.walk(markdown._parser().parse(text))
+    assert markdown._unmarked(text) == "".join(writer.out).strip()
+
+
+def test_code_keeps_no_white_space_at_its_ends():
+    assert [(one.offset, one.length) for one in parse_markdown("x ``  a  `` y").entities] == [(3, 1)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("早安abc é́👨‍👩‍👧가ｶﾞ\n", max_size=60))
+def test_what_is_taken_for_single_characters_is(text):
+    from shequn_sdk.publishing import split
+
+    if split._SINGLE.fullmatch(text):
+        assert regex.findall(r"\X", text) == list(text)

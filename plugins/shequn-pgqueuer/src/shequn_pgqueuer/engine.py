@@ -30,6 +30,8 @@ _STALE = timedelta(seconds=20)
 """Silence of a worker after which its jobs go to others; the ledger's lease is as long."""
 _EARLY = 0.1
 """Seconds by which a wake may come too early and still wait inside its job."""
+_SOONEST = timedelta(milliseconds=30)
+"""Shortest pause between two looks, which is how late a wake with a delay may be; PgQueuer's own 100 ms are much."""
 _LOOK = timedelta(seconds=2)
 """Longest pause between two looks at the queue; notifications make it shorter."""
 
@@ -162,6 +164,7 @@ class PgQueuerEngine:
             await self._install(connection)
             driver = AsyncpgDriver(connection)
             queuer = PgQueuer(driver)
+            queuer.qm.min_dequeue_poll_interval = _SOONEST
             queries = Queries(driver)
             lost = False
 

@@ -26,6 +26,9 @@ _QUEUE = "shequn"
 _INSTALL_LOCK = 7305812
 _STALE = 20.0
 """Seconds of silence after which a worker's jobs count as left behind; the ledger's lease is as long."""
+_FINISH = 150.0
+"""Seconds for what runs to finish: one request and the writing down of its outcome, each at most a minute."""
+_GIVE_UP = 5.0
 
 
 def _dsn(url: str) -> str:
@@ -153,10 +156,7 @@ class ProcrastinateEngine:
                     await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     stopping.cancel()
-                    if not working.done():
-                        working.cancel()  # Procrastinate's way to finish what runs and end
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await working
+                    await _end(working)
             except (ConnectorException, psycopg.Error, OSError) as error:
                 raise StoreBusy(
                     f"the queue's database went away ({type(error).__name__}); it is asked again"
@@ -177,7 +177,10 @@ class ProcrastinateEngine:
         try:
             yield app
         finally:
-            with contextlib.suppress(ConnectorException, psycopg.Error, OSError):
+            with (
+                contextlib.suppress(ConnectorException, psycopg.Error, OSError),
+                anyio.move_on_after(_GIVE_UP),
+            ):
                 await app.close_async()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
@@ -185,6 +188,22 @@ class ProcrastinateEngine:
             return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=10)
         except (psycopg.Error, OSError) as error:
             raise _unreachable(error) from None
+
+
+async def _end(working: asyncio.Task[None]) -> None:
+    """Let the worker finish what runs, and end; one that cannot, because its database is away, is left behind."""
+    for seconds in (_FINISH, _GIVE_UP):
+        if working.done():
+            break
+        working.cancel()  # once is Procrastinate's way to finish and end, twice to end at once
+        await asyncio.wait((working,), timeout=seconds)
+    if not working.done():
+        _log.warning(
+            "Procrastinate's worker did not end within %.0f s and is left behind", _FINISH + _GIVE_UP
+        )
+        working.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    elif not working.cancelled():
+        working.result()
 
 
 def _unreachable(error: BaseException) -> StoreBusy:

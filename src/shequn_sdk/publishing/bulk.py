@@ -1,0 +1,262 @@
+"""The ledger's steps for many deliveries in one statement each: for servers, where a statement costs a round trip.
+
+They mean what `ledger.change`, `ledger.begin` and `ledger.take` mean for one row: every change is a compare-and-set on
+(state, owner, fence), whoever claims in a lane holds its lock, and each step leaves its line in the audit trail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import DeliveryState, advance
+from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing.ledger import Change, Lane, Woken
+from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
+from shequn_sdk.stores.fast import Fast
+
+__all__ = ["begin", "change", "claim", "heads", "lock_lanes", "look", "renew", "take", "try_lanes"]
+
+_TYPES = {
+    "state": "text", "target": "text", "owner": "text", "error": "text", "error_type": "text", "post": "text",
+    "attempts": "int", "limited": "int", "moves": "int", "fence": "int", "checks": "int", "reminders": "int",
+}  # fmt: skip
+"""What is no bigint."""
+_SET = ", ".join(f"{name} = v.{name}" for name in ledger.MUTABLE)
+_TYPED = ", ".join(f"{name} {_TYPES.get(name, 'bigint')}" for name in ledger.MUTABLE)
+_CHANGE = Fast(
+    f"""
+with v as materialized (
+  select * from json_to_recordset(:items::json) as v(
+    id bigint, was_state text, was_owner text, was_fence int, started bigint, retry_after bigint, cause text,
+    {_TYPED})),
+done as (
+  update delivery d set {_SET} from v
+  where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = v.was_state and d.owner = v.was_owner and d.fence = v.was_fence
+  returning d.id),
+trail as (
+  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
+  select v.id, v.updated_at, v.was_state, v.state, v.cause, :actor from v join done on done.id = v.id
+  where v.state <> v.was_state or v.cause <> ''),
+tried as (
+  insert into delivery_attempt (delivery_id, fence, started, ended, outcome, error, retry_after, worker)
+  select v.id, v.was_fence, v.started, v.updated_at, v.state, v.error, v.retry_after, v.was_owner
+  from v join done on done.id = v.id where v.was_state = 'attempting')
+select id from done"""  # noqa: S608 - put together from constants
+)
+_BEGIN = Fast(
+    """
+with v as materialized (
+  select id, fence from unnest(:ids::bigint[], :fences::int[]) as v(id, fence)),
+done as (
+  update delivery d set state = 'attempting', attempts = d.attempts + 1, lease_until = :lease, updated_at = :now,
+    attempted_at = coalesce(d.attempted_at, :now)
+  from v where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = 'claimed' and d.owner = :owner and d.fence = v.fence
+  returning d.id),
+trail as (
+  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
+  select id, :now, 'claimed', 'attempting', 'request follows', :owner from done)
+select id from done"""
+)
+# Servers have many writers. Whoever claims in a lane holds its lock until the end of the transaction; a statement that
+# begins after the lock was taken sees what others claimed there. Without it two workers could claim two rows of one
+# lane at once, when a row that goes first was written in that very moment.
+# Locks are taken in one order by everybody, so that nobody waits in a circle; what is only tried comes after them.
+_LOCK = Fast(
+    "select pg_advisory_xact_lock(key) from (select distinct hashtextextended(lane, 0) as key "
+    "from unnest(:lanes::text[]) as lane order by 1) as keys"
+)
+_TRY = Fast(
+    "select lane from unnest(:lanes::text[]) as lane "
+    "where pg_try_advisory_xact_lock(hashtextextended(lane, 0))"
+)
+# A lane that is busy is left out before its rows are looked at: there may be thousands of them. `any(array)` beside a
+# join says that few rows are meant: on a table that was never analyzed the join alone would read all of it.
+_CLAIM = Fast(
+    f"""
+with lane as materialized (
+  select l.account, l.channel, l.quick
+  from unnest(:accounts::text[], :channels::text[], :quick::bool[]) as l(account, channel, quick)
+  where not exists (
+    select 1 from delivery b where b.account = l.account and b.channel = l.channel
+      and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null))),
+turn as materialized (
+  select d.id, d.was, d.quick from lane l cross join lateral (
+    select d.id, d.state as was, l.quick and d.state = 'planned'
+      and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as quick
+    from delivery d
+    where d.account = l.account and d.channel = l.channel
+      and d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {ledger.FREE}
+    order by d.priority, d.due, d.id limit 1 for update of d skip locked) as d),
+got as (
+  update delivery d set state = case when t.quick then 'attempting' else 'claimed' end, owner = :owner,
+    fence = d.fence + 1, lease_until = :lease, updated_at = :now,
+    attempts = d.attempts + case when t.quick then 1 else 0 end,
+    attempted_at = case when t.quick then coalesce(d.attempted_at, :now) else d.attempted_at end
+  from turn t where d.id = any(array(select id from turn)) and d.id = t.id
+  returning {", ".join(f"d.{name}" for name in Row._fields)}, t.was),
+trail as (
+  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
+  select g.id, :now, s.old, s.new, s.cause, :owner from got g cross join lateral (values
+    (1, g.was, 'claimed', 'its turn has come'), (2, 'claimed', 'attempting', 'request follows')) as s(n, old, new, cause)
+  where s.n = 1 or g.state = 'attempting' order by g.id, s.n)
+select {COLUMNS} from got"""  # noqa: S608 - put together from constants
+)
+_RENEW = Fast(
+    "update delivery set lease_until = :lease where id = any(:ids::bigint[]) "
+    "and state in ('claimed', 'attempting') and owner = :owner and lease_until >= :now returning id"
+)
+_READY_LANES = Fast(
+    "select account, channel from (select account, channel from delivery d "  # noqa: S608
+    "where d.state in ('planned', 'deferred') and d.priority = :priority and d.ready_at <= :now and d.due <= :now "
+    f"{ledger.FREE} order by d.ready_at, d.id limit :count) as lanes "
+    "where pg_try_advisory_xact_lock(hashtextextended(account || ' ' || channel, 0))"
+)
+_LOOK = Fast(
+    "select id, account, channel, platform, state, ready_at, check_at from delivery where id = any(:ids::bigint[])"
+)
+_HEADS = Fast(
+    "select l.account, l.channel, h.id, h.ready_at "
+    "from unnest(:accounts::text[], :channels::text[]) as l(account, channel) cross join lateral ("
+    "select id, ready_at from delivery where account = l.account and channel = l.channel "
+    "and state in ('planned', 'deferred') and due <= :now order by priority, due, id limit 1) as h"
+)
+
+
+def change(conn: Connection, steps: Sequence[tuple[Change, int | None]], *, actor: str) -> set[int]:
+    """Write steps with the microseconds that a platform told to wait; give the rows that still were what they had been.
+
+    Raises:
+        InvalidInput: the state machine does not allow a step; nothing is written.
+    """
+    items: list[dict[str, Any]] = []
+    for (old, new, cause, _), retry_after in steps:
+        if old.state != new.state:
+            advance(DeliveryState(old.state), DeliveryState(new.state))
+        item: dict[str, Any] = {name: getattr(new, name) for name in ledger.MUTABLE}
+        item.update(
+            id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence, started=old.updated_at,
+            retry_after=retry_after, cause=cause,
+        )  # fmt: skip
+        items.append(item)
+    if not items:
+        return set()
+    found = _CHANGE.all(
+        conn, {"items": json.dumps(items), "ids": [item["id"] for item in items], "actor": actor}
+    )
+    done = {row[0] for row in found}
+    for (old, new, _, step_actor), _ in steps:
+        if old.id in done:
+            ledger.after_change(conn, old, new, step_actor)
+    return done
+
+
+def begin(conn: Connection, rows: Sequence[Row], *, now: int, lease: int, owner: str) -> dict[int, Row]:
+    """Write the intents to send; rows whose lease was lost are left out."""
+    if not rows:
+        return {}
+    found = _BEGIN.all(
+        conn,
+        {
+            "ids": [row.id for row in rows],
+            "fences": [row.fence for row in rows],
+            "owner": owner,
+            "now": now,
+            "lease": lease,
+        },
+    )
+    done = {row[0] for row in found}
+    return {row.id: ledger.begun(row, now=now, lease=lease) for row in rows if row.id in done}
+
+
+def look(conn: Connection, ids: Collection[int]) -> dict[int, Woken]:
+    """Give what wakes find."""
+    if not ids:
+        return {}
+    return {row[0]: Woken._make(row) for row in _LOOK.all(conn, {"ids": list(ids)})}
+
+
+def lock_lanes(conn: Connection, lanes: Collection[Lane]) -> None:
+    """Wait for the locks of lanes."""
+    if lanes:
+        _LOCK.all(conn, {"lanes": [_text(lane) for lane in lanes]})
+
+
+def try_lanes(conn: Connection, lanes: Collection[Lane]) -> list[Lane]:
+    """Lock the lanes in which nobody else is claiming at this moment, and give them."""
+    if not lanes:
+        return []
+    names = {_text(lane): lane for lane in lanes}
+    return [names[row[0]] for row in _TRY.all(conn, {"lanes": list(names)})]
+
+
+def claim(
+    conn: Connection, lanes: Mapping[Lane, bool], *, now: int, lease: int, owner: str
+) -> dict[Lane, Row]:
+    """Claim the row whose turn it is in each of the lanes, which must be locked.
+
+    Args:
+        lanes: and whether nothing limits them. Then the row gets its intent in the same step, unless it was deferred
+            or may be too late.
+    """
+    if not lanes:
+        return {}
+    found = _CLAIM.all(
+        conn,
+        {
+            "accounts": [lane[0] for lane in lanes],
+            "channels": [lane[1] for lane in lanes],
+            "quick": list(lanes.values()),
+            "now": now,
+            "lease": lease,
+            "owner": owner,
+        },
+    )
+    rows = [Row._make(values) for values in found]
+    return {row.lane: row for row in rows}
+
+
+def renew(conn: Connection, held: Collection[int], *, owner: str, now: int, lease: int) -> set[int]:
+    """Prolong the leases of what a living worker holds, and give those; what ended already stays ended."""
+    if not held:
+        return set()
+    params = {"ids": list(held), "owner": owner, "now": now, "lease": lease}
+    return {row[0] for row in _RENEW.all(conn, params)}
+
+
+def take(
+    conn: Connection,
+    *,
+    now: int,
+    lease: int,
+    owner: str,
+    count: int,
+    lanes: Sequence[Lane] | None = None,
+) -> list[Row]:
+    """Claim what is due and whose turn it is, at most one row per lane, replies first."""
+    if lanes is not None:
+        lock_lanes(conn, lanes[:count])
+        mine = dict.fromkeys(lanes[:count], False)
+        return ledger.in_turn(claim(conn, mine, now=now, lease=lease, owner=owner).values())
+    rows: list[Row] = []
+    for priority in range(len(PRIORITIES)):
+        params = {"priority": priority, "now": now, "count": count - len(rows)}
+        if params["count"] > 0:
+            found = dict.fromkeys(((row[0], row[1]) for row in _READY_LANES.all(conn, params)), False)
+            rows += claim(conn, found, now=now, lease=lease, owner=owner).values()
+    return ledger.in_turn(rows)
+
+
+def heads(conn: Connection, lanes: Sequence[Lane], *, now: int) -> dict[Lane, tuple[int, int]]:
+    """Give id and ready instant of the row that goes first among those that are due, per lane that has any."""
+    if not lanes:
+        return {}
+    params = {"accounts": [lane[0] for lane in lanes], "channels": [lane[1] for lane in lanes], "now": now}
+    return {(row[0], row[1]): (row[2], row[3]) for row in _HEADS.all(conn, params)}
+
+
+def _text(lane: Lane) -> str:
+    return f"{lane[0]} {lane[1]}"

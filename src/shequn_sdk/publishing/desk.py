@@ -1,0 +1,406 @@
+"""The desk: where claims, intents and outcomes of one worker are written down.
+
+`Desk` writes each in a transaction of its own; the store of one host has one writer, which joins them. `SetDesk` is
+for servers: what is asked for while a transaction runs shares the next one, with one statement for each kind of step.
+Both keep the order of steps: an intent is durable before `begin`, `claim` or `finish` give its row.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import anyio
+from sqlalchemy import Connection
+
+from shequn_sdk.domain import Clock
+from shequn_sdk.errors import InvalidInput, StoreBusy, StoreFull
+from shequn_sdk.publishing import bulk, ledger, shared
+from shequn_sdk.publishing.ledger import Change, Lane, Woken
+from shequn_sdk.publishing.outcomes import Outcomes
+from shequn_sdk.publishing.policy import us
+from shequn_sdk.publishing.rows import Row
+from shequn_sdk.publishing.shared import BudgetAsk
+from shequn_sdk.publishing.sweeping import Sweeper
+from shequn_sdk.stores.schema import to_us
+from shequn_sdk.stores.store import Store
+from shequn_sdk.stores.together import Together
+
+__all__ = ["Begin", "Claim", "Claimed", "Desk", "Finish", "Finished", "SetDesk", "open_desk"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_PATIENCE = 60.0
+"""Seconds for which an outcome waits in memory for a store that is away."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Item:
+    """Something to be written down; `stamps` and `leased` say when it was tried, by the ledger's clock and by the timer."""
+
+    free: frozenset[str] = frozenset()
+    """Accounts that nothing limits: their next rows may get their intent in the same step."""
+    stamps: set[int] = field(default_factory=set[int])
+    leased: float = 0.0
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Claim(_Item):
+    """A wake: claim the row whose turn it is in the lane of this delivery."""
+
+    delivery: int
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Begin(_Item):
+    """The intent to send a claimed row, and the request to count with it."""
+
+    row: Row
+    ask: BudgetAsk | None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Finish(_Item):
+    """An outcome; with `chain`, also claim the next row of the lane."""
+
+    row: Row
+    new: Row
+    cause: str
+    chain: bool
+    ask: BudgetAsk | None = None
+    retry_after: int | None = None
+    blocked: str = ""
+    """What a refusal blocks, for all processes."""
+    move: str = ""
+    """The new id of the channel."""
+
+
+class Claimed(NamedTuple):
+    """What a wake brought."""
+
+    woken: Woken
+    row: Row | None
+    head: tuple[int, int] | None
+    """Id and ready instant of what goes first in the lane, when nothing could be claimed."""
+
+
+class Finished(NamedTuple):
+    """What an outcome became, and what was claimed with it."""
+
+    last: Row | None
+    """None when the row was taken away meanwhile."""
+    following: Row | None
+    head: tuple[int, int] | None
+    """Id and ready instant of what goes first in the lane, when nothing could be claimed."""
+
+
+Item: TypeAlias = Claim | Begin | Finish
+
+_stamps = threading.Lock()
+_last_stamp = 0
+
+
+def _stamp(now: int) -> int:
+    """Give `now`, or a little later: no two sets of this process have one stamp, so that it tells what belongs to which."""
+    global _last_stamp  # noqa: PLW0603 - one per process is what it is for
+    with _stamps:
+        _last_stamp = now if not 0 <= _last_stamp - now < 1000 else _last_stamp + 1  # clocks may be set back
+        return _last_stamp
+
+
+class Desk:
+    """One transaction per step."""
+
+    def __init__(self, store: Store, outcomes: Outcomes, sweeper: Sweeper, *, clock: Clock) -> None:
+        """Write down for one worker."""
+        self._store = store
+        self._outcomes = outcomes
+        self._sweeper = sweeper
+        self._clock = clock
+        self._worker = outcomes.worker
+
+    async def claim(self, item: Claim) -> Claimed:
+        """Claim for a wake; the row is held by the sweeper's name from then on.
+
+        Raises:
+            InvalidInput: there is no such delivery.
+            StoreBusy: the store stayed away for a minute.
+        """
+        done, again = await self.insist(lambda: self._claim(item))
+        if done is None:
+            raise InvalidInput(f"the ledger has no delivery {item.delivery}; list them with `deliveries`")
+        if done.row is not None:
+            self._sweeper.held.add(done.row.id)
+        elif again:
+            done = done._replace(row=await self._astray(done.woken.lane, item))
+        return done
+
+    async def begin(self, item: Begin) -> tuple[float, Row | None]:
+        """Write the intent; gives the seconds to wait for a limit, or 0 and the row, None when its lease was lost.
+
+        Raises:
+            StoreBusy: the store stayed away for a minute.
+        """
+        (wait, begun), again = await self.insist(lambda: self._begin(item))
+        if wait <= 0 and begun is None and again:
+            begun = await self._store.read(lambda conn: self._begun_before(conn, item.row))
+        return wait, begun
+
+    async def finish(self, item: Finish) -> Finished:
+        """Write an outcome down, and claim the next row of the lane in the same transaction.
+
+        Raises:
+            StoreError: it could not be written within a minute.
+        """
+        done, again = await self.insist(lambda: self._finish(item))
+        if again and done.last is None:
+            present = await self._store.read(lambda conn: ledger.find(conn, item.row.id))
+            written = (item.new.state, item.row.fence, item.new.updated_at)
+            if (present.state, present.fence, present.updated_at) == written:
+                return Finished(present, await self._astray(item.row.lane, item), None)
+        if done.following is not None:
+            self._sweeper.held.add(done.following.id)
+        return done
+
+    async def insist(self, write: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """Write while the store is busy, full or away for a while; also says whether it had to be tried again.
+
+        A write that was tried again may have been done the first time: its answer was lost, not its effect.
+        """
+        pause = 0.05
+        try:
+            return await write(), False
+        except (StoreBusy, StoreFull) as error:
+            _log.warning("a write is tried again in %.2g s: %s", pause, error)
+        with anyio.move_on_after(_PATIENCE) as limit:
+            while True:
+                await anyio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+                try:
+                    return await write(), True
+                except (StoreBusy, StoreFull) as error:
+                    if limit.cancel_called or anyio.current_time() + pause > limit.deadline:
+                        raise
+                    _log.warning("a write is tried again in %.2g s: %s", pause, error)
+        raise StoreBusy(f"{self._store.where} stayed busy for {_PATIENCE:.0f} s; repeat later")
+
+    # one transaction each
+
+    async def _claim(self, item: Claim) -> Claimed | None:
+        def work(conn: Connection) -> Claimed | None:
+            now = self._stamped(item)
+            woken = ledger.look(conn, item.delivery)
+            if woken is None:
+                return None
+            if _to_look_up(woken, now):
+                return Claimed(woken, None, None)
+            claimed = ledger.claim_in_lane(
+                conn, lane=woken.lane, now=now, lease=self._lease(now), owner=self._worker
+            )
+            head = ledger.lane_head(conn, woken.lane, now=now) if claimed is None else None
+            return Claimed(woken, claimed, head)
+
+        return await self._store.write(work)
+
+    async def _begin(self, item: Begin) -> tuple[float, Row | None]:
+        def work(conn: Connection) -> tuple[float, Row | None]:
+            now = self._stamped(item)
+            if item.ask is not None:
+                counter = shared.Counter(conn, [item.ask], now=now)
+                wait = counter.charge(item.ask)
+                if wait > 0:
+                    return wait, None
+                counter.write()
+            return 0.0, ledger.begin(conn, item.row, now=now, lease=self._lease(now))
+
+        return await self._store.write(work)
+
+    async def _finish(self, item: Finish) -> Finished:
+        def work(conn: Connection) -> Finished:
+            now = self._stamped(item)
+            row, new = item.row, item.new
+            if item.ask is not None:
+                counter = shared.Counter(conn, [item.ask], now=now)
+                counter.settle(item.ask)
+                counter.write()
+            self._note(conn, item, now)
+            quick = item.chain and row.account in item.free and new.state == "landed"
+            if quick and self._sweeper.shared:
+                quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
+            trail: list[dict[str, Any]] = []
+            step = Change(row, new, item.cause, self._worker)
+            if not ledger.change(conn, step, retry_after=item.retry_after, trail=trail if quick else None):
+                return Finished(self._outcomes.too_late(conn, row, new), None, None)
+            last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
+            following, lease = None, self._lease(now)
+            if quick:
+                following = ledger.begin_next(
+                    conn, lane=row.lane, now=now, lease=lease, owner=self._worker, trail=trail
+                )
+            elif item.chain:
+                following = ledger.claim_in_lane(
+                    conn, lane=row.lane, now=now, lease=lease, owner=self._worker
+                )
+            wanted = item.chain and following is None
+            return Finished(last, following, ledger.lane_head(conn, row.lane, now=now) if wanted else None)
+
+        return await self._store.write(work)
+
+    # small things
+
+    def _stamped(self, *items: _Item) -> int:
+        """Give the instant of a transaction, and note it with what is done in it."""
+        now, leased = _stamp(to_us(self._clock.now())), self._clock.monotonic()
+        for item in items:
+            item.stamps.add(now)
+            item.leased = leased
+        return now
+
+    def _lease(self, now: int) -> int:
+        return now + us(self._outcomes.options.lease)
+
+    def _note(self, conn: Connection, item: Finish, now: int) -> None:
+        """Write down what an outcome tells besides itself."""
+        if item.blocked and self._sweeper.shared:
+            shared.block(conn, item.blocked, until=item.new.updated_at + (item.retry_after or 0), now=now)
+        if item.move:
+            ledger.remember_move(conn, account=item.row.account, old=item.row.target, new=item.move, at=now)
+
+    @staticmethod
+    def _block_keys(lane: Lane, platform: str) -> list[str]:
+        account, channel = lane
+        ends = [f"endpoint|{account}|{operation}" for operation in ("publish", "reply")]
+        return [f"app|{platform}", f"account|{account}", f"channel|{account}|{channel}", *ends]
+
+    @staticmethod
+    def _begun_before(conn: Connection, row: Row) -> Row | None:
+        """Find the intent that was written although its answer was lost: the fence says that it is ours."""
+        present = ledger.find(conn, row.id)
+        ours = (present.state, present.owner, present.fence) == ("attempting", row.owner, row.fence)
+        return present if ours and present.attempts == row.attempts + 1 else None
+
+    async def _astray(self, lane: Lane, item: _Item) -> Row | None:
+        """Find what was claimed in a lane although the answer was lost, and hold it."""
+        mine = await self._store.read(lambda conn: ledger.of_owner(conn, self._worker))
+        held = self._sweeper.held
+        for row in mine:
+            if row.lane == lane and row.updated_at in item.stamps and row.id not in held:
+                held.add(row.id)
+                return row
+        return None
+
+
+class SetDesk(Desk):
+    """Many steps per transaction."""
+
+    def __init__(self, store: Store, outcomes: Outcomes, sweeper: Sweeper, *, clock: Clock) -> None:
+        """Write down for one worker on a server."""
+        super().__init__(store, outcomes, sweeper, clock=clock)
+        self._together: Together[Item, Any] = Together(store, self._work)
+
+    async def _claim(self, item: Claim) -> Claimed | None:
+        return await self._together.do(item)
+
+    async def _begin(self, item: Begin) -> tuple[float, Row | None]:
+        return await self._together.do(item)
+
+    async def _finish(self, item: Finish) -> Finished:
+        return await self._together.do(item)
+
+    def _work(self, conn: Connection, items: Sequence[Item]) -> list[Any]:
+        """Do a set: outcomes, then budgets, then intents, then claims. One order for all sets, so that none waits in a circle."""
+        now = self._stamped(*items)
+        finishes = [item for item in items if isinstance(item, Finish)]
+        begins = [item for item in items if isinstance(item, Begin)]
+        claims = [item for item in items if isinstance(item, Claim)]
+        answers: dict[Item, Any] = {}
+        last = self._outcomes_of(conn, finishes, now)
+        answers.update(self._intents(conn, begins, self._settled(conn, finishes, begins, now), now))
+        woken = bulk.look(conn, {item.delivery for item in claims})
+        waiting = [
+            item for item in claims if item.delivery in woken and not _to_look_up(woken[item.delivery], now)
+        ]
+        after = {item.row.lane: item for item in finishes if item.chain and last[item] is item.new}
+        bulk.lock_lanes(conn, after)
+        by_lane = {woken[item.delivery].lane: item for item in waiting}
+        tried = bulk.try_lanes(conn, [lane for lane in by_lane if lane not in after])
+        lanes = {lane: lane[0] in item.free and item.new.state == "landed" for lane, item in after.items()}
+        lanes.update((lane, lane[0] in by_lane[lane].free) for lane in tried)
+        if self._sweeper.shared and any(lanes.values()):
+            platforms = {lane: item.row.platform for lane, item in after.items()}
+            platforms.update((one.lane, one.platform) for one in woken.values())
+            self._rest(conn, lanes, platforms, now)
+        got = bulk.claim(conn, lanes, now=now, lease=self._lease(now), owner=self._worker)
+        heads = bulk.heads(conn, [lane for lane in {*after, *by_lane} if lane not in got], now=now)
+        for item in finishes:
+            chained = item.chain and last[item] is item.new
+            lane = item.row.lane
+            answers[item] = Finished(
+                last[item], got.pop(lane, None) if chained else None, heads.get(lane) if chained else None
+            )
+        for item in claims:
+            found = woken.get(item.delivery)
+            if found is None:
+                answers[item] = None
+            elif item not in waiting:
+                answers[item] = Claimed(found, None, None)
+            else:
+                answers[item] = Claimed(found, got.pop(found.lane, None), heads.get(found.lane))
+        return [answers[item] for item in items]
+
+    def _outcomes_of(self, conn: Connection, items: Sequence[Finish], now: int) -> dict[Item, Row | None]:
+        """Write outcomes; gives what each row became."""
+        steps = [(Change(item.row, item.new, item.cause, self._worker), item.retry_after) for item in items]
+        done = bulk.change(conn, steps, actor=self._worker)
+        last: dict[Item, Row | None] = {}
+        for item in items:
+            self._note(conn, item, now)
+            if item.row.id not in done:
+                last[item] = self._outcomes.too_late(conn, item.row, item.new)
+            elif item.new.state == "unknown":
+                last[item] = self._outcomes.unknown(conn, item.new, now)
+            else:
+                last[item] = item.new
+        return last
+
+    def _settled(
+        self, conn: Connection, finishes: Sequence[Finish], begins: Sequence[Begin], now: int
+    ) -> dict[Begin, float]:
+        """Count what was answered and what is to be sent; gives how long each must wait."""
+        ended = [item.ask for item in finishes if item.ask is not None]
+        asked = [item.ask for item in begins if item.ask is not None]
+        if not ended and not asked:
+            return {}
+        counter = shared.Counter(conn, [*ended, *asked], now=now)
+        for ask in ended:
+            counter.settle(ask)
+        waits = {item: counter.charge(item.ask) for item in begins if item.ask is not None}
+        counter.write()
+        return waits
+
+    def _intents(
+        self, conn: Connection, items: Sequence[Begin], waits: dict[Begin, float], now: int
+    ) -> dict[Item, tuple[float, Row | None]]:
+        ready = [item.row for item in items if not waits.get(item)]
+        begun = bulk.begin(conn, ready, now=now, lease=self._lease(now), owner=self._worker)
+        return {item: (waits.get(item, 0.0), begun.get(item.row.id)) for item in items}
+
+    def _rest(self, conn: Connection, lanes: dict[Lane, bool], platforms: dict[Lane, str], now: int) -> None:
+        """Let lanes wait that a platform has asked another process to rest with."""
+        keys = {lane: self._block_keys(lane, platforms[lane]) for lane, quick in lanes.items() if quick}
+        found = shared.blocked(conn, {key for each in keys.values() for key in each}, now=now)
+        lanes.update((lane, False) for lane, each in keys.items() if not found.isdisjoint(each))
+
+
+def _to_look_up(woken: Woken, now: int) -> bool:
+    return woken.check_at is not None and woken.check_at <= now
+
+
+def open_desk(store: Store, outcomes: Outcomes, sweeper: Sweeper, *, clock: Clock) -> Desk:
+    """Give the desk that suits a store."""
+    kind = Desk if store.is_sqlite else SetDesk
+    return kind(store, outcomes, sweeper, clock=clock)
