@@ -9,7 +9,7 @@ import pytest
 
 from shequn_discord import source
 from shequn_discord.adapter import DiscordAdapter
-from shequn_discord.gateway import Dispatch, gateway_url
+from shequn_discord.gateway import Dispatch, _read_frame, gateway_url
 from shequn_sdk.errors import AuthFailed, ConfigError, InvalidInput, PermissionDenied, Unavailable
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.scheduling.clock import SystemClock
@@ -266,3 +266,12 @@ async def test_identify_limit_is_minded(discord_run):
         with pytest.raises(RateLimited, match="identify 0 more times"):
             await place.adapter.receive(None)
         assert place.sandbox.hub.connected == 0
+
+
+def test_a_frame_nested_beyond_any_decoder_is_read_as_an_envelope():
+    deep = b"[" * 100_000 + b"]" * 100_000
+    frame = _read_frame(b'{"t":"MESSAGE_CREATE","s":7,"op":0,"d":{"id":"5","embeds":%b}}' % deep)
+    assert (frame.t, frame.s, frame.op) == ("MESSAGE_CREATE", 7, 0)
+    assert bytes(frame.d) == b'{"id":"5","embeds":%b}' % deep
+    with pytest.raises(ValueError, match="early"):
+        _read_frame(b'{"op":0,"d":%b' % deep)

@@ -102,6 +102,16 @@ class Governor:
             return False
         return not self._blocked or self._blocked_for(account, manifest, channel, "publish") <= 0
 
+    def is_open(self, manifest: Manifest) -> bool:
+        """Whether nothing at all limits publishing by accounts with this manifest, in whatever channel."""
+        if manifest.rate_limits or self._learned:
+            return False
+        if self._blocked:
+            now = self._now()
+            for key in [key for key, until in self._blocked.items() if until <= now]:
+                del self._blocked[key]
+        return not self._blocked
+
     def demands(
         self, account: str, manifest: Manifest, channel: str, *, operation: str, priority: Priority
     ) -> tuple[list[tuple[str, RateLimit, int]], list[str], bool]:

@@ -12,8 +12,8 @@ All hooks collect: every plugin's answers count. None of them may do work; they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pluggy
@@ -82,6 +82,10 @@ class SandboxSpec:
     platform: str
     create: Callable[[Any], Any]
     api_version: int = API_VERSION
+    rehearsal_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Options of the sandbox with which a community is rehearsed in it, such as the mode."""
+    rehearsal_account: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Options of an account that answers at once when nothing waits, so that a rehearsal need not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,10 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class EventStoreSpec:
-    """An event store; `create(url)` gives a `shequn_sdk.metrics.store.EventStore`."""
+    """An event store; `create(url, clock)` gives a `shequn_sdk.metrics.store.EventStore`.
+
+    `url` is what the setting `events` says and may hold a password: it must not reach messages or logs.
+    """
 
     name: str
     schemes: tuple[str, ...]

@@ -19,6 +19,7 @@ import tenacity
 
 from shequn_sdk.errors import ConfigError, Landing, PlatformError, RateLimited, Unavailable
 from shequn_sdk.platforms import seams
+from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.tracing import span
 
@@ -348,6 +349,7 @@ class HttpClient:
                 if timeout is None
                 else httpx.Timeout(timeout, connect=min(10.0, timeout)),
             )
+            pass_gate()
             answer = await client.send(request, stream=True)
             answered = True
             try:

@@ -21,6 +21,7 @@ __all__ = [
     "Limits",
     "Manifest",
     "Markup",
+    "PictureLimit",
     "RateLimit",
     "RateScope",
     "RateShape",
@@ -75,6 +76,7 @@ class Capability(StrEnum):
     ROLES = "roles"
     TAGS = "tags"
     INVITES = "invites"
+    INVITE_USES = "invite_uses"
     JOIN_REQUESTS = "join_requests"
     # listening
     POLL_EVENTS = "poll_events"
@@ -223,6 +225,15 @@ class Idempotency(Frozen):
     """How long a post may take before it can be seen."""
 
 
+class PictureLimit(Frozen):
+    """Measures that a picture must keep, in pixels; None is no limit."""
+
+    longest_side: int | None = None
+    sum_of_sides: int | None = None
+    ratio: float | None = None
+    """Longer side divided by the shorter one."""
+
+
 class Limits(Frozen):
     """Limits of content, each with its unit."""
 
@@ -234,6 +245,11 @@ class Limits(Frozen):
     """Largest size per kind, in bytes."""
     media_mime: Mapping[MediaKind, frozenset[str]] = Field(default_factory=dict)
     """MIME types taken per kind; kinds that are missing take all."""
+    picture: PictureLimit = PictureLimit()
+    alt_text: TextLimit | None = None
+    """Limit of the description of a picture; None where none is shown."""
+    comment: TextLimit | None = None
+    """Limit of a comment; None is the limit of `text`."""
     poll_question: TextLimit | None = None
     poll_choice: TextLimit | None = None
     poll_choices: tuple[int, int] = (2, 10)

@@ -29,6 +29,7 @@ __all__ = [
     "EventSource",
     "HistoryReader",
     "Invite",
+    "InviteReader",
     "Invites",
     "JoinRequests",
     "MemberDirectory",
@@ -428,6 +429,15 @@ class Invites(Protocol):
 
 
 @runtime_checkable
+class InviteReader(Protocol):
+    """INVITE_USES: how often each entrance was used, where joins do not tell by which they came."""
+
+    async def list_invites(self, channel: str) -> Sequence[Invite]:
+        """Give the channel's living entrances with their `uses`."""
+        ...
+
+
+@runtime_checkable
 class JoinRequests(Protocol):
     """JOIN_REQUESTS."""
 
@@ -565,6 +575,7 @@ CAPABILITY_PROTOCOLS: Mapping[Capability, type] = MappingProxyType(
         _C.ROLES: Roles,
         _C.TAGS: Tagger,
         _C.INVITES: Invites,
+        _C.INVITE_USES: InviteReader,
         _C.JOIN_REQUESTS: JoinRequests,
         _C.POLL_EVENTS: EventSource,
         _C.GATEWAY: EventSource,

@@ -45,4 +45,4 @@ def shequn_platforms() -> Iterable[PlatformSpec]:
 @hookimpl
 def shequn_sandboxes() -> Iterable[SandboxSpec]:
     """Offer the local Discord."""
-    return [SandboxSpec(platform="discord", create=_sandbox)]
+    return [SandboxSpec(platform="discord", create=_sandbox, rehearsal_account={"receive_wait": 0.05})]

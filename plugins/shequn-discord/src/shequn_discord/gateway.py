@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from shequn_sdk.errors import AuthFailed, ConfigError, PermissionDenied, ShequnError, Unavailable
+from shequn_sdk.platforms.deepjson import members
 
 __all__ = ["COMMUNITY_INTENTS", "FATAL", "Dispatch", "Shard", "ShardState", "gateway_url"]
 
@@ -80,6 +81,19 @@ class _Ready(msgspec.Struct, gc=False):
 _FRAME = msgspec.json.Decoder(_Frame)
 _HELLO = msgspec.json.Decoder(_Hello)
 _READY = msgspec.json.Decoder(_Ready)
+
+
+def _read_frame(data: bytes) -> _Frame:
+    try:
+        return _FRAME.decode(data)
+    except RecursionError:
+        # Nested too deeply. A resumed session would send it again and again: kept with its number it becomes a dead letter.
+        parts = members(data)
+        content = parts.pop("d", b"null")
+        rest = b",".join(
+            b'"%b":%b' % (key.encode(), value) for key, value in parts.items() if key in {"op", "s", "t"}
+        )
+        return msgspec.structs.replace(_FRAME.decode(b"{%b}" % rest), d=msgspec.Raw(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +290,8 @@ class Shard:
 
     async def _take(self, data: bytes) -> None:
         try:
-            frame = _FRAME.decode(data)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            frame = _read_frame(data)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             _log.warning("gateway shard %d: a frame of %d bytes cannot be read", self.number, len(data))
             raise _Restart("unreadable frame", failed=True) from error
         if frame.op == 0:

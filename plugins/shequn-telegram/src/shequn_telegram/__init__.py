@@ -52,7 +52,7 @@ def shequn_platforms() -> Iterable[PlatformSpec]:
 @hookimpl
 def shequn_sandboxes() -> Iterable[SandboxSpec]:
     """Offer a local Bot API server."""
-    return [SandboxSpec(platform="telegram", create=_create_sandbox)]
+    return [SandboxSpec(platform="telegram", create=_create_sandbox, rehearsal_account={"poll_timeout": 0})]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 
 from shequn_sdk.domain import Account
 from shequn_sdk.errors import ConfigError, VerificationFailed
+from shequn_sdk.platforms.deepjson import members
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.ports import Parsed, RawBatch, RawEvent, WebhookReply, WebhookRequest
 from shequn_telegram import wire
@@ -52,10 +53,8 @@ class TelegramAdapter(Publishing, CommunitySide):
         for raw in raws:
             payload = bytes(raw)
             try:
-                update_id = wire.decode(payload, wire.PlainUpdate).update_id
-            except (
-                msgspec.MsgspecError
-            ):  # without an id it cannot be confirmed either; kept once, whatever it is
+                update_id = _update_id(payload)
+            except ValueError:  # without an id it cannot be confirmed either; kept once, whatever it is
                 digest = hashlib.sha256(payload).hexdigest()[:32]
                 events.append(RawEvent(event_id=f"unreadable:{digest}", payload=payload, headers=headers))
                 continue
@@ -128,6 +127,14 @@ class TelegramAdapter(Publishing, CommunitySide):
     async def webhook_info(self) -> dict[str, Any]:
         """Read Telegram's state of the webhook: pending updates, last error (extra)."""
         return await self.api.call("getWebhookInfo", result=dict[str, Any], idempotent=True)
+
+
+def _update_id(payload: bytes) -> int:
+    """Give an update's id; raises `ValueError` (as msgspec does) when it has none."""
+    try:
+        return wire.decode(payload, wire.PlainUpdate).update_id
+    except RecursionError:  # kept with its id, as a dead letter
+        return int(members(payload).get("update_id", b""))
 
 
 def _links_first(events: list[RawEvent]) -> Sequence[RawEvent]:

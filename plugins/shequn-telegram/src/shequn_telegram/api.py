@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
 from shequn_sdk.errors import ConfigError, Unavailable
+from shequn_sdk.platforms.deepjson import elements
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
 from shequn_telegram.errors import PLATFORM, read_envelope
@@ -20,6 +21,13 @@ __all__ = ["DEFAULT_BASE_URL", "BotApi"]
 DEFAULT_BASE_URL = "https://api.telegram.org"
 _TOKEN = re.compile(r"[1-9][0-9]{0,15}:[A-Za-z0-9_-]{1,64}")
 _T = TypeVar("_T")
+
+
+def _rows(result: msgspec.Raw) -> list[msgspec.Raw]:
+    try:
+        return decode(result, list[msgspec.Raw])
+    except RecursionError:  # one row is nested too deeply: it must not hold up the others
+        return [msgspec.Raw(row) for row in elements(bytes(result))]
 
 
 class BotApi:
@@ -112,8 +120,10 @@ class BotApi:
             )
         envelope = read_envelope(response, scope=scope, redact=self._http.redact)
         try:
+            if result == list[msgspec.Raw]:
+                return cast("_T", _rows(envelope.result))
             return decode(envelope.result, result)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, ValueError):
             raise Unavailable(
                 f"telegram answered {method} with a result of another shape; the call itself went through",
                 platform=PLATFORM,

@@ -20,6 +20,7 @@ from shequn_sdk.errors import (
     TargetNotFound,
     Unavailable,
 )
+from shequn_sdk.platforms.deepjson import members
 from shequn_sdk.platforms.http import HttpResponse
 from shequn_telegram.wire import Envelope, decode
 
@@ -188,6 +189,16 @@ def _header_seconds(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def _apart(body: bytes) -> Envelope:
+    """Read an answer whose result no decoder takes."""
+    parts = members(body)
+    result = parts.pop("result", b"null")
+    rest: Envelope = decode(
+        b"{%b}" % b",".join(b'"%b":%b' % (key.encode(), value) for key, value in parts.items()), Envelope
+    )
+    return msgspec.structs.replace(rest, result=msgspec.Raw(result))
+
+
 def read_envelope(response: HttpResponse, *, scope: str = "", redact: Callable[[str], str] = str) -> Envelope:
     """Read an answer; `redact` takes secrets out of what the server said.
 
@@ -196,7 +207,10 @@ def read_envelope(response: HttpResponse, *, scope: str = "", redact: Callable[[
     """
     status, operation = response.status, response.operation
     try:
-        envelope: Envelope = decode(response.body, Envelope)
+        try:
+            envelope: Envelope = decode(response.body, Envelope)
+        except RecursionError:  # one result nested too deeply: the others are still wanted
+            envelope = _apart(response.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         if status in {413, 429}:  # the front end answers these without JSON
             raise error_for(

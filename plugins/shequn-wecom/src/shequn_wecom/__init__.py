@@ -51,4 +51,4 @@ def shequn_platforms() -> Iterable[PlatformSpec]:
 @hookimpl
 def shequn_sandboxes() -> Iterable[SandboxSpec]:
     """Offer a local WeChat Work."""
-    return (SandboxSpec(platform="wecom", create=_sandbox),)
+    return (SandboxSpec(platform="wecom", create=_sandbox, rehearsal_options={"mode": "robot"}),)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shequn_sdk.errors import AuthFailed, Landing, NotSupported, PlatformError, RateLimited, Unavailable
+from shequn_sdk.platforms.deepjson import elements, members
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
 from shequn_weibo import wire
@@ -91,7 +92,18 @@ def read(response: HttpResponse, answer: type[T]) -> T:
         Unavailable: it has another form.
     """
     try:
-        return msgspec.json.decode(response.body, type=answer, strict=False)
+        try:
+            return msgspec.json.decode(response.body, type=answer, strict=False)
+        except RecursionError:  # one row is nested too deeply: it must not hold up the others
+            if answer is not wire.Raws:
+                raise
+            parts = members(response.body)
+            return answer(
+                **{
+                    name: [msgspec.Raw(row) for row in elements(parts.get(name, b"[]"))]
+                    for name in wire.Raws.__struct_fields__
+                }
+            )
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unavailable(
             f"weibo answered {response.operation} with fields of an unexpected form ({error})",

@@ -223,6 +223,7 @@ def _manifest(options: Options) -> Manifest:
             media_bytes={MediaKind.PHOTO: MAX_PICTURE},
             media_mime={MediaKind.PHOTO: frozenset({"image/jpeg", "image/png", "image/gif"})},
             link_required_domain=True,
+            comment=TextLimit(maximum=options.comment_limit, unit=LengthUnit.HANZI),
         ),
         markup=Markup(name="weibo", mention="@{name}", hashtag=""),
         rate_limits=_rates(options),

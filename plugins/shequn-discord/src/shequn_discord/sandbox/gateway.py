@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,14 +117,29 @@ class _Close(Exception):
         self.code = code
 
 
+def _packer(compress: str | None) -> Callable[[bytes], bytes] | None:
+    """Give what compresses one message of a transport's stream; None is none, or one that this machine lacks."""
+    if compress == "zlib-stream":
+        zipped = zlib.compressobj()
+        return lambda data: zipped.compress(data) + zipped.flush(zlib.Z_SYNC_FLUSH)
+    if compress == "zstd-stream":
+        try:
+            zstd: Any = importlib.import_module("backports.zstd")
+        except ModuleNotFoundError:
+            return None
+        packed = zstd.ZstdCompressor()
+        return lambda data: packed.compress(data) + packed.flush(packed.FLUSH_BLOCK)
+    return None
+
+
 class _Link:
     """One websocket."""
 
-    def __init__(self, socket: WebSocket, *, compress: bool) -> None:
+    def __init__(self, socket: WebSocket, *, compress: str | None) -> None:
         self.socket = socket
         self.session: Session | None = None
         self.queue: asyncio.Queue[str | int] = asyncio.Queue()
-        self._zip = zlib.compressobj() if compress else None
+        self._pack = _packer(compress)
         self.silent = False
 
     def send(self, text: str) -> None:
@@ -142,10 +158,10 @@ class _Link:
                 if isinstance(item, int):
                     await self.socket.close(item, _FATAL.get(item, ""))
                     return
-                if self._zip is None:
+                if self._pack is None:
                     await self.socket.send_text(item)
                 else:
-                    data = self._zip.compress(item.encode()) + self._zip.flush(zlib.Z_SYNC_FLUSH)
+                    data = self._pack(item.encode())
                     await self.socket.send_bytes(data)
             except (RuntimeError, WebSocketDisconnect):
                 return
@@ -297,13 +313,15 @@ class Hub:
         await socket.accept()
         query = socket.query_params
         compress = query.get("compress")
-        link = _Link(socket, compress=compress == "zlib-stream")
+        link = _Link(socket, compress=compress)
         self._links.add(link)
         pump = asyncio.create_task(link.pump())
         try:
             if query.get("v", "10") not in {"9", "10"}:
                 raise _Close(4012)  # noqa: TRY301 - one place closes
-            if query.get("encoding", "json") != "json" or compress not in {None, "zlib-stream"}:
+            if query.get("encoding", "json") != "json" or (
+                compress is not None and _packer(compress) is None
+            ):
                 raise _Close(4002)  # noqa: TRY301 - one place closes
             link.send(_frame(10, {"heartbeat_interval": self.heartbeat, "_trace": ["sandbox"]}))
             await self._converse(socket, link)
