@@ -1,8 +1,9 @@
-"""Engines on which the golden cases run."""
+"""Stores on which the golden cases run: each engine by its own event store, filled by its own `append`."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -23,54 +24,51 @@ golden_engines = sys.modules.get("golden_engines") or _engines()
 
 
 @pytest.fixture(scope="session")
-def golden_stores(tmp_path_factory):
-    made = {}
+def golden_places(tmp_path_factory, request):
+    """Give `make(engine, name, clock)`: an empty store of that engine."""
+    made = []
 
-    def get(name):
-        if name not in made:
-            store = golden_engines.DuckDBEventStore(tmp_path_factory.mktemp(name) / "events.duckdb", idle=5)
-            golden_engines.fill(store, golden_engines.CASES[name])
-            made[name] = store
-        return made[name]
+    def make(engine, name, clock):
+        made.append(_store(engine, name, clock, tmp_path_factory, request))
+        return made[-1]
 
-    yield get
-    for store in made.values():
+    yield make
+    for store in made:
         store.close()
 
 
-@pytest.fixture(scope="session")
-def golden_postgres(golden_stores, postgres_cluster):
-    import psycopg
+def _store(engine, name, clock, folders, request):
+    if engine == "duckdb":
+        from shequn_sdk.metrics import DuckDBEventStore
 
+        return DuckDBEventStore(folders.mktemp(name) / "events.duckdb", idle=5, clock=clock)
+    place = f"golden_{name}_{os.urandom(4).hex()}"
+    if engine == "postgres":
+        import psycopg
+
+        from shequn_postgres_events import PostgresEventStore
+
+        cluster = request.getfixturevalue("postgres_cluster")
+        with psycopg.connect(cluster.url, autocommit=True) as admin:
+            admin.execute(f"create database {place}")
+        return PostgresEventStore(cluster.url.rsplit("/", 1)[0] + f"/{place}", clock=clock)
+    from shequn_clickhouse import ClickHouseEventStore
+
+    server = request.getfixturevalue("clickhouse_server")
+    return ClickHouseEventStore(f"{server.url}/{place}", clock=clock)
+
+
+@pytest.fixture(scope="session")
+def golden_stores(golden_places):
+    """Give `get(engine, name)`: the store of that engine with that data set, made on first use."""
     made = {}
 
-    def get(name):
-        if name not in made:
-            connection = psycopg.connect(postgres_cluster.url)
-            golden_engines.to_postgres(connection, golden_stores(name))
-            made[name] = connection
-        return golden_engines.PostgresSession(made[name])
+    def get(engine, name):
+        if (engine, name) not in made:
+            golden = golden_engines.CASES[name]
+            store = golden_places(engine, name, golden_engines.clock_of(golden))
+            made[engine, name] = store
+            golden_engines.fill(store, golden)
+        return made[engine, name]
 
-    yield get
-    for connection in made.values():
-        connection.rollback()
-        connection.close()
-
-
-@pytest.fixture(scope="session")
-def golden_clickhouse(golden_stores):
-    session = pytest.importorskip("chdb.session", reason="chdb is not installed")
-    connection = session.Session()
-    made = {}
-
-    def get(name):
-        if name not in made:
-            connection.query(f"create database {name} engine = Memory")
-            connection.query(f"use {name}")
-            golden_engines.to_clickhouse(connection, golden_stores(name))
-            made[name] = True
-        connection.query(f"use {name}")
-        return golden_engines.ClickHouseSession(connection, "settings join_use_nulls = 1")
-
-    yield get
-    connection.close()
+    return get

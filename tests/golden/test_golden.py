@@ -51,33 +51,15 @@ def check(metrics, case):
             assert close(point.dims[name], value, tolerance), f"{name}: {case['why']}: {shown}"
 
 
-@pytest.mark.parametrize(("name", "number"), ALL)
-def test_duckdb_from_the_log(golden_stores, name, number):
-    data = golden.CASES[name]
-    check(golden.metrics_over(golden_stores(name), data, rollups=False), data["cases"][number])
+ENGINES = ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres), "clickhouse"]
 
 
-@pytest.mark.parametrize(("name", "number"), ALL)
-def test_duckdb_from_rollups(golden_stores, name, number):
-    data = golden.CASES[name]
-    check(golden.metrics_over(golden_stores(name), data, rollups=True), data["cases"][number])
-
-
-@pytest.mark.postgres
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rollups", [False, True], ids=["log", "rollups"])
 @pytest.mark.parametrize(("name", "number"), ALL)
-def test_postgres(golden_postgres, name, number, rollups):
+def test_golden(golden_stores, name, number, rollups, engine):
     data = golden.CASES[name]
-    source = golden.ReadOnly(golden_postgres(name))
-    check(golden.metrics_over(source, data, rollups=rollups), data["cases"][number])
-
-
-@pytest.mark.parametrize("rollups", [False, True], ids=["log", "rollups"])
-@pytest.mark.parametrize(("name", "number"), ALL)
-def test_clickhouse(golden_clickhouse, name, number, rollups):
-    data = golden.CASES[name]
-    source = golden.ReadOnly(golden_clickhouse(name))
-    check(golden.metrics_over(source, data, rollups=rollups), data["cases"][number])
+    check(golden.metrics_over(golden_stores(engine, name), data, rollups=rollups), data["cases"][number])
 
 
 def test_every_built_in_metric_has_a_golden_case():

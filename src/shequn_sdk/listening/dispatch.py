@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import anyio
@@ -27,17 +26,25 @@ from shequn_sdk.domain import (
     InteractionBatch,
     InteractionKind,
 )
-from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
+from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, StoreError, UnknownName
 from shequn_sdk.listening.events import Heard, event_name, kinds_of
 from shequn_sdk.listening.inbox import DeadLetter, Failure, Inbox, StoredEvent
+from shequn_sdk.listening.reading import LOCAL, Communities, own_event, read_event, to_batch_row
 from shequn_sdk.listening.sources import AccountsLike
-from shequn_sdk.platforms.ports import EventSource, Parsed, WebhookSource
 
-__all__ = ["Append", "Communities", "Dispatcher", "Drained", "Handler", "to_batch_row"]
+__all__ = [
+    "LOCAL",
+    "Append",
+    "Communities",
+    "Dispatcher",
+    "Drained",
+    "Handler",
+    "own_event",
+    "read_event",
+    "to_batch_row",
+]
 
 _log = logging.getLogger(__name__)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 DISPATCH = "dispatch"
 EVENTS = "events"
 PARSE = "parse"
@@ -48,71 +55,8 @@ _RECENT = 10_000
 Append = Callable[[InteractionBatch, str], Awaitable[object]]
 """Stores a batch for a community durably; must take a repeated interaction id as the same interaction."""
 HandlerFunction = Callable[[Heard], object]
+BatchFunction = Callable[[Sequence[Heard]], Awaitable[object]]
 _F = TypeVar("_F", bound=HandlerFunction)
-
-
-def to_batch_row(batch: InteractionBatch, interaction: Interaction) -> None:
-    """Add an interaction to a batch; what has no column (`thread`, `username`) goes into its attrs."""
-    # what a handler may answer with for some minutes is no history, and a secret while it lasts
-    attrs = {key: value for key, value in interaction.attrs.items() if not key.endswith("_token")}
-    if interaction.thread:
-        attrs.setdefault("thread", interaction.thread)
-    if interaction.username:
-        attrs.setdefault("username", interaction.username)
-    batch.append(
-        id=interaction.id,
-        kind=interaction.kind.value,
-        occurred_at=(interaction.occurred_at - _EPOCH) // _MICROSECOND,
-        channel=interaction.channel,
-        member=interaction.member,
-        member_name=interaction.member_name,
-        is_bot=interaction.is_bot,
-        message=interaction.message,
-        parent=interaction.parent,
-        target=interaction.target,
-        text=interaction.text,
-        value=interaction.value,
-        currency=interaction.currency,
-        entrance=interaction.entrance,
-        attrs=json.dumps(attrs, ensure_ascii=False, separators=(",", ":")) if attrs else "",
-    )
-
-
-class Communities:
-    """Which community a channel belongs to; follows channels that got another id."""
-
-    def __init__(self, communities: Iterable[Community]) -> None:
-        """Know the channels of `communities`.
-
-        Raises:
-            ConfigError: two communities name one channel.
-        """
-        self._names: dict[tuple[str, str], str] = {}
-        self._aliases: dict[tuple[str, str], str] = {}
-        for community in communities:
-            for ref in community.channels:
-                other = self._names.setdefault((ref.account, ref.native_id), community.name)
-                if other != community.name:
-                    raise ConfigError(f"channel {ref} belongs to both {other!r} and {community.name!r}")
-
-    def moved(self, account: str, old: str, new: str) -> None:
-        """Know that the channel `old` has the id `new` now, or the other way round for late events."""
-        if old and new and old != new:
-            self._aliases[account, new] = old
-            self._aliases.setdefault((account, old), new)
-
-    def find(self, account: str, channel: str) -> str | None:
-        """Give the community's name, None when the channel belongs to none."""
-        seen: set[str] = set()
-        while channel not in seen:
-            seen.add(channel)
-            found = self._names.get((account, channel))
-            if found is None and "/" in channel:
-                found = self._names.get((account, channel.partition("/")[0]))
-            if found is not None:
-                return found
-            channel = self._aliases.get((account, channel), channel)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +158,7 @@ class Dispatcher:
         self._batch = batch
         self._forward_batch = forward_batch
         self._handlers: list[Handler] = []
+        self._batch_handlers: dict[str, BatchFunction] = {}
         self._ready = False
         self._recent: dict[tuple[str, str], None] = {}
         self._trouble: dict[str, str] = {}
@@ -279,11 +224,26 @@ class Dispatcher:
         Raises:
             ConfigError: its name is taken: dead letters could not tell the two apart.
         """
-        if handler.name in {PARSE, _APPEND, "size"} or any(
-            one.name == handler.name for one in self._handlers
-        ):
-            raise ConfigError(f"a handler named {handler.name!r} is there already: give it another name=")
+        self._name_is_free(handler.name)
         self._handlers.append(handler)
+
+    def on_batch(self, name: str, function: BatchFunction) -> None:
+        """Register a handler that takes all interactions of a step at once, before the handlers of single ones.
+
+        For what writes a little for each of many. It hears everything, bots and channels without community too. When it
+        fails on a batch it is called again with each event alone, and what fails then becomes a dead letter; a store that
+        is away holds up the whole step.
+
+        Raises:
+            ConfigError: the name is taken.
+        """
+        self._name_is_free(name)
+        self._batch_handlers[name] = function
+
+    def _name_is_free(self, name: str) -> None:
+        taken = {PARSE, _APPEND, "size", *self._batch_handlers, *(one.name for one in self._handlers)}
+        if name in taken:
+            raise ConfigError(f"a handler named {name!r} is there already: give it another name=")
 
     # -- draining
 
@@ -293,6 +253,8 @@ class Dispatcher:
         await self._prepare()
         while events := await self._inbox.read(DISPATCH, limit=self._batch):
             work = self._parse_all(events)
+            for name, function in self._batch_handlers.items():
+                work.failures.extend(await self._handle_batch(name, function, work.heard))
             for event, heard in work.heard:
                 fresh = [one for one in heard if (one.account, one.interaction.id) not in self._recent]
                 work.failures.extend(await self._handle(event, fresh, self._handlers))
@@ -387,7 +349,7 @@ class Dispatcher:
         work = _Work()
         for event in events:
             try:
-                parsed = self._parse(event)
+                parsed = read_event(self._accounts, event)
             except ShequnError as error:
                 work.failures.append(Failure(event, PARSE, f"{type(error).__name__}: {error}"))
                 continue
@@ -406,23 +368,42 @@ class Dispatcher:
             work.heard.append((event, self._locate(event, parsed.interactions)))
         return work
 
-    def _parse(self, event: StoredEvent) -> Parsed:
-        adapter = self._accounts.adapter(event.account)
-        if not isinstance(adapter, (EventSource, WebhookSource)):
-            raise InvalidInput(f"account {event.account!r} cannot read events", source=event.event_id)
-        return adapter.parse(event.raw)
-
     def _locate(self, event: StoredEvent, interactions: Sequence[Interaction]) -> list[Heard]:
         return [
             Heard(
                 name=event_name(one.kind),
                 interaction=one if one.account else one.model_copy(update={"account": event.account}),
-                community=self._communities.find(event.account, one.channel),
-                account=event.account,
+                community=event.raw.headers.get("community")
+                or self._communities.find(event.account, one.channel),
+                account=one.account if event.account == LOCAL and one.account else event.account,
                 seq=event.seq,
             )
             for one in interactions
         ]
+
+    async def _handle_batch(
+        self, name: str, function: BatchFunction, work: Sequence[tuple[StoredEvent, list[Heard]]]
+    ) -> list[Failure]:
+        heard = [
+            one for _, found in work for one in found if (one.account, one.interaction.id) not in self._recent
+        ]
+        if not heard:
+            return []
+        try:
+            with anyio.fail_after(self._timeout):
+                await function(heard)
+        except StoreError:
+            raise  # nothing is wrong with the events: they wait
+        except Exception as error:  # noqa: BLE001 - kept as a dead letter
+            if len(work) > 1:
+                return [
+                    failure for one in work for failure in await self._handle_batch(name, function, [one])
+                ]
+            _log.warning(
+                "handler %s failed on event %s: %s", name, work[0][0].event_id, error, exc_info=error
+            )
+            return [Failure(work[0][0], name, f"{type(error).__name__}: {error}")]
+        return []
 
     async def _handle(
         self, event: StoredEvent, heard: Sequence[Heard], handlers: Sequence[Handler]
@@ -511,12 +492,17 @@ class Dispatcher:
                 f"dead letter {letter} was too large to be stored: only its first bytes are kept"
             )
         handlers = [one for one in self._handlers if dead.stage in {PARSE, one.name}]
-        if not handlers and dead.stage not in {PARSE, _APPEND}:
+        batch_handlers = {
+            name: function for name, function in self._batch_handlers.items() if dead.stage in {PARSE, name}
+        }
+        if not handlers and not batch_handlers and dead.stage not in {PARSE, _APPEND}:
             raise ConfigError(f"dead letter {letter} is of handler {dead.stage!r}, which is not registered")
         await self._prepare()
         work = self._parse_all([dead.event])
         failures = work.failures
         if not failures and dead.stage != _APPEND:
+            for name, function in batch_handlers.items():
+                failures.extend(await self._handle_batch(name, function, work.heard))
             for event, heard in work.heard:
                 failures.extend(await self._handle(event, heard, handlers))
         if self._append is not None and work.heard and dead.stage in {PARSE, _APPEND}:

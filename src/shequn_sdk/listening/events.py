@@ -66,9 +66,10 @@ class Heard:
 
     @property
     def channel(self) -> ChannelRef | None:
-        """The channel, None for events that have none."""
+        """The channel, None for events that have none, or that no account of ours heard."""
         native = self.interaction.channel
-        return ChannelRef(account=self.account, native_id=native) if native else None
+        heard = not self.account.startswith("_")
+        return ChannelRef(account=self.account, native_id=native) if native and heard else None
 
 
 def event_name(kind: InteractionKind) -> str:

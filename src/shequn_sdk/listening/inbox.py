@@ -6,6 +6,7 @@ One SQLite file in WAL mode. Several processes may append; each consumer reads i
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import ParamSpec, Self, TypeVar
 import anyio
 import anyio.to_thread
 
-from shequn_sdk.domain import Clock
+from shequn_sdk.domain import Clock, Interaction, MemberRef
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.listening.inbox_file import (
     Added,
@@ -33,6 +34,41 @@ __all__ = ["Added", "ConsumerPosition", "DeadLetter", "Failure", "Inbox", "Inbox
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+_PAGE = 500
+_LONG = 6
+
+
+def _mine(
+    events: Sequence[StoredEvent],
+    members: set[tuple[str, str]],
+    read: Callable[[StoredEvent], Iterable[Interaction]] | None,
+    passed: int | None,
+) -> list[int]:
+    """Give the places of the events that are of these members, or speak of them and were seen by all."""
+    tokens = [
+        re.escape(native.encode("utf-8", "surrogatepass")) for _, native in members if len(native) >= _LONG
+    ]
+    spoken = re.compile(rb"(?<![\w-])(?:" + b"|".join(tokens) + rb")(?![\w-])") if tokens else None
+    found: list[int] = []
+    for place, event in enumerate(events):
+        done: set[tuple[str, str]] = set()
+        aimed: set[tuple[str, str]] = set()
+        readable = read is not None
+        if read is not None:
+            try:
+                for one in read(event):
+                    done.add((one.platform, one.member))
+                    aimed.add((one.platform, one.target))
+            except Exception:  # noqa: BLE001 - what cannot be read is searched as it is
+                readable = False
+        seen = passed is None or event.seq <= passed or not readable
+        if not members.isdisjoint(done) or (
+            seen and (not members.isdisjoint(aimed) or (spoken is not None and spoken.search(event.payload)))
+        ):
+            found.append(place)
+    return found
 
 
 class Inbox:
@@ -192,6 +228,48 @@ class Inbox:
         Dead letters whose last attempt is older than `keep_dead` go as well: raw events are personal data.
         """
         return await self._run(self._file.prune, keep, keep_dead)
+
+    async def forget(
+        self,
+        refs: Iterable[MemberRef],
+        *,
+        accounts: Mapping[str, str] | None = None,
+        read: Callable[[StoredEvent], Iterable[Interaction]] | None = None,
+    ) -> int:
+        """Blank the raw events of members and drop their dead letters; gives how many there were.
+
+        An event goes when the member did it. One that only speaks of the member (an answer to it, a mention) goes when
+        every consumer has seen it; until then others still need it. It is found by what `read` says, and by the native
+        id standing in the payload, for ids of at least six characters: shorter ones stand for anything.
+
+        Args:
+            refs: the members.
+            accounts: each account's platform; an account that is not named is searched for all ids.
+            read: gives what an event tells; the adapter's `parse`. What it raises counts as unreadable.
+        """
+        wanted = {(ref.platform, ref.native_id) for ref in refs}
+        passed = await self._run(self._file.passed)
+        count = 0
+        for account in await self._run(self._file.accounts):
+            platform = (accounts or {}).get(account)
+            members = {one for one in wanted if platform is None or one[0] == platform}
+            if not members:
+                continue
+            after = 0
+            while events := await self._run(self._file.page, account, after, _PAGE):
+                after = events[-1].seq
+                found = await anyio.to_thread.run_sync(_mine, events, members, read, passed)
+                await self._run(self._file.blank, [events[place].seq for place in found], ())
+                count += len(found)
+            letters = await self._run(self._file.dead_of, account)
+            found = await anyio.to_thread.run_sync(
+                _mine, [letter.event for letter in letters], members, read, None
+            )
+            dead = [letters[place].id for place in found]
+            await self._run(self._file.blank, (), dead)
+            count += len(dead)
+        await self._run(self._file.settle)
+        return count
 
     async def stats(self) -> InboxStats:
         """Give sizes, positions and counts."""

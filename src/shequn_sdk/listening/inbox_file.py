@@ -62,6 +62,8 @@ create table if not exists moved (
 """
 _STAGE_SIZE = "size"
 _KEPT_OF_OVERSIZE = 4096
+_ERASED = "erased"
+"""In the place of the headers of an event whose payload was blanked; its id stays, so that it is not taken again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class InboxFile:
         # FULL: an acknowledged event must survive a power cut, not only a killed process.
         db.execute("pragma synchronous=full")
         db.execute("pragma journal_size_limit=16777216")
+        # Payloads are personal data: what is pruned or erased must not stay readable in free pages.
+        db.execute("pragma secure_delete=on")
         page = int(db.execute("pragma page_size").fetchone()[0])
         db.execute(f"pragma max_page_count={max(64, max_bytes // page)}")
         if version < _VERSION:
@@ -320,8 +324,8 @@ class InboxFile:
         with self.use() as db:
             rows = db.execute(
                 "select seq, account, event_id, payload, headers, received_at from raw where seq > ? "
-                "order by seq limit ?",
-                (position, limit),
+                "and headers <> ? order by seq limit ?",
+                (position, _ERASED, limit),
             )
             for row in rows:
                 found.append(_event(row))
@@ -410,6 +414,48 @@ class InboxFile:
             db.execute("pragma wal_checkpoint(passive)")
         return gone
 
+    def page(self, account: str, after: int, limit: int) -> list[StoredEvent]:
+        """Give stored events of an account behind `after`, whoever has seen them."""
+        with self.use() as db:
+            rows = db.execute(
+                "select seq, account, event_id, payload, headers, received_at from raw where account = ? and seq > ? "
+                "and headers <> ? order by seq limit ?",
+                (account, after, _ERASED, limit),
+            ).fetchall()
+        return [_event(row) for row in rows]
+
+    def dead_of(self, account: str) -> list[DeadLetter]:
+        """Give all dead letters of an account."""
+        with self.use() as db:
+            ids = [row[0] for row in db.execute("select id from dead where account = ?", (account,))]
+        return self.dead(ids, len(ids))
+
+    def blank(self, seqs: Sequence[int], dead: Sequence[int]) -> None:
+        """Blank the payloads of events and drop dead letters."""
+        with self.transaction() as db:
+            db.executemany(
+                "update raw set payload = x'', headers = ? where seq = ?", [(_ERASED, seq) for seq in seqs]
+            )
+            db.executemany("delete from dead where id = ?", [(one,) for one in dead])
+
+    def settle(self) -> None:
+        """Write the log of changes into the file and empty it, so that what was blanked is in neither."""
+        with self.use() as db:
+            db.execute("pragma wal_checkpoint(truncate)")
+
+    def accounts(self) -> list[str]:
+        """Give the accounts that have events or dead letters."""
+        with self.use() as db:
+            return [
+                str(row[0])
+                for row in db.execute("select account from raw union select account from dead order by 1")
+            ]
+
+    def passed(self) -> int:
+        """Give the number up to which all consumers have seen the events."""
+        with self.use() as db:
+            return int(db.execute("select coalesce(min(position), 0) from consumers").fetchone()[0])
+
     def stats(self) -> InboxStats:
         """Give sizes, positions and counts."""
         with self.use() as db:
@@ -417,7 +463,9 @@ class InboxFile:
             consumers = tuple(
                 ConsumerPosition(row[0], row[1], row[2])
                 for row in db.execute(
-                    "select name, position, (select count(*) from raw where seq > position) from consumers order by 1"
+                    "select name, position, (select count(*) from raw where seq > position and headers <> ?) "
+                    "from consumers order by 1",
+                    (_ERASED,),
                 )
             )
             dead = int(db.execute("select count(*) from dead").fetchone()[0])

@@ -57,7 +57,14 @@ def transpile(sql: str, dialect: str) -> str:
             )
         return node
 
-    text = tree.transform(hide).sql(dialect=dialect)
+    tree = tree.transform(hide)
+    if dialect == "clickhouse":
+        # Where two joined tables have a column of one name, ClickHouse calls the output `table.column`.
+        outputs: Any = tree
+        for item in list(outputs.selects):
+            if isinstance(item, exp.Column) and item.table:
+                item.replace(exp.alias_(item.copy(), item.name))
+    text = tree.sql(dialect=dialect)
     for mark in sorted(marks, key=len, reverse=True):
         text = re.sub(rf'["`]?\b{mark}\b["`]?', lambda _, mark=mark: marks[mark], text)
     return text
@@ -111,6 +118,6 @@ def lint(metric: Metric, request: Request) -> list[str]:
 def _without_sources(metric: Metric, request: Request) -> str:
     """Expand all but the source macros, so that only the metric's own text is judged."""
     text = re.sub(r"@log\b", "event_log", metric.sql)
-    text = re.sub(r"@(person_days_all|first_days|daily_persons|hours)\b", r"\1", text)
+    text = re.sub(r"@(person_days_all|first_days|daily_persons|hours|post_days|acts|views)\b", r"\1", text)
     text = re.sub(r"@person_days\([^()]*\)", "person_days", text)
     return Expander(request).expand(text)

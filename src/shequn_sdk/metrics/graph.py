@@ -68,6 +68,30 @@ class _Graph:
     supporters: NDArray[np.int64]
     attention: NDArray[np.float64]
     shares: NDArray[np.float64]
+    pairs: NDArray[np.int64]
+    """Each edge once, as target * size + source, sorted: the supporters of a person lie side by side."""
+
+
+_CANDIDATES = 500
+"""So many of the best are looked at for rings."""
+_CIRCLE = 64
+"""So many supporters are looked at: a ring needs every one of them to play along."""
+
+
+def _ring(graph: _Graph, person: int) -> float:
+    """Give the share of ordered pairs of supporters who pay attention to each other: 1 is a closed circle."""
+    import numpy as np  # noqa: PLC0415
+
+    size = len(graph.persons)
+    low, high = np.searchsorted(graph.pairs, [person * size, (person + 1) * size])
+    circle = graph.pairs[low:high] % size
+    if len(circle) > _CIRCLE:  # those who are themselves looked up to first: they could be the ring
+        circle = circle[np.argsort(-graph.rank[circle], kind="stable")[:_CIRCLE]]
+    if len(circle) < 2:
+        return 0.0
+    wanted = (circle[:, None] * size + circle[None, :]).ravel()
+    places = np.minimum(np.searchsorted(graph.pairs, wanted), len(graph.pairs) - 1)
+    return float((graph.pairs[places] == wanted).sum()) / (len(circle) * (len(circle) - 1))
 
 
 def _graph(rows: list[Row], context: FinishContext) -> _Graph | None:
@@ -88,17 +112,23 @@ def _graph(rows: list[Row], context: FinishContext) -> _Graph | None:
     size = len(persons)
     # the log gives edges in no fixed order, and sums in another order differ in the last digits
     rank = np.round(pagerank(flat[:, 0], flat[:, 1], weight, nodes=size, damping=params.damping), 12)
-    pairs = np.unique(flat[:, 0] * size + flat[:, 1])
+    pairs = np.unique(flat[:, 1] * size + flat[:, 0])
     return _Graph(
         persons=persons,
         rank=rank,
-        supporters=np.bincount(pairs % size, minlength=size),
+        supporters=np.bincount(pairs // size, minlength=size),
         attention=np.asarray(np.bincount(flat[:, 1], weights=weight, minlength=size), dtype=np.float64),
         shares=np.asarray(np.bincount(flat[:, 1], weights=shared, minlength=size), dtype=np.float64),
+        pairs=pairs,
     )
 
 
-def _ranked(graph: _Graph, score: NDArray[np.float64], context: FinishContext) -> list[Row]:
+def _ranked(
+    graph: _Graph,
+    score: NDArray[np.float64],
+    context: FinishContext,
+    rings: NDArray[np.float64] | None = None,
+) -> list[Row]:
     import numpy as np  # noqa: PLC0415
 
     params: Any = context.params
@@ -116,6 +146,7 @@ def _ranked(graph: _Graph, score: NDArray[np.float64], context: FinishContext) -
             "attention": float(graph.attention[i]),
             "shares": int(graph.shares[i]),
             "pagerank": float(graph.rank[i]),
+            **({} if rings is None else {"ring": float(rings[i])}),
             "value": float(score[i]),
         }
         for place, i in enumerate(order, 1)
@@ -129,13 +160,21 @@ def leaders(rows: list[Row], context: FinishContext) -> list[Row]:
 
 
 def leader_scores(rows: list[Row], context: FinishContext) -> list[Row]:
-    """Rank them by the percentile of PageRank times the logarithm of their audience."""
+    """Rank them by the percentile of PageRank times the logarithm of their audience, closed circles discounted."""
     import numpy as np  # noqa: PLC0415
 
+    params: Any = context.params
     graph = _graph(rows, context)
     if graph is None:
         return []
     raw = graph.rank * np.log1p(graph.supporters)
+    eligible = np.flatnonzero(graph.supporters >= params.support)
+    order = eligible[np.lexsort((graph.persons[eligible], -raw[eligible]))]
+    rings = np.zeros(len(raw))
+    for place in order[:_CANDIDATES]:
+        rings[place] = _ring(graph, int(place))
+    raw = raw * (1.0 - rings)
     ordered = np.sort(raw)
     percentile = 100.0 * np.searchsorted(ordered, raw, side="right") / len(ordered)
-    return _ranked(graph, np.asarray(percentile, dtype=np.float64), context)
+    percentile[raw <= 0] = 0.0
+    return _ranked(graph, np.asarray(percentile, dtype=np.float64), context, rings)

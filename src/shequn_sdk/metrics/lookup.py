@@ -35,7 +35,15 @@ class Scope:
 
 
 def scope(session: Session, community: str | None) -> Scope:
-    """Look the community and its data up."""
+    """Look the community and its data up; a session that remembers is asked only once until its data change."""
+    memo: dict[object, object] = getattr(session, "memo", {})
+    found = memo.get(("scope", community))
+    if not isinstance(found, Scope):
+        found = memo["scope", community] = _scope(session, community)
+    return found
+
+
+def _scope(session: Session, community: str | None) -> Scope:
     _, known = session.rows("select community_no, name, zone from communities order by community_no")
     number: int | None = None
     zones = {str(row[2]) for row in known}

@@ -24,9 +24,12 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
 | `@daily_persons` | `local_day` and how many persons were active on it, as `people` |
 | `@hours` | what was done, as `events` per local day, hour and kind; still to be limited in time and kinds |
+| `@post_days` | messages that answer nothing, by whomever: `content_no`, `local_day` and where; still to be limited |
+| `@acts`, `@views` | what was done with a message (`post_no`, `kind`), and who saw it: `single` acts, and a `counter` |
 | `@first_days` | each person's first local day, as joiner or as actor |
 | `@start`, `@end`, `@param(x)` | bound values |
 | `@quantile(x, q)` | exact quantile with interpolation |
+| `@rate(currency)`, `@purse(currency)` | what one unit counts by the parameter `rates`, NULL when it is not listed; in which purse it goes: its own, or one for all when there are rates |
 """
 
 from __future__ import annotations
@@ -83,9 +86,14 @@ class Expander(ColumnMacros):
             "first_days": self._first_days,
             "daily_persons": self._daily_persons,
             "hours": self._hours,
+            "post_days": self._post_days,
+            "acts": self._acts,
+            "views": self._views,
             "start": lambda: "cast($start as date)",
             "end": lambda: "cast($end as date)",
             "param": self._param,
+            "rate": self._rate,
+            "purse": lambda currency: "cast('' as varchar)" if self._rates() else currency,
             "quantile": lambda x, q: f"quantile_cont({x}, {q})",
         }
 
@@ -168,10 +176,16 @@ class Expander(ColumnMacros):
                 "(select distinct @dims(e) e.person_no, e.local_day from @log as e where @keep(e) and @active(e) "
                 f"and {within} and e.person_no is not null)"
             )
-        if not request.dims and request.segment == Segment() and request.platforms is None:
-            community = "cast($community as integer)" if request.community else "-1"
+        if (
+            request.dims in ((), ("community",))
+            and request.segment == Segment()
+            and request.platforms is None
+        ):
+            number = "= cast($community as integer)" if request.community else "= -1"
+            if request.dims and not request.community:
+                number = "<> -1"  # that one stands for all communities together
             return (
-                f"(select e.person_no, e.local_day from person_day as e where e.community_no = {community} "
+                f"(select @dims(e) e.person_no, e.local_day from person_day as e where e.community_no {number} "
                 f"and {within})"
             )
         return (
@@ -214,6 +228,57 @@ class Expander(ColumnMacros):
             ("kind", "local_day", "local_hour", *(COLUMNS[name] for name in self.request.dims))
         )
         return ", ".join(f"g.{name}" for name in names) + ", 1 as events"
+
+    @property
+    def _content_rollup(self) -> bool:
+        request, params = self.request, self.request.params
+        return (
+            self.dialect == "duckdb"
+            and request.rollup
+            and request.segment.model_copy(update={"platforms": None}) == Segment()
+            and not params.include_bots
+            and not params.include_spam
+        )
+
+    def _post_days(self) -> str:
+        names = "community_no, {0}.platform, {0}.channel_no, {0}.content_no, {0}.local_day"
+        if self._content_rollup:
+            return f"(select c.{names.format('c')} from content_stats as c where {self._where('c')} and c.kind = 'post')"
+        return f"(select g.{names.format('g')} from @log as g where @posts(g))"
+
+    def _acts(self) -> str:
+        if self._content_rollup:
+            return self._content("'reaction', 'vote', 'comment', 'share'")
+        return (
+            f"(select {self._act('g.content_no', 'g.kind')} from @log as g "
+            "where @keep(g) and g.kind in ('reaction', 'vote') and g.content_no is not null union all "
+            "select g.parent_no as post_no, case when g.kind = 'share' then 'share' else 'comment' end as kind, "
+            "1 as single, cast(null as double) as counter from @log as g where @keep(g) "
+            "and g.kind in ('comment', 'message', 'question', 'answer', 'share') and g.parent_no is not null)"
+        )
+
+    def _views(self) -> str:
+        if self._content_rollup:
+            return self._content("'view'")
+        return (
+            f"(select {self._act('g.content_no', 'g.kind')} from @log as g "
+            "where @keep(g) and g.kind = 'view' and g.content_no is not null)"
+        )
+
+    def _content(self, kinds: str) -> str:
+        return (
+            "(select c.content_no as post_no, c.kind, c.events as single, c.counter from content_stats as c "
+            f"where {self._where('c')} and c.kind in ({kinds}))"
+        )
+
+    @staticmethod
+    def _act(post: str, kind: str) -> str:
+        """A number that a platform reports without saying who is a counter, not an act."""
+        return (
+            f"{post} as post_no, {kind} as kind, "
+            "case when g.member_no is null and g.value is not null then 0 else 1 end as single, "
+            "case when g.member_no is null then g.value end as counter"
+        )
 
     def _first_days(self) -> str:
         # Joins are in no roll-up; there are few of them beside the actions.
@@ -326,6 +391,24 @@ class Expander(ColumnMacros):
             f"{', '.join(tables)}, counted as ({rows}) select @d @start as bucket, c.step, c.step_kind, c.numerator, "
             "c.median_seconds, c.immature from counted as c"
         )
+
+    def _rates(self) -> Any:
+        return getattr(self.request.params, "rates", None) or {}
+
+    def _rate(self, currency: str) -> str:
+        """Write what one unit of a currency counts; exact, so that ties stay ties on every engine."""
+        rates = self._rates()
+        if not rates:
+            return "cast(1 as decimal(18, 6))"
+        cases = ""
+        for position, (name, rate) in enumerate(sorted(rates.items())):
+            self.values[f"currency_{position}"] = name
+            self.values[f"rate_{position}"] = str(rate)
+            cases += (
+                f" when {currency} = cast($currency_{position} as varchar) "
+                f"then cast(cast($rate_{position} as varchar) as decimal(18, 6))"
+            )
+        return f"case{cases} end"
 
     def _param(self, name: str) -> str:
         value = getattr(self.request.params, name)

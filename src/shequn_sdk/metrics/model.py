@@ -82,6 +82,8 @@ class FinishContext(Frozen):
     """The running local day."""
     last_day: date
     """Last local day with data."""
+    zone: str = "UTC"
+    """The community's zone."""
     describe: Callable[[list[int]], Mapping[int, tuple[str, str]]]
     """Give (`platform:native-id`, name) of each person number."""
     contents: Callable[[list[int]], Mapping[int, str]]
@@ -133,6 +135,8 @@ class Metric(Frozen):
     """At least one of these kinds must be reported."""
     lead: int = 0
     """Days before a bucket at which its window starts; earlier than the first data makes it partial."""
+    closed: bool = False
+    """A bucket rests on nothing but the events of its days and of `lead` days before: finished ones are kept."""
     gaps: Gaps = Gaps.NONE
     finish: Finish | None = Field(default=None, repr=False)
     replaces: MetricName | None = None

@@ -12,7 +12,17 @@ from shequn_sdk.metrics.model import Metric
 
 __all__ = ["Registry", "builtin_metrics"]
 
-_ROOMS = ("activity", "membership", "retention", "content", "leaders", "atmosphere", "conversion")
+_ROOMS = (
+    "activity",
+    "membership",
+    "retention",
+    "content",
+    "leaders",
+    "atmosphere",
+    "office",
+    "feedback",
+    "conversion",
+)
 
 
 @cache

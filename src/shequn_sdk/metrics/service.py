@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from shequn_sdk.domain import Clock, Comparison, Coverage, Grain, MetricPoint, MetricResult
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.metrics import buckets, lookup
+from shequn_sdk.metrics import buckets, closed, lookup
 from shequn_sdk.metrics import compare as comparing
 from shequn_sdk.metrics.compile import Compiled, compile_metric
 from shequn_sdk.metrics.macros import Request
@@ -222,6 +222,9 @@ class _Run:
                     f"no data between {start} and {end}"
                     + (f"; there is data from {scope.first} to {scope.last}" if scope.first else "")
                 )
+        still: datetime | None = getattr(self.session, "snapshot_at", None)
+        if still is not None:
+            self.warnings.append(f"the event store was busy: this is its state of {still.isoformat()}")
         if any(point.partial for point in points):
             self.warnings.append(
                 "some buckets are partial: still running, or with a window before the first data"
@@ -301,7 +304,16 @@ class _Run:
             persons=self.scope.persons,
         )
         compiled = compile_metric(metric, request, dialect=self.session.dialect)
-        rows = self._rows(compiled, start, end)
+        rows = closed.rows(
+            self.session,
+            metric,
+            request,
+            community=self.scope.number,
+            start=start,
+            end=end,
+            today=self.today,
+            compute=lambda first, last: self._rows(compiled, first, last),
+        )
         if metric.finish is not None:
             rows = metric.finish(rows, self._context(start, end))
         window = buckets.Window(start, end, self.today, self.scope.first, self.scope.last_any)
@@ -326,6 +338,7 @@ class _Run:
             end=end,
             today=self.today,
             last_day=self.scope.last_any or end,
+            zone=self.scope.zone,
             describe=lambda persons: lookup.describe(session, persons),
             contents=lambda numbers: lookup.contents(session, numbers),
         )

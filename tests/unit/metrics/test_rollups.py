@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shequn_sdk.domain import InteractionBatch, MemberRef
 from shequn_sdk.metrics import DuckDBEventStore, Metrics
 from shequn_sdk.metrics.registry import builtin_metrics
+from shequn_sdk.metrics.store.rollup import stretches
 from shequn_sdk.scheduling.clock import ManualClock
 
 START = datetime(2026, 1, 30, tzinfo=UTC)
-KINDS = ("message", "reaction", "comment", "join", "leave", "purchase", "view", "retract")
-BY_ROLLUP = [metric for metric in builtin_metrics() if {"person_day", "community_hour"} & set(metric.sources)]
+KINDS = ("message", "reaction", "comment", "join", "leave", "purchase", "view", "retract", "share", "vote")
+BY_ROLLUP = [
+    metric
+    for metric in builtin_metrics()
+    if {"person_day", "community_hour", "content_stats"} & set(metric.sources)
+]
+CLOSED = [metric for metric in builtin_metrics() if metric.closed]
 
 event = st.fixed_dictionaries(
     {
@@ -25,6 +33,8 @@ event = st.fixed_dictionaries(
         "member": st.sampled_from(["a", "b", "c", "d", ""]),
         "minute": st.integers(0, 60 * 24 * 45),
         "message": st.sampled_from(["m1", "m2", "m3", ""]),
+        "parent": st.sampled_from(["m1", "m2", "", "", ""]),
+        "value": st.sampled_from([None, None, 3.0, 9.0]),
         "platform": st.sampled_from(["alpha", "beta"]),
         "spam": st.booleans(),
         "is_bot": st.sampled_from([False] * 9 + [True]),
@@ -39,6 +49,30 @@ step = st.one_of(
 )
 
 
+def ask_closed(metrics, number):
+    """Ask for metrics whose finished buckets are kept, over a range that differs from time to time."""
+    start = (START + timedelta(days=number)).date()
+    return [
+        metrics.compute_now(
+            metric.name, community=community, start=start, end=start + timedelta(days=50), grain=grain, by=by
+        )
+        for metric in CLOSED
+        for community in ("one", None)
+        for grain in metric.grains[:2]
+        for by in ((), ("platform",))
+    ]
+
+
+def test_stretches_are_few_and_hold_every_day():
+    rng = random.Random(4)
+    for count in (1, 5, 60, 400, 3000):
+        days = sorted({date(2020, 1, 1) + timedelta(days=rng.randint(0, 2500)) for _ in range(count)})
+        found = stretches(days)
+        assert all(sum(low <= day <= high for low, high in found) == 1 for day in days)
+        assert len(found) <= 100
+    assert stretches([]) == []
+
+
 def batch_of(platform, events):
     batch = InteractionBatch(platform=platform)
     for row in events:
@@ -51,6 +85,8 @@ def batch_of(platform, events):
             member=row["member"],
             message=row["message"],
             is_bot=row["is_bot"],
+            parent=row["parent"],
+            value=row["value"],
             attrs='{"retracts": "reaction"}'
             if row["kind"] == "retract"
             else '{"spam": true}'
@@ -67,6 +103,8 @@ def test_rollups_equal_the_log(steps):
         store = DuckDBEventStore(Path(folder) / "events.duckdb", idle=60, threads=1)
         store.ensure_community("one", zone="America/New_York")
         store.ensure_community("two", zone="Asia/Shanghai")
+        clock = ManualClock(START + timedelta(days=60))
+        quick, slow = Metrics(store, clock=clock), Metrics(store, clock=clock, rollups=False)
         for number, action in enumerate(steps):
             if isinstance(action, list):
                 for platform in ("alpha", "beta"):
@@ -76,6 +114,7 @@ def test_rollups_equal_the_log(steps):
                 store.archive(before=date(2026, 3, 1))
             elif action == "look":
                 store.refresh()
+                ask_closed(quick, number)
             else:
                 with store.read() as session:
                     known = session.rows(
@@ -86,11 +125,27 @@ def test_rollups_equal_the_log(steps):
                     store.link_persons(refs)
                 elif refs:
                     store.forget(refs[0])
-        clock = ManualClock(START + timedelta(days=60))
-        quick, slow = Metrics(store, clock=clock), Metrics(store, clock=clock, rollups=False)
+        assert ask_closed(quick, 3) == ask_closed(slow, 3)
         for metric in BY_ROLLUP:
             for community in ("one", None):
                 for by in ((), ("platform",)) if metric.dims else ((),):
                     ask = {"community": community, "by": by}
                     assert quick.compute_now(metric.name, **ask) == slow.compute_now(metric.name, **ask)
         store.close()
+
+
+def test_a_file_of_version_1_is_brought_up_and_its_days_rolled_up_anew(tmp_path, make_batch):
+    path = tmp_path / "events.duckdb"
+    with DuckDBEventStore(path) as store:
+        store.ensure_community("one")
+        post = {"id": "p", "message": "m"}
+        store.append(make_batch(post, {"id": "r", "kind": "reaction", "message": "m"}), community="one")
+        expected = Metrics(store).compute_now("content.engagement", community="one")
+    con = duckdb.connect(str(path))
+    for table in ("content_stats", "tombstones", "late_retractions", "metric_point"):
+        con.execute(f"drop table {table}")
+    con.execute("update meta set value = '1' where key = 'schema'")
+    con.close()
+    with DuckDBEventStore(path) as store:
+        assert Metrics(store).compute_now("content.engagement", community="one") == expected
+        assert expected.points[0].numerator == 1

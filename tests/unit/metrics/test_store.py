@@ -315,3 +315,14 @@ def test_freshness(event_store, make_batch):
     assert event_store.data_as_of(community="health") is None
     event_store.append(make_batch({"at": "2026-03-05T01:02:03+00:00"}), community="health")
     assert event_store.data_as_of() == datetime(2026, 3, 5, 1, 2, 3, tzinfo=UTC)
+
+
+async def test_a_scheme_that_nobody_offers_is_named_without_the_url(tmp_path):
+    from shequn_sdk import AsyncShequn
+    from shequn_sdk.errors import ConfigError
+
+    (tmp_path / "shequn.toml").write_text('events = "nosuch://me:hunter2@host/db"\n')
+    async with AsyncShequn.open(home=tmp_path) as sq:
+        with pytest.raises(ConfigError, match="nosuch://") as failed:
+            await sq.metrics.compute("active_members.dau")
+        assert "hunter2" not in f"{failed.value!r} {sq.settings!r}"

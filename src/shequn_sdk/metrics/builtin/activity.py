@@ -152,6 +152,7 @@ METRICS = [
         edge_cases=(_TRAILING, _ONCE),
         golden="active",
         lead=6,
+        closed=True,
         gaps=Gaps.CARRY,
     ),
     Metric(
@@ -172,6 +173,7 @@ METRICS = [
         edge_cases=(_TRAILING, "28 days, so that every window holds each weekday four times", _ONCE),
         golden="active",
         lead=27,
+        closed=True,
         gaps=Gaps.CARRY,
     ),
     Metric(
@@ -182,6 +184,7 @@ METRICS = [
         grains=_DAYS,
         dims=_DIMS,
         sources=("person_day", "member_day", "events"),
+        closed=True,
         sql=sql_file("active_distinct"),
         params=ActiveParams,
         doc={
@@ -361,6 +364,7 @@ METRICS = [
         additivity=Additivity.NONE,
         grains=_DAYS,
         dims=_DIMS,
+        closed=True,
         sql=sql_file("messages_per_member"),
         doc={
             "zh": "人均发言:发言成员平均每人发言多少条。",

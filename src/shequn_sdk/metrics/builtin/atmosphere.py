@@ -45,6 +45,11 @@ _TIMES = tuple(
     )
 )
 
+_SPAM = """left join (
+    select distinct w.content_no from @log as w
+    where @scope(w) and w.kind = 'moderation' and w.is_spam and w.content_no is not null
+) as s on s.content_no = e.content_no"""
+
 _FLAGS = tuple(
     Metric(
         name=f"atmosphere.{name}",
@@ -53,7 +58,10 @@ _FLAGS = tuple(
         additivity=Additivity.RATIO,
         grains=_GRAINS,
         dims=_DIMS,
-        sql=sql_file("flag_share").replace("@flag", flag).replace("@spam_rule", rule),
+        sql=sql_file("flag_share")
+        .replace("@flag", flag)
+        .replace("@spam_rule", rule)
+        .replace("@spam_join", "" if flag == "spam" else _SPAM),
         doc={"zh": zh, "en": en},
         formula=formula,
         edge_cases=(edge, "messages are messages, comments, questions and answers; bots are left out"),
@@ -72,7 +80,7 @@ _FLAGS = tuple(
         (
             "negative_share",
             "negative",
-            "not e.is_spam",
+            "not e.is_spam and s.content_no is null",
             "负面情绪占比:被判为负面的发言占非广告发言的比例。",
             "Share of messages flagged as negative, spam aside.",
             "flagged as negative / messages without spam",

@@ -96,6 +96,7 @@ METRICS = [
         additivity=Additivity.SUM,
         grains=_GRAINS,
         dims=_DIMS,
+        closed=True,
         sql=sql_file("revenue"),
         doc={
             "zh": "收入:消费减退款,按币种分列,精确到小数点后四位。",
@@ -114,6 +115,7 @@ METRICS = [
         additivity=Additivity.NONE,
         grains=_GRAINS,
         dims=_DIMS,
+        closed=True,
         sql=sql_file("buyers"),
         doc={
             "zh": "购买转化率:当期有消费的成员占活跃成员的比例。",

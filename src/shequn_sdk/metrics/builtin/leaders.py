@@ -167,6 +167,7 @@ METRICS = [
     ),
     Metric(
         name="kol.score",
+        version=2,
         unit=Unit.SCORE,
         kind="score",
         additivity=Additivity.NONE,
@@ -174,12 +175,16 @@ METRICS = [
         sql=sql_file("edges"),
         params=ScoreParams,
         doc={
-            "zh": "意见领袖得分(0 到 100):PageRank 乘以受众人数对数后的百分位,并列出各组成部分。",
-            "en": "Leader score, 0 to 100: percentile of PageRank times log of the audience, with its parts.",
+            "zh": "意见领袖得分(0 到 100):PageRank 乘以受众人数对数、扣除互捧小圈子后的百分位,并列出各组成部分。",
+            "en": "Leader score, 0 to 100: percentile of PageRank times log of the audience, rings discounted, with its parts.",
         },
-        formula="percentile of PageRank * ln(1 + distinct others who paid attention)",
+        formula="percentile of PageRank * ln(1 + distinct others who paid attention) * (1 - ring)",
         edge_cases=(
-            "needs attention by at least support= distinct others (5), which a ring of friends does not reach",
+            "needs attention by at least support= distinct others (5)",
+            (
+                "ring is the share of ordered pairs of these others who pay attention to each other: in a closed circle that "
+                "is 1 and leaves nothing; looked at for the best 500, among 64 others"
+            ),
             "the percentile is among all members of the graph",
         ),
         golden="leaders",

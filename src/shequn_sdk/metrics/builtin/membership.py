@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shequn_sdk.domain import Additivity, Grain, Unit
+from shequn_sdk.errors import InvalidInput
 from shequn_sdk.metrics.buckets import bucket_end, starts
 from shequn_sdk.metrics.model import Finish, FinishContext, Gaps, Metric, MetricParams, Row, sql_file
 
@@ -82,6 +85,28 @@ def _year(rows: list[Row], context: FinishContext) -> list[Row]:
     return found
 
 
+class ChurnParams(MetricParams):
+    """Parameters of churn."""
+
+    weeks: int = Field(default=4, ge=1, le=520)
+    """A member silent for so many weeks has churned."""
+
+
+class RfmParams(MetricParams):
+    """Parameters of RFM."""
+
+    rates: Mapping[str, Decimal] = Field(default_factory=dict[str, Decimal])
+    """What one unit of each currency is worth in one of them, at most six places; without rates money is graded within
+    each currency."""
+
+    @field_validator("rates")
+    @classmethod
+    def _sane(cls, rates: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+        if not all(Decimal(0) < rate < Decimal(10) ** 9 for rate in rates.values()):
+            raise ValueError("rates are above 0 and below 1e9")
+        return {name: rate.quantize(Decimal("0.000001")) for name, rate in rates.items()}
+
+
 _SEGMENTS = (
     (4, 4, "champions"),
     (3, 3, "loyal"),
@@ -95,9 +120,14 @@ _SEGMENTS = (
 
 def _rfm(rows: list[Row], _: FinishContext) -> list[Row]:
     """Name the segment of each cell."""
+    if rows and rows[0]["unpriced"]:
+        raise InvalidInput(
+            f"members.rfm has amounts in {rows[0]['unpriced']!r}, for which `rates` says nothing: add its rate, or leave "
+            "`rates` out to grade money within each currency"
+        )
     return [
         {
-            **row,
+            **{name: value for name, value in row.items() if name != "unpriced"},
             "segment": next(
                 name for r, f, name in _SEGMENTS if row["recency"] >= r and row["frequency"] >= f
             ),
@@ -222,22 +252,49 @@ METRICS = [
         golden="lifecycle",
     ),
     Metric(
+        name="members.churned",
+        unit=Unit.MEMBERS,
+        kind="distinct_count",
+        additivity=Additivity.NONE,
+        grains=(Grain.WEEK, Grain.DAY, Grain.MONTH, Grain.TOTAL),
+        dims=_DIMS,
+        sources=("person_day", "member_day", "events"),
+        sql=sql_file("members_churned"),
+        params=ChurnParams,
+        doc={
+            "zh": "流失成员:当期退出,或沉默满若干周(默认四周)的人数。",
+            "en": "Members who left in the bucket, or whose silence then had lasted some weeks (four).",
+        },
+        formula="persons with a leave in i, or with last act + 7 * weeks in i and no act or leave between",
+        edge_cases=(
+            "who comes back afterwards is resurrected, and may churn again",
+            "days that are not over do not end a silence",
+        ),
+        golden="churn",
+        gaps=Gaps.ZERO,
+    ),
+    Metric(
         name="members.rfm",
+        version=2,
         unit=Unit.MEMBERS,
         kind="distribution",
         additivity=Additivity.NONE,
         grains=(Grain.TOTAL,),
         sql=sql_file("rfm"),
-        params=MetricParams,
+        params=RfmParams,
         doc={
             "zh": "RFM 分层:按最近活跃、活跃天数与消费金额各分五档,并给出分层名称。",
             "en": "Members by recency, frequency (active days) and money, each in fifths, with the segment's name.",
         },
-        formula="ntile(5) of last active day, of active days, and of money spent among those who spent",
+        formula="ntile(5) of last active day, of active days, and of money spent among those who spent in the currency",
         edge_cases=(
             "ties are broken by member number, so that grades are stable",
             "who spent nothing has grade 0 for money",
-            "amounts of several currencies are added as they are: restrict by platform or look at one currency",
+            (
+                "amounts of two currencies are never added: who paid in several has the best of the grades, or all are "
+                "converted by `rates`, and then a currency without a rate is an error"
+            ),
+            "refunds count against purchases in the same currency",
         ),
         golden="lifecycle",
         finish=rfm,

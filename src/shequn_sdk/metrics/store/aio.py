@@ -12,7 +12,17 @@ import anyio
 import anyio.to_thread
 
 from shequn_sdk.domain import InteractionBatch, MemberRef
-from shequn_sdk.metrics.store.base import Appended, CommunityInfo, EventStore, Forgotten, MemberFacts, Session
+from shequn_sdk.errors import NotSupported
+from shequn_sdk.metrics.store.base import (
+    Appended,
+    CommunityInfo,
+    EventStore,
+    Forgotten,
+    MemberFacts,
+    Session,
+    TextKeeper,
+    Unlinking,
+)
 
 __all__ = ["AsyncEventStore"]
 
@@ -48,6 +58,26 @@ class AsyncEventStore:
     async def link_persons(self, refs: Sequence[MemberRef]) -> None:
         """Count these identities as one person."""
         await self._run(partial(self.store.link_persons, refs))
+
+    async def unlink_person(self, ref: MemberRef) -> None:
+        """Count this identity as a person of its own again.
+
+        Raises:
+            NotSupported: this event store cannot take a link back.
+        """
+        if not isinstance(self.store, Unlinking):
+            raise NotSupported(f"{type(self.store).__name__} cannot take persons apart again")
+        await self._run(partial(self.store.unlink_person, ref))
+
+    async def drop_texts(self, *, before: datetime) -> int:
+        """Empty texts of events before an instant, in archives as well; give how many.
+
+        Raises:
+            NotSupported: this event store keeps none that it could let go.
+        """
+        if not isinstance(self.store, TextKeeper):
+            raise NotSupported(f"{type(self.store).__name__} cannot let go of texts")
+        return await self._run(partial(self.store.drop_texts, before=before))
 
     async def forget(self, ref: MemberRef) -> Forgotten:
         """Erase a member from events, roll-ups and archives."""

@@ -12,7 +12,17 @@ from pydantic import AwareDatetime
 
 from shequn_sdk.domain import Frozen, InteractionBatch, MemberRef, Name, Role, ZoneName
 
-__all__ = ["Appended", "CommunityInfo", "EventStore", "Forgotten", "MemberFacts", "Session", "StoreHolder"]
+__all__ = [
+    "Appended",
+    "CommunityInfo",
+    "EventStore",
+    "Forgotten",
+    "MemberFacts",
+    "Session",
+    "StoreHolder",
+    "TextKeeper",
+    "Unlinking",
+]
 
 
 class Appended(Frozen):
@@ -23,9 +33,12 @@ class Appended(Frozen):
     """Rows that the store, or the batch itself, already had."""
     late: int
     """New rows that happened more than a day before they arrived."""
+    erased: int = 0
+    """Rows that were not stored because their member was erased after they happened."""
 
     def __add__(self, other: Appended) -> Appended:
         return Appended(
+            erased=self.erased + other.erased,
             new=self.new + other.new,
             duplicates=self.duplicates + other.duplicates,
             late=self.late + other.late,
@@ -133,6 +146,24 @@ class EventStore(Protocol):
 
     def close(self) -> None:
         """Let the file go."""
+        ...
+
+
+@runtime_checkable
+class Unlinking(Protocol):
+    """An event store that can take `link_persons` back."""
+
+    def unlink_person(self, ref: MemberRef) -> None:
+        """Count this identity as a person of its own again."""
+        ...
+
+
+@runtime_checkable
+class TextKeeper(Protocol):
+    """An event store that can let go of the texts which the settings made it keep."""
+
+    def drop_texts(self, *, before: datetime) -> int:
+        """Empty texts of events before an instant, in archives as well; give how many."""
         ...
 
 

@@ -15,6 +15,8 @@ import duckdb
 
 from shequn_sdk.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, StoreTooNew
 from shequn_sdk.metrics.store import log, schema
+from shequn_sdk.metrics.store.known import Known
+from shequn_sdk.metrics.store.snapshot import Snapshot
 from shequn_sdk.metrics.store.turns import Turn
 
 __all__ = ["TurnTaker", "translate"]
@@ -52,6 +54,11 @@ def translate(error: duckdb.Error, path: Path) -> StoreError:
     return StoreError(f"the event store {path} failed: {text.splitlines()[0]}")
 
 
+def _migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    for text in schema.ADDED[version - 1 :]:
+        connection.execute(text)
+
+
 class TurnTaker:
     """Holds a DuckDB file for a turn: shared by threads, given up when idle or wanted elsewhere."""
 
@@ -63,8 +70,11 @@ class TurnTaker:
         idle: float,
         memory_limit: str,
         threads: int | None,
+        snapshot_every: float | None = None,
     ) -> None:
         self.path = Path(path)
+        self._snapshot = Snapshot(self.path, every=snapshot_every)
+        self._memo: dict[object, object] = {}
         self._timeout = timeout
         self._idle = idle
         # A checkpoint copies the log of changes into the file: with DuckDB's 16 MB it would come every few batches.
@@ -74,6 +84,7 @@ class TurnTaker:
         }
         if threads is not None:
             self._config["threads"] = threads
+        self._known = Known()
         self._turn = Turn(self.path.with_name(self.path.name + ".lock"))
         self._lock = threading.RLock()
         self._threads = threads or os.cpu_count() or 1
@@ -98,13 +109,19 @@ class TurnTaker:
                     self._leave()
 
     @contextlib.contextmanager
-    def _write(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
+    def _write(self, purpose: str, *, keep: bool = False) -> Generator[duckdb.DuckDBPyConnection]:
+        """Give a transaction; with `keep` the caller keeps what is known of the store in step itself."""
         with self._session(purpose) as connection:
+            self._memo.clear()
+            self._snapshot.changed()
+            if not keep:
+                self._known.clear()
             connection.begin()
             try:
                 yield connection
                 connection.commit()
             except BaseException as error:
+                self._known.clear()
                 with contextlib.suppress(duckdb.Error):
                     connection.rollback()
                 if isinstance(
@@ -113,10 +130,10 @@ class TurnTaker:
                     self._close()  # after a failed write DuckDB refuses further work on this connection
                 raise
 
-    def _open(self, purpose: str) -> duckdb.DuckDBPyConnection:
+    def _open(self, purpose: str, *, timeout: float | None = None) -> duckdb.DuckDBPyConnection:
         if self._connection is not None:
             return self._connection
-        self._turn.take(purpose=purpose, timeout=self._timeout)
+        self._turn.take(purpose=purpose, timeout=self._timeout if timeout is None else timeout)
         try:
             if not self.path.exists():
                 self._create()
@@ -164,7 +181,8 @@ class TurnTaker:
         if not tables:
             connection.begin()
             connection.execute(schema.TABLES)
-            connection.execute("insert into meta values ('schema', $v)", {"v": str(schema.SCHEMA_VERSION)})
+            connection.execute("insert into meta values ('schema', '1')")
+            _migrate(connection, 1)
             connection.commit()
         elif "meta" not in tables or "events" not in tables:
             raise StoreDamaged(f"{self.path} is a DuckDB file, but no event store; choose another name")
@@ -178,11 +196,15 @@ class TurnTaker:
                 f"{self.path} has version {version[0][0]} of the event store, this package knows up to "
                 f"{schema.SCHEMA_VERSION}; upgrade shequn-sdk"
             )
+        if int(version[0][0]) < schema.SCHEMA_VERSION:
+            connection.begin()
+            _migrate(connection, int(version[0][0]))
+            connection.commit()
         log.refresh_view(connection, self.path)
 
     def _leave(self) -> None:
         self._used = time.monotonic()
-        if self._idle <= 0 or self._turn.wanted():
+        if self._idle <= 0 or self._turn.wanted() or self._snapshot.due():
             self._close()
         elif self._timer is None:
             self._arm(self._idle)
@@ -203,12 +225,29 @@ class TurnTaker:
             else:
                 self._arm(rest)
 
+    def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring the file into the state of which a snapshot is to be made."""
+
     def _close(self) -> None:
         connection, self._connection = self._connection, None
+        self._known.clear()
+        self._memo.clear()
         try:
             if connection is not None:
+                copying = self._snapshot.due()
+                if copying:
+                    try:
+                        self._settle(connection)
+                    except (
+                        duckdb.Error,
+                        StoreError,
+                    ):  # who waits for the file must not be kept by a copy that fails
+                        copying = False
                 with contextlib.suppress(duckdb.Error):  # what was committed is in the log file beside it
                     connection.close()
+                # Closed first: to close another handle of a file gives up DuckDB's own lock on it.
+                if copying:
+                    self._snapshot.take()
         finally:
             self._turn.release()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import duckdb
 from shequn_sdk.domain import Clock, InteractionBatch, MemberRef
 from shequn_sdk.errors import (
     InvalidInput,
+    StoreBusy,
+    StoreDamaged,
     UnknownName,
 )
-from shequn_sdk.metrics.store import ingest, log, people, portable, rollup
+from shequn_sdk.metrics.store import ingest, log, people, portable, rollup, tombstones
+from shequn_sdk.metrics.store.arrays import array
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo, Forgotten, MemberFacts
 from shequn_sdk.metrics.store.connection import TurnTaker, translate
 
@@ -31,9 +34,20 @@ class DuckDBSession:
 
     dialect = "duckdb"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        path: Path,
+        *,
+        memo: dict[object, object] | None = None,
+        snapshot_at: datetime | None = None,
+    ) -> None:
         self.connection = connection
         self._path = path
+        self.memo = {} if memo is None else memo
+        """What readers found out; emptied when the data change."""
+        self.snapshot_at = snapshot_at
+        """Since when the data stand still, when this is a snapshot."""
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -52,6 +66,44 @@ class DuckDBSession:
         except duckdb.Error as error:
             raise translate(error, self._path) from error
 
+    def kept(self, ask: str, *, community: int, first: date, last: date) -> dict[date, str]:
+        """Give what is kept of finished buckets."""
+        _, rows = self.rows(
+            "select bucket, points from metric_point where ask = $a and community_no = $c and bucket between $f and $l",
+            {"a": ask, "c": community, "f": first, "l": last},
+        )
+        return dict(rows)
+
+    def keep(self, ask: str, *, community: int, found: Mapping[date, tuple[date, date, str]]) -> None:
+        """Keep what finished buckets gave until one of their days changes; a snapshot keeps nothing."""
+        if not found or self.snapshot_at is not None:
+            return
+        import numpy as np  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415
+
+        con = self.connection
+        firsts, lasts, points = zip(*found.values(), strict=True)
+        days = {"bucket": list(found), "f": firsts, "l": lasts}
+        table = pa.table(
+            {name: array(np.array(values, "datetime64[D]")) for name, values in days.items()}
+            | {"p": array(points)}
+        )
+        keys = {"a": ask, "c": community}
+        try:
+            con.begin()
+            con.register("finished", table)
+            con.execute(
+                "delete from metric_point where ask = $a and community_no = $c and bucket in (select bucket from finished)",
+                keys,
+            )
+            con.execute("insert into metric_point select $a, $c, bucket, f, l, p from finished", keys)
+            con.commit()
+        except duckdb.Error as error:
+            con.rollback()
+            raise translate(error, self._path) from error
+        finally:
+            con.unregister("finished")
+
 
 class DuckDBEventStore(TurnTaker):
     """Keeps interactions in one DuckDB file (事件库); blocking, safe to use from several threads and processes.
@@ -69,6 +121,8 @@ class DuckDBEventStore(TurnTaker):
         idle: float = 0.25,
         memory_limit: str = "1GB",
         threads: int | None = None,
+        snapshot_every: timedelta | None = None,
+        patience: float = 0.5,
     ) -> None:
         """Name the file; nothing is opened yet.
 
@@ -79,8 +133,19 @@ class DuckDBEventStore(TurnTaker):
             idle: how many seconds to keep the file open after the last use.
             memory_limit: what DuckDB may take, as it writes sizes.
             threads: how many threads DuckDB may use; None is all cores.
+            snapshot_every: how often a copy is made for readers who find the file busy; None makes none. A copy is
+                made only after changes, and rarely enough to take at most a fiftieth of the time.
+            patience: how many seconds a reader waits for the file before it takes the copy.
         """
-        super().__init__(path, timeout=timeout, idle=idle, memory_limit=memory_limit, threads=threads)
+        super().__init__(
+            path,
+            timeout=timeout,
+            idle=idle,
+            memory_limit=memory_limit,
+            threads=threads,
+            snapshot_every=None if snapshot_every is None else snapshot_every.total_seconds(),
+        )
+        self._patience = patience
         self._clock = clock
 
     # -- communities and members -------------------------------------------------------------------------------
@@ -132,19 +197,52 @@ class DuckDBEventStore(TurnTaker):
 
     def forget(self, ref: MemberRef) -> Forgotten:
         """Erase a member from events, roll-ups and archives, and rewrite the file so that no trace stays in it."""
-        with self._session(f"forget {ref.platform} member") as con:
-            months = log.months_of(con, ref)
-            for file in months:
+        try:
+            with self._rewriting(f"forget {ref.platform} member") as con:
                 with self._write("forget") as inner:
+                    events, mentions, files = people.forget(inner, ref, self.path)
+                    tombstones.bury(inner, ref, self._now())
+                    log.want_rewrite(inner)
+                log.refresh_view(con, self.path)
+                self._refresh(con)
+                log.drop_orphans(con, self.path)
+        except InvalidInput:
+            with self._session("forget") as con:
+                interrupted = log.wants_rewrite(con)
+            if interrupted:  # an erasure before this one was cut off after it had deleted the rows
+                self._compact()
+            raise
+        self._compact()
+        return Forgotten(events=events, mentions=mentions, archives=files)
+
+    @contextlib.contextmanager
+    def _rewriting(self, purpose: str) -> Generator[duckdb.DuckDBPyConnection]:
+        """Take a turn in which the file gets rid of something; there is no snapshot until it is rewritten."""
+        with self._session(purpose) as con:
+            self._snapshot.held = True
+            self._snapshot.drop()
+            try:
+                yield con
+            except BaseException:
+                self._snapshot.held = False
+                raise
+
+    def drop_texts(self, *, before: datetime) -> int:
+        """Empty kept texts of events before an instant, in archives as well, and rewrite the file; give how many."""
+        with self._rewriting("drop texts") as con:
+            months = log.months_with_texts(con, self.path, before)
+            for file in months:
+                with self._write("drop texts") as inner:
                     log.restore(inner, self.path, file)
-            with self._write("forget") as inner:
-                events, mentions = people.forget(inner, ref)
-            rollup.refresh(con)
+            with self._write("drop texts") as inner:
+                texts = people.drop_texts(inner, before)
             for file in months:
                 log.archive_file(con, self.path, file)
             log.drop_orphans(con, self.path)
-        self._compact()
-        return Forgotten(events=events, mentions=mentions, archives=len(months))
+        if texts:
+            self._compact()
+        self._snapshot.held = False
+        return texts
 
     def _compact(self) -> None:
         """Rewrite the file, because DuckDB keeps the bytes of deleted rows in free blocks."""
@@ -152,13 +250,20 @@ class DuckDBEventStore(TurnTaker):
             self._open("compact")
             try:
                 connection, self._connection = self._connection, None
+                self._known.clear()
+                self._memo.clear()
                 if connection is not None:
                     connection.close()
                 log.rewrite(self.path, self._config)
             except duckdb.Error as error:
                 raise translate(error, self.path) from error
             finally:
+                self._snapshot.held = False
                 self._turn.release()
+
+    def _now(self) -> datetime:
+        now = self._clock.now() if self._clock is not None else datetime.now(UTC)
+        return now.astimezone(UTC).replace(tzinfo=None)
 
     # -- events ------------------------------------------------------------------------------------------------
 
@@ -170,23 +275,59 @@ class DuckDBEventStore(TurnTaker):
             UnknownName: no such community; call `ensure_community` first.
             StoreBusy, StoreFull, StoreDamaged: nothing was stored.
         """
-        now = self._clock.now() if self._clock is not None else datetime.now(UTC)
-        with self._write(f"append from {batch.source or batch.platform}") as con:
-            info = self._community(con, community)
+        now = self._now()
+        with self._write(f"append from {batch.source or batch.platform}", keep=True) as con:
+            info = self._known.community(con, community) or self._community(con, community)
             if len(batch) <= _SMALL:
                 self._use_threads(con, 1)
-            return ingest.append_batch(
-                con, batch, community=info, now=now.astimezone(UTC).replace(tzinfo=None), log=log.LOG
-            )
+            return ingest.append_batch(con, batch, community=info, now=now, known=self._known)
 
     @contextlib.contextmanager
     def read(self, *, purpose: str = "read", fresh: bool = True) -> Generator[DuckDBSession]:
-        """Take a turn for reading; roll-ups are brought up to date first unless `fresh` is off."""
-        with self._session(purpose) as con:
+        """Take a turn for reading; roll-ups are brought up to date first unless `fresh` is off.
+
+        When somebody else keeps the file for longer than `patience` and there is a snapshot, that is read in its
+        place; `snapshot_at` of the session says of when it is.
+        """
+        with contextlib.ExitStack() as stack:
+            if self._snapshot.exists() and not self._soon(stack, purpose):
+                still = stack.enter_context(self._still())
+                if still is not None:
+                    yield still
+                    return
+            con = stack.enter_context(self._session(purpose))
             self._use_threads(con, self._threads)
             if fresh:
-                rollup.refresh(con)
-            yield DuckDBSession(con, self.path)
+                self._refresh(con)
+            yield DuckDBSession(con, self.path, memo=self._memo)
+
+    def _soon(self, stack: contextlib.ExitStack, purpose: str) -> bool:
+        """Try to get the file within `patience`; it is ours until `stack` ends."""
+        if not self._lock.acquire(timeout=self._patience):
+            return False
+        stack.callback(self._lock.release)
+        try:
+            self._open(purpose, timeout=min(self._patience, self._timeout))
+        except StoreBusy:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _still(self) -> Generator[DuckDBSession | None]:
+        """Open the snapshot; None when it was taken away meanwhile."""
+        try:
+            con = self._snapshot.open(self._config)
+        except (duckdb.Error, StoreDamaged):
+            yield None
+            return
+        try:
+            yield DuckDBSession(con, self.path, snapshot_at=self._snapshot.made_at(con))
+        finally:
+            con.close()
+
+    def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._refresh(connection)
+        self._snapshot.mark(connection, self._now())
 
     def data_as_of(self, *, community: str | None = None) -> datetime | None:
         """Give the time of the newest event; None when there is none."""
@@ -198,14 +339,23 @@ class DuckDBEventStore(TurnTaker):
             ).fetchall()[0][0]
             return None if newest is None else newest.replace(tzinfo=UTC)
 
+    def _refresh(self, con: duckdb.DuckDBPyConnection) -> int:
+        self._known.dirty.clear()
+        if con.execute("select 1 from dirty_days limit 1").fetchall():
+            self._memo.clear()
+        if log.settle_retractions(con, self.path, ingest.taken_back("a")):
+            self._known.archives = None
+        return rollup.refresh(con)
+
     def refresh(self) -> int:
         """Bring the roll-ups up to date; give the number of days that were dirty."""
         with self._session("roll-ups") as con:
-            return rollup.refresh(con)
+            return self._refresh(con)
 
     def archive(self, *, before: date) -> int:
         """Move whole months that ended before `before` to Parquet files; queries go on seeing them."""
         with self._session("archive") as con:
+            self._known.clear()
             return log.archive(con, self.path, before)
 
     def export_community(self, name: str, path: Path) -> int:

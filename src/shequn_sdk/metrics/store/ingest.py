@@ -1,157 +1,51 @@
 # ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """Putting a batch into the store: one transaction, no row twice, dense keys, local days.
 
-Each step works on whole columns. The search for rows that the store already has is limited to the batch's own time
-range (an event keeps its platform's time when it is redelivered), so it stays cheap at any size of the log.
+Keys and numbers are worked out in memory; the engine is asked once which rows it has, and once to keep the others.
+The search for rows that it has is limited to the batch's own time range (an event keeps its platform's time when it
+is redelivered), so it stays cheap at any size of the log.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shequn_sdk.domain import InteractionBatch, InteractionKind
+from shequn_sdk.domain import InteractionBatch
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.metrics.store.arrays import array, flags_of
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo
+from shequn_sdk.metrics.store.known import Known, micros_of
+from shequn_sdk.metrics.store.log import LOG
+from shequn_sdk.metrics.store.rows import (
+    KINDS,
+    MESSAGE_KINDS,
+    Extras,
+    check,
+    content_key,
+    content_numbers,
+    event_digests,
+    picker,
+    read_attrs,
+    time_ranges,
+    unique_rows,
+)
 from shequn_sdk.metrics.store.schema import EVENT_COLUMNS
+from shequn_sdk.metrics.store.tombstones import without_erased
 from shequn_sdk.metrics.store.zones import local_days_and_hours
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["MESSAGE_KINDS", "append_batch", "content_key"]
 
-MESSAGE_KINDS = ("message", "comment", "question", "answer", "share")
-"""Kinds whose `message` is a content of their own."""
-
-_EARLIEST = 0
-_LATEST = 7_258_118_400_000_000  # the year 2200: later instants are errors of a clock or of a unit
-_DAY = 86_400_000_000
-_MAX_RANGES = 48
-_KINDS = frozenset(str(kind) for kind in InteractionKind)
 _IN_MESSAGE_KINDS = ", ".join(f"'{kind}'" for kind in MESSAGE_KINDS)
-
-
-@dataclass(slots=True)
-class _Extras:
-    """What is read out of `attrs`, one value per row."""
-
-    parent_channel: list[str]
-    detail: list[str]
-    retracts: list[str]
-    amount: list[str | None]
-    spam: list[bool]
-    negative: list[bool]
-
-
-def _check(batch: InteractionBatch) -> None:
-    lengths = {name: len(values) for name, values in batch.columns()}
-    if len(set(lengths.values())) > 1:
-        raise InvalidInput(
-            f"a batch of {batch.source or batch.platform} has columns of different lengths: {lengths}"
-        )
-    if unknown := set(batch.kind) - _KINDS:
-        raise InvalidInput(
-            f"unknown kind of interaction {min(unknown)!r}; known: {', '.join(sorted(_KINDS))}"
-        )
-    if batch.occurred_at and not (min(batch.occurred_at) >= _EARLIEST and max(batch.occurred_at) < _LATEST):
-        raise InvalidInput(
-            f"a batch of {batch.source or batch.platform} has times outside 1970-2200; occurred_at is in "
-            "microseconds since 1970 UTC"
-        )
-
-
-def _extras(batch: InteractionBatch) -> _Extras:
-    size = len(batch)
-    extras = _Extras(batch.channel, [""] * size, [""] * size, [None] * size, [False] * size, [False] * size)
-    if not any(batch.attrs):
-        return extras
-    extras.parent_channel = list(batch.channel)
-    for row, text in enumerate(batch.attrs):
-        if not text:
-            continue
-        try:
-            attrs: Any = json.loads(text)
-        except ValueError as error:
-            raise InvalidInput(f"attrs of {batch.id[row]!r} are no JSON: {error}") from error
-        if not isinstance(attrs, dict):
-            raise InvalidInput(f"attrs of {batch.id[row]!r} are no JSON object")
-        extras.parent_channel[row] = str(attrs.get("parent_channel") or batch.channel[row])
-        extras.detail[row] = str(attrs.get("reaction") or attrs.get("choice") or "")
-        extras.retracts[row] = str(attrs.get("retracts") or "")
-        extras.amount[row] = str(attrs["amount"]) if "amount" in attrs else None
-        extras.spam[row] = bool(attrs.get("spam"))
-        extras.negative[row] = bool(attrs.get("negative"))
-    return extras
-
-
-def _table(batch: InteractionBatch, zone: str) -> Any:
-    import numpy as np  # noqa: PLC0415
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute  # noqa: PLC0415
-
-    extras = _extras(batch)
-    micros = np.array(batch.occurred_at, dtype=np.int64)
-    days, hours = local_days_and_hours(micros, zone)
-    kernels: Any = pyarrow.compute
-    text = pa.array(batch.text, pa.string())
-    question: Any = (
-        kernels.match_substring_regex(text, r"[?？]\s*$")
-        if any(batch.text)
-        else pa.array([False] * len(batch))
-    )
-    return pa.table(
-        {
-            "id": pa.array(batch.id, pa.string()),
-            "kind": pa.array(batch.kind, pa.string()),
-            "ts": pa.array(micros, pa.timestamp("us")),
-            "local_day": pa.array(days, pa.date32()),
-            "local_hour": pa.array(hours),
-            "channel": pa.array(batch.channel, pa.string()),
-            "member": pa.array(batch.member, pa.string()),
-            "member_name": pa.array(batch.member_name, pa.string()),
-            "bot": pa.array(batch.is_bot, pa.bool_()),
-            "message": pa.array(batch.message, pa.string()),
-            "parent": pa.array(batch.parent, pa.string()),
-            "parent_channel": pa.array(extras.parent_channel, pa.string()),
-            "target": pa.array(batch.target, pa.string()),
-            "question": question,
-            "value": pa.array(batch.value, pa.float64()),
-            "amount": pa.array(extras.amount, pa.string()),
-            "currency": pa.array(batch.currency, pa.string()),
-            "entrance": pa.array(batch.entrance, pa.string()),
-            "detail": pa.array(extras.detail, pa.string()),
-            "retracts": pa.array(extras.retracts, pa.string()),
-            "spam": pa.array(extras.spam, pa.bool_()),
-            "negative": pa.array(extras.negative, pa.bool_()),
-            "attrs": pa.array(batch.attrs, pa.string()),
-        }
-    )
-
-
-def content_key(channel: str, message: str) -> str:
-    """Write the SQL that gives a message's key: 63 bits of a hash, so that no look-up is ever needed."""
-    return (
-        f"case when {message} = '' then null else "
-        f"cast(md5_number(concat_ws(chr(31), $platform, {channel}, {message})) >> 65 as bigint) end"
-    )
-
-
-def _time_ranges(times: list[int]) -> list[tuple[int, int]]:
-    """Give the stretches of days that the rows cover, so that one late row does not widen the search to months."""
-    days = sorted({time // _DAY for time in times})
-    ranges: list[tuple[int, int]] = []
-    for day in days:
-        if ranges and day - ranges[-1][1] <= 1:
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    if len(ranges) > _MAX_RANGES:
-        ranges = [(days[0], days[-1])]
-    lowest, highest = min(times), max(times)
-    return [(max(first * _DAY, lowest), min((last + 1) * _DAY - 1, highest)) for first, last in ranges]
+_LATE = timedelta(days=1)
+_CODES = {kind: code for code, kind in enumerate(KINDS)}
 
 
 def append_batch(
@@ -160,224 +54,498 @@ def append_batch(
     *,
     community: CommunityInfo,
     now: datetime,
-    log: str = "events",
+    known: Known | None = None,
 ) -> Appended:
-    """Store what is new of a batch; the caller holds the transaction.
+    """Store what is new of a batch; the caller holds the transaction, and clears `known` when it fails.
 
     Args:
         con: connection within a transaction.
         batch: rows of one platform.
         community: where they belong.
-        now: time of arrival, kept with each row.
-        log: table or view in which earlier events are looked for.
+        now: time of arrival in UTC, naive, kept with each row.
+        known: what earlier batches found out while the file stayed open.
+
+    Raises:
+        InvalidInput: see `rows.check`.
     """
-    _check(batch)
-    size = len(batch)
-    if size == 0:
-        return Appended(new=0, duplicates=0, late=0)
-    con.register("incoming", _table(batch, community.zone))
+    check(batch)
+    known = known or Known()
+    given = len(batch)
+    if tombstones := known.erased(con):
+        batch = without_erased(batch, tombstones)
+    erased = given - len(batch)
+    if not len(batch):
+        return Appended(new=0, duplicates=0, late=0, erased=erased)
     try:
-        return _append(con, batch, community, now, log)
-    finally:
-        con.unregister("incoming")
+        fresh = _fresh(con, batch, community, known)
+        if not fresh.rows:
+            return Appended(new=0, duplicates=len(batch), late=0, erased=erased)
+        _Fresh(con, batch, community, now, known, fresh).store()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"a batch of {batch.source or batch.platform} has text that is no valid Unicode: {error}"
+        ) from error
+    late = int((fresh.micros < micros_of(now - _LATE)).sum())
+    return Appended(new=len(fresh.rows), duplicates=len(batch) - len(fresh.rows), late=late, erased=erased)
 
 
-def _append(
-    con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, now: datetime, log: str
-) -> Appended:
-    platform = {"platform": batch.platform}
+@dataclass(slots=True)
+class _Rows:
+    """Rows of a batch that the store does not have, in order of time."""
+
+    rows: list[int]
+    micros: NDArray[np.int64]
+    ids: Any
+    """Their identities as an Arrow array."""
+    pick: Callable[[list[Any]], Sequence[Any]]
+
+
+def _uuids(digests: NDArray[np.uint8]) -> Any:
+    """Make an Arrow array of identities without touching them one by one."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    storage: Any = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(digests), [None, pa.py_buffer(digests)]
+    )
+    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
+
+
+def _codes(kinds: Sequence[str]) -> NDArray[np.int8]:
+    import numpy as np  # noqa: PLC0415
+
+    return np.fromiter(map(_CODES.__getitem__, kinds), np.int8, len(kinds))
+
+
+def _nullable(numbers: NDArray[Any]) -> Any:
+    """Make an Arrow array in which 0 is nothing."""
+    nothing = numbers == 0
+    return array(numbers, missing=nothing if nothing.any() else None)
+
+
+def _fresh(
+    con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, known: Known
+) -> _Rows:
+    """Find the rows that are neither twice in the batch nor in the store."""
+    import numpy as np  # noqa: PLC0415
+
+    digests = event_digests(batch)
+    micros = np.array(batch.occurred_at, dtype=np.int64)
+    order = unique_rows(digests, micros)
+    packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+    ids = np.ascontiguousarray(packed[order])
+    times = micros[order]
+    old = _stored(con, community, known, ids, times)
+    if len(old):
+        keep = np.ones(len(order), bool)
+        keep[old] = False
+        order, times, ids = order[keep], times[keep], np.ascontiguousarray(ids[keep])
+    whole = len(order) == len(digests) and bool((order[1:] > order[:-1]).all())
+    rows = order.tolist()
+    return _Rows(rows, times, _uuids(ids) if rows else None, picker(rows, whole=whole))
+
+
+def _stored(
+    con: duckdb.DuckDBPyConnection,
+    community: CommunityInfo,
+    known: Known,
+    ids: NDArray[np.uint8],
+    times: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Give the positions, of rows in order of time, that the store has."""
+    import numpy as np  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    low, high = int(times[0]), int(times[-1])
+    newest = known.overlaps(con, community.number, low, high)
+    if not known.archived(con, low, high):
+        if newest is None:
+            return np.empty(0, np.int64)
+        # What is newer than all that is stored cannot be stored.
+        size = int(np.searchsorted(times, newest, side="right"))
+        ids, times = np.ascontiguousarray(ids[:size]), times[:size]
     seen = " union all ".join(
-        f"select event_id from {log} where ts between make_timestamp({low}) and make_timestamp({high}) "
+        f"select event_id from {LOG if known.archived(con, first, last) else 'events'} "
+        f"where ts between make_timestamp({first}) and make_timestamp({last}) "
         f"and community_no = {community.number}"
-        for low, high in _time_ranges(batch.occurred_at)
+        for first, last in time_ranges(times)
     )
-    # Keys of contents are worked out here, once per new row: hashing is what ingest spends most of its time on.
-    con.execute(
-        f"""create or replace temp table fresh as
-        select s.*, {content_key("s.channel", "s.message")} as content_no,
-            {content_key("s.parent_channel", "s.parent")} as parent_no
-        from (select cast(md5(concat_ws(chr(31), $platform, id, kind, member)) as uuid) as event_id, * from incoming) as s
-        anti join ({seen}) as old using (event_id)""",
-        platform,
-    )
-    rows, distinct = con.execute("select count(*), count(distinct event_id) from fresh").fetchall()[0]
-    if rows != distinct:
-        con.execute(
-            """create or replace temp table fresh as
-            select * from fresh qualify row_number() over (partition by event_id order by ts) = 1"""
+    con.register("probe", pa.table({"event_id": _uuids(ids), "n": array(np.arange(len(ids)))}))
+    found: Any = con.execute(
+        f"select p.n from probe as p semi join ({seen}) as old using (event_id)"
+    ).fetchnumpy()["n"]
+    return found
+
+
+class _Fresh:
+    """The new rows on their way into the tables."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        batch: InteractionBatch,
+        community: CommunityInfo,
+        now: datetime,
+        known: Known,
+        fresh: _Rows,
+    ) -> None:
+        self.con = con
+        self.batch = batch
+        self.community = community
+        self.now = now
+        self.known = known
+        self.fresh = fresh
+        self.extras: Extras = read_attrs(batch)
+        pick = fresh.pick
+        self.kind: Sequence[str] = pick(batch.kind)
+        self.codes = _codes(self.kind)
+        self.channel: Sequence[str] = pick(batch.channel)
+        self.member: Sequence[str] = pick(batch.member)
+        self.message: Sequence[str] = pick(batch.message)
+
+    def store(self) -> None:
+        """Keep the rows, and what follows from them."""
+        channels = self.known.channel_numbers(
+            self.con, self.community.number, self.batch.platform, self.channel
         )
-    late = 0
-    if distinct:
-        _channels(con, batch, community)
-        _members(con, batch)
-        _insert(con, batch, community, now)
-        _retractions(con, batch, community)
-        late = con.execute(
-            "select count(*) from fresh where ts < cast($now as timestamp) - interval 1 day", {"now": now}
-        ).fetchall()[0][0]
-    return Appended(new=distinct, duplicates=len(batch) - distinct, late=late)
+        self._members()
+        table = self._table(channels)
+        self._insert(table)
+        self._dirty()
+        self._entrances()
+        if "retract" in self.kind:
+            self._take_back(table)
 
+    # -- numbers
 
-def _channels(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo) -> None:
-    """Give numbers to channels that are new."""
-    keys = {"community": community.number, "platform": batch.platform}
-    known = con.execute(
-        "select native_id from channels where community_no = $community and platform = $platform", keys
-    ).fetchall()
-    if set(batch.channel) <= {row[0] for row in known}:
-        return
-    con.execute(
-        """insert into channels
-        select (select coalesce(max(channel_no), 0) from channels) + row_number() over (order by channel),
-            $community, $platform, channel
-        from (select distinct channel from fresh) as c
-        where not exists (select 1 from channels as k where k.community_no = $community
-            and k.platform = $platform and k.native_id = c.channel)""",
-        keys,
-    )
-
-
-def _members(con: duckdb.DuckDBPyConnection, batch: InteractionBatch) -> None:
-    """Give numbers to the members of the fresh rows, new ones where needed; note new names and bots."""
-    platform = {"platform": batch.platform}
-    con.execute(
-        """create or replace temp table people as
-        select native_id, max(member_name) as name, bool_or(bot) as bot, min(line) as line from (
-            select member as native_id, max(member_name) as member_name, bool_or(bot) as bot, min(ts) as line
-            from fresh group by member
-            union all select target, '', false, min(ts) from fresh group by target)
-        where native_id <> '' group by native_id"""
-    )
-    con.execute(
-        """create or replace temp table known as
-        select m.* from members as m join people as p on p.native_id = m.native_id where m.platform = $platform""",
-        platform,
-    )
-    counted = con.execute("select (select count(*) from people), (select count(*) from known)").fetchall()[0]
-    if counted[0] > counted[1]:
-        con.execute(
-            """insert into members
-            select n, n, $platform, native_id, name, bot from (
-                select (select coalesce(max(member_no), 0) from members)
-                    + row_number() over (order by line, native_id) as n, *
-                from people anti join known using (native_id))""",
-            platform,
-        )
-    if any(batch.member_name) or any(batch.is_bot):
-        _rename(con)
-    con.execute(
-        """create or replace temp table people as
-        select m.native_id, m.member_no, m.person_no, m.is_bot from members as m join people as p using (native_id)
-        where m.platform = $platform""",
-        platform,
-    )
-
-
-def _rename(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        """create or replace temp table renamed as
-        select k.member_no, p.name, p.bot, p.bot and not k.is_bot as new_bot
-        from known as k join people as p using (native_id)
-        where (p.name <> '' and p.name <> k.name) or (p.bot and not k.is_bot)"""
-    )
-    if not con.execute("select 1 from renamed limit 1").fetchall():
-        return
-    con.execute(
-        """update members set name = case when r.name = '' then members.name else r.name end,
-            is_bot = members.is_bot or r.bot
-        from renamed as r where r.member_no = members.member_no"""
-    )
-    if con.execute("select 1 from renamed where new_bot limit 1").fetchall():
-        con.execute(
-            """insert into dirty_days select distinct community_no, local_day from events
-            where member_no in (select member_no from renamed where new_bot)"""
-        )
-        con.execute(
-            """update events set is_bot = true
-            where member_no in (select member_no from renamed where new_bot)"""
-        )
-
-
-def _insert(
-    con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, now: datetime
-) -> None:
-    keys = {"community": community.number, "platform": batch.platform}
-    con.execute(
-        f"""insert into events ({", ".join(EVENT_COLUMNS)})
-        select f.event_id, $community, $platform, c.channel_no, a.member_no, a.person_no, t.member_no,
-            f.content_no, f.parent_no, f.kind, f.ts, f.local_day, f.local_hour, f.value,
-            coalesce(try_cast(f.amount as decimal(18, 4)),
-                case when f.kind in ('purchase', 'refund') then cast(f.value as decimal(18, 4)) end),
-            f.currency, f.detail, f.spam, f.negative,
-            f.question or f.kind = 'question', f.bot or coalesce(a.is_bot, false), false,
-            nullif(f.attrs, ''), cast($now as timestamp)
-        from fresh as f
-        left join people as a on a.native_id = f.member
-        left join people as t on t.native_id = f.target
-        join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
-        order by f.ts""",
-        keys | {"now": now},
-    )
-    if any(batch.message):
-        con.execute(
-            f"""insert into contents
-            select distinct f.content_no, $platform, c.channel_no, f.message
-            from fresh as f
-            join channels as c on c.native_id = f.channel and c.community_no = $community and c.platform = $platform
-            where f.content_no is not null and f.kind in ({_IN_MESSAGE_KINDS})""",
-            keys,
-        )
-    con.execute(
-        "insert into dirty_days select distinct $community, local_day from fresh",
-        {"community": community.number},
-    )
-    if any(batch.entrance):
-        con.execute(
-            """insert into profiles
-            select $community, p.member_no, null, arg_min(f.entrance, f.ts), null, null
-            from fresh as f join people as p on p.native_id = f.member
-            where f.kind = 'join' and f.entrance <> '' and not exists (select 1 from profiles as o
-                where o.community_no = $community and o.member_no = p.member_no)
-            group by p.member_no""",
-            {"community": community.number},
-        )
-
-
-_TAKES_BACK = f"""e.content_no = r.content_no and e.ts <= r.ts and not e.is_retracted
-    and (e.kind = r.kind or (r.kind in ({_IN_MESSAGE_KINDS}) and e.kind in ({_IN_MESSAGE_KINDS})))
-    and (r.kind in ({_IN_MESSAGE_KINDS}) or e.member_no is not distinct from r.member_no)
-    and (r.detail = '' or r.detail = e.detail)"""
-# A message may be recalled by somebody else than its author (a moderator), a reaction or vote only by its own member.
-
-
-def _retractions(con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo) -> None:
-    """Take back what the fresh rows retract, and fresh rows that were retracted before they arrived."""
-    if "retract" in batch.kind:
-        con.execute(
-            """create or replace temp table taken as
-            select $community as community_no, f.content_no, p.member_no,
-                f.retracts as kind, f.detail, f.ts
-            from fresh as f left join people as p on p.native_id = f.member
-            where f.kind = 'retract' and f.message <> ''""",
-            {"community": community.number},
-        )
-        con.execute("insert into retractions select * from taken")
-        relation, scope = "taken", ""
-    else:
-        relation = "retractions"
-        scope = "and e.event_id in (select event_id from fresh)"
-        if not con.execute("select 1 from retractions limit 1").fetchall():
+    def _members(self) -> None:
+        """Give numbers to the members of the rows, new ones where needed; note new names and bots."""
+        batch, known, fresh = self.batch, self.known, self.fresh
+        targets = fresh.pick(batch.target)
+        self.numbers, missing = known.member_numbers(self.con, batch.platform, {*self.member, *targets})
+        named = any(batch.member_name) or any(batch.is_bot)
+        if not (missing or named):
             return
-    con.execute(
-        f"""create or replace temp table gone as
-        select distinct e.event_id, e.community_no, e.local_day from events as e join {relation} as r
-        on {_TAKES_BACK} {scope}"""
-    )
-    if relation == "taken":
-        con.execute(
-            f"""insert into gone select distinct e.event_id, e.community_no, e.local_day
-            from events as e join retractions as r on {_TAKES_BACK}
-            where e.event_id in (select event_id from fresh)"""
+        names = fresh.pick(batch.member_name)
+        bots = fresh.pick(batch.is_bot)
+        if missing:
+            new: dict[str, tuple[str, bool]] = {}
+            for native, target, name, bot in zip(self.member, targets, names, bots, strict=True):
+                if native in missing:
+                    before = new.get(native, ("", False))
+                    new[native] = (name or before[0], bot or before[1])
+                if target in missing:
+                    new.setdefault(target, ("", False))
+            known.add_members(self.con, batch.platform, new)
+        if named:
+            self._rename(names, bots)
+
+    def _rename(self, names: Sequence[str], bots: Sequence[bool]) -> None:
+        known, numbers = self.known, self.numbers
+        called: dict[int, str] = {}
+        found: set[int] = set()
+        for native, name, bot in zip(self.member, names, bots, strict=True):
+            number = numbers[native]
+            if not number:
+                continue
+            if name:
+                called[number] = name
+            if bot and number not in known.bots:
+                found.add(number)
+        called = {number: name for number, name in called.items() if known.names.get(number) != name}
+        for number, name in called.items():
+            known.names[number] = name
+        if called:
+            import pyarrow as pa  # noqa: PLC0415
+
+            table = pa.table(
+                {"member_no": array(list(called), pa.int32()), "name": array(list(called.values()))}
+            )
+            self.con.register("called", table)
+            try:
+                self.con.execute(
+                    "update members set name = c.name from called as c where c.member_no = members.member_no"
+                )
+            finally:
+                self.con.unregister("called")
+        if found:
+            known.bots |= found
+            listed = ", ".join(map(str, sorted(found)))
+            self.con.execute(
+                "insert into dirty_days select distinct community_no, local_day from "
+                f"{LOG} where member_no in ({listed})"
+            )
+            self.con.execute(f"update members set is_bot = true where member_no in ({listed})")
+            self.con.execute(f"update events set is_bot = true where member_no in ({listed})")
+
+    # -- rows
+
+    def _numbers(self, natives: Sequence[str]) -> NDArray[np.int32]:
+        import numpy as np  # noqa: PLC0415
+
+        return np.fromiter(map(self.numbers.__getitem__, natives), np.int32, len(natives))
+
+    def _persons(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        import numpy as np  # noqa: PLC0415
+
+        persons = self.known.persons
+        if not persons:
+            return numbers
+        return np.fromiter((persons.get(n, n) for n in numbers.tolist()), np.int32, len(numbers))
+
+    def _table(self, channels: dict[str, int]) -> dict[str, Any]:
+        """Make the columns of `events`; a text is SQL for a value that all rows share."""
+        import numpy as np  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415
+
+        batch, fresh, extras, known = self.batch, self.fresh, self.extras, self.known
+        pick, size = fresh.pick, len(fresh.rows)
+        days, hours = local_days_and_hours(fresh.micros, self.community.zone)
+        self.days = days
+        members = self._numbers(self.member)
+        persons = self._persons(members)
+        self.contents = content_numbers(batch.platform, self.channel, self.message)
+        parents = pick(batch.parent)
+        within = pick(extras.parent_channel) if extras.parent_channel else self.channel
+        places = set(self.channel)
+        columns: dict[str, Any] = {
+            "event_id": fresh.ids,
+            "community_no": f"{self.community.number}",
+            "platform": "$platform",
+            "channel_no": f"{channels[self.channel[0]]}"
+            if len(places) == 1
+            else array(np.fromiter(map(channels.__getitem__, self.channel), np.int32, size)),
+            "member_no": _nullable(members),
+            "person_no": _nullable(persons),
+            "target_no": "null",
+            "content_no": _nullable(self.contents),
+            "parent_no": _nullable(content_numbers(batch.platform, within, parents))
+            if any(parents)
+            else "null",
+            "kind": pa.DictionaryArray.from_arrays(array(self.codes), array(KINDS)),
+            "ts": array(fresh.micros, pa.timestamp("us")),
+            "local_day": array(days, pa.date32()),
+            "local_hour": array(hours),
+            "value": "null",
+            "amount": "null",
+            "currency": self._text(batch.currency, "''"),
+            "detail": self._text(extras.detail, "''"),
+            "is_spam": self._flags(extras.spam),
+            "is_negative": self._flags(extras.negative),
+            "is_question": self._questions(),
+            "is_bot": self._bots(members),
+            "is_retracted": "false",
+            "attrs": "null",
+            "ingested_at": "cast($now as timestamp)",
+        }
+        if any(batch.target):
+            columns["target_no"] = _nullable(self._numbers(pick(batch.target)))
+        if batch.value.count(None) < len(batch):
+            columns["value"] = array(pick(batch.value), pa.float64())
+            columns["amount"] = (
+                "case when r.kind in ('purchase', 'refund') then try_cast(r.value as decimal(18, 4)) end"
+            )
+        if extras.amount:
+            columns["exact"] = array(pick(extras.amount), pa.string())
+            columns["amount"] = f"coalesce(try_cast(r.exact as decimal(18, 4)), {columns['amount']})"
+        if any(batch.attrs):
+            columns["attrs"] = "nullif(r.attributes, '')"
+            columns["attributes"] = array(pick(batch.attrs), pa.string())
+        if known.has_retractions(self.con):
+            columns["is_retracted"] = self._gone(columns)
+        return columns
+
+    def _text(self, column: list[str] | None, empty: str) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+
+        if not column or not any(column):
+            return empty
+        return array(self.fresh.pick(column), pa.string())
+
+    def _flags(self, column: list[bool] | None) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+
+        return array(self.fresh.pick(column), pa.bool_()) if column and any(column) else "false"
+
+    def _questions(self) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute  # noqa: PLC0415
+
+        asked = None
+        if any(self.batch.text):
+            kernels: Any = pyarrow.compute
+            text = array(self.fresh.pick(self.batch.text), pa.string())
+            asked = flags_of(kernels.match_substring_regex(text, r"[?？]\s*$"))
+        kinds = self.codes == KINDS.index("question")
+        asked = kinds if asked is None else asked | kinds
+        return "false" if not asked.any() else array(asked)
+
+    def _bots(self, members: NDArray[np.int32]) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        known = self.known.bots
+        if not known and not any(self.batch.is_bot):
+            return "false"
+        flags = np.array(self.fresh.pick(self.batch.is_bot), bool)
+        if known:
+            flags |= np.isin(members, np.fromiter(known, np.int32, len(known)))
+        return array(flags) if flags.any() else "false"
+
+    def _arrow(self, columns: dict[str, Any], *names: str) -> Any:
+        """Make an Arrow table of some columns, shared values written out."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        size = len(self.fresh.rows)
+        empty = {
+            "''": lambda: array([""] * size),
+            "null": lambda: pa.nulls(size),
+            "false": lambda: array([False] * size, pa.bool_()),
+        }
+        return pa.table(
+            {
+                name: empty[value]() if isinstance(value, str) else value
+                for name, value in ((name, columns[name]) for name in names)
+            }
         )
-    con.execute("insert into dirty_days select distinct community_no, local_day from gone")
-    con.execute("update events set is_retracted = true where event_id in (select event_id from gone)")
+
+    def _insert(self, columns: dict[str, Any]) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        columns["written"] = self._written()
+        arrays = {name: value for name, value in columns.items() if not isinstance(value, str)}
+        selected = ", ".join(
+            columns[name] if isinstance(columns[name], str) else f"r.{name}" for name in EVENT_COLUMNS
+        )
+        selected_channel = columns["channel_no"] if isinstance(columns["channel_no"], str) else "r.channel_no"
+        self.con.register("ready", pa.table(arrays))
+        self.con.execute(
+            f"insert into events select {selected} from ready as r",
+            {"platform": self.batch.platform, "now": self.now},
+        )
+        if "written" in arrays:
+            self.con.execute(
+                f"""insert into contents select r.content_no, $platform, {selected_channel}, r.written
+                from ready as r where r.written is not null""",
+                {"platform": self.batch.platform},
+            )
+
+    def _written(self) -> Any:
+        """Give the native ids of messages that these rows are, each once, null for other rows."""
+        import numpy as np  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415
+
+        own = [KINDS.index(kind) for kind in MESSAGE_KINDS]
+        said = np.isin(self.codes, own) & (self.contents != 0)
+        rows = np.flatnonzero(said)
+        if not len(rows):
+            return "null"
+        _, first = np.unique(self.contents[rows], return_index=True)
+        natives: list[str | None] = [None] * len(said)
+        for row in rows[first].tolist():
+            natives[row] = self.message[row]
+        return array(natives, pa.string())
+
+    def _dirty(self) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        number, known = self.community.number, self.known.dirty
+        new = [day for day in np.unique(self.days).tolist() if (number, day) not in known]
+        if new:
+            values = ", ".join(f"({number}, cast('1970-01-01' as date) + {day})" for day in new)
+            self.con.execute(f"insert into dirty_days values {values}")
+            known.update((number, day) for day in new)
+
+    def _entrances(self) -> None:
+        """Keep by which entrance members came first."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if not any(self.batch.entrance):
+            return
+        found: dict[int, str] = {}
+        for native, kind, entrance in zip(
+            self.member, self.kind, self.fresh.pick(self.batch.entrance), strict=True
+        ):
+            if kind == "join" and entrance and (number := self.numbers[native]):
+                found.setdefault(number, entrance)
+        if not found:
+            return
+        table = pa.table(
+            {"member_no": array(list(found), pa.int32()), "entrance": array(list(found.values()))}
+        )
+        self.con.register("entered", table)
+        try:
+            self.con.execute(
+                """insert into profiles select $c, i.member_no, null, i.entrance, null, null from entered as i
+                where not exists (select 1 from profiles as o where o.community_no = $c
+                    and o.member_no = i.member_no)""",
+                {"c": self.community.number},
+            )
+        finally:
+            self.con.unregister("entered")
+
+    # -- what is taken back
+
+    def _gone(self, columns: dict[str, Any]) -> Any:
+        """Find the rows that were taken back before they arrived."""
+        import numpy as np  # noqa: PLC0415
+
+        table = self._arrow(columns, "content_no", "member_no", "kind", "detail", "ts")
+        self.con.register("coming", table.append_column("n", array(np.arange(len(self.kind)))))
+        try:
+            rows: Any = self.con.execute(
+                f"select distinct e.n from coming as e join retractions as r on {taken_back('e')}"
+            ).fetchnumpy()["n"]
+        finally:
+            self.con.unregister("coming")
+        if not len(rows):
+            return "false"
+        flags = np.zeros(len(self.kind), bool)
+        flags[rows] = True
+        return array(flags)
+
+    def _take_back(self, columns: dict[str, Any]) -> None:
+        """Take back what the rows retract."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        table = self._arrow(columns, "content_no", "member_no", "kind", "detail", "ts")
+        retracts = self.fresh.pick(self.extras.retracts) if self.extras.retracts else [""] * len(self.kind)
+        table = table.append_column("retracts", array(retracts, pa.string()))
+        self.con.register("coming", table)
+        try:
+            self.con.execute(
+                """create or replace temp table taken as
+                select $c as community_no, cast(content_no as bigint) as content_no,
+                    cast(member_no as integer) as member_no, retracts as kind, detail, ts
+                from coming where kind = 'retract' and content_no is not null""",
+                {"c": self.community.number},
+            )
+        finally:
+            self.con.unregister("coming")
+        self.con.execute("insert into retractions select * from taken")
+        self.known.retractions = None
+        self.con.execute(
+            f"""create or replace temp table gone as
+            select distinct e.event_id, e.community_no, e.local_day, e.ts from events as e join taken as r
+            on {taken_back("e")} where not e.is_retracted"""
+        )
+        self.con.execute("insert into dirty_days select distinct community_no, local_day from gone")
+        if self.known.archives:  # read by the search for duplicates
+            # What it takes back may lie in an archived month: looked for there before the next reading.
+            self.con.execute(
+                f"""insert into late_retractions select r.* from taken as r where not exists (
+                    select 1 from events as e where {taken_back("e")})"""
+            )
+        self.con.execute(
+            """update events set is_retracted = true where event_id in (select event_id from gone)
+            and ts between (select min(ts) from gone) and (select max(ts) from gone)"""
+        )
+
+
+def taken_back(e: str) -> str:
+    """Write the condition that retraction `r` takes event `e` back.
+
+    A message may be recalled by somebody else than its author (a moderator), a reaction or vote only by its own member.
+    """
+    return f"""{e}.content_no = r.content_no and {e}.ts <= r.ts
+        and ({e}.kind = r.kind or (r.kind in ({_IN_MESSAGE_KINDS}) and {e}.kind in ({_IN_MESSAGE_KINDS})))
+        and (r.kind in ({_IN_MESSAGE_KINDS}) or {e}.member_no is not distinct from r.member_no)
+        and (r.detail = '' or r.detail = {e}.detail)"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,12 +13,14 @@ from pydantic import ValidationError
 from shequn_sdk.domain import MemberRef
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.metrics.store.base import CommunityInfo, MemberFacts
+from shequn_sdk.metrics.store.log import LOG, rewrite_files
 
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = [
     "add_community",
+    "drop_texts",
     "find_community",
     "forget",
     "link_persons",
@@ -107,6 +110,9 @@ def set_members(
             for tag in sorted(fact.tags):
                 con.execute("insert into member_tags values ($c, $m, $t)", keys | {"t": tag})
         if fact.is_bot is not None:
+            state = con.execute("select is_bot from members where member_no = $m", {"m": number}).fetchall()
+            if state[0][0] == fact.is_bot:
+                continue
             con.execute(
                 "update members set is_bot = $b where member_no = $m", {"b": fact.is_bot, "m": number}
             )
@@ -116,7 +122,7 @@ def set_members(
 
 def _dirty(con: duckdb.DuckDBPyConnection, where: str, parameters: dict[str, int]) -> None:
     con.execute(
-        f"insert into dirty_days select distinct community_no, local_day from events where {where}",
+        f"insert into dirty_days select distinct community_no, local_day from {LOG} where {where}",
         parameters,
     )
     con.execute(
@@ -165,22 +171,46 @@ def unlink_person(con: duckdb.DuckDBPyConnection, ref: MemberRef) -> None:
                 )
 
 
-def forget(con: duckdb.DuckDBPyConnection, ref: MemberRef) -> tuple[int, int]:
-    """Delete the member's events, facts and name; give (events deleted, pointers of others cleared)."""
+def forget(con: duckdb.DuckDBPyConnection, ref: MemberRef, path: Path) -> tuple[int, int, int]:
+    """Delete the member's events, facts and name; give (events deleted, pointers of others cleared, files rewritten)."""
     number = _known(con, ref)
     key = {"m": number}
     person = con.execute("select person_no from members where member_no = $m", key).fetchall()[0][0]
     if con.execute("select count(*) from members where person_no = $p", {"p": person}).fetchall()[0][0] > 1:
         unlink_person(con, ref)
     _dirty(con, "member_no = $m", key)
-    events = con.execute("select count(*) from events where member_no = $m", key).fetchall()[0][0]
-    mentions = con.execute("select count(*) from events where target_no = $m", key).fetchall()[0][0]
+    events = con.execute(f"select count(*) from {LOG} where member_no = $m", key).fetchall()[0][0]
+    mentions = con.execute(
+        f"select count(*) from {LOG} where target_no = $m and member_no is distinct from $m", key
+    ).fetchall()[0][0]
     con.execute(
-        """delete from contents where content_no in (select content_no from events where member_no = $m
+        f"""delete from contents where content_no in (select content_no from {LOG} where member_no = $m
             and kind in ('message', 'comment', 'question', 'answer', 'share'))""",
         key,
     )
-    for table in ("events", "retractions", "profiles", "member_tags", "members"):
+    files = rewrite_files(
+        con,
+        path,
+        touched=f"a.member_no = {number:d} or a.target_no = {number:d}",
+        kept=f"a.member_no is distinct from {number:d}",
+        changed={
+            "target_no": f"case when a.target_no = {number:d} then null else a.target_no end",
+            "attrs": f"case when a.target_no = {number:d} then null else a.attrs end",
+        },
+    )
+    for table in ("events", "retractions", "late_retractions", "profiles", "member_tags", "members"):
         con.execute(f"delete from {table} where member_no = $m", key)
     con.execute("update events set target_no = null, attrs = null where target_no = $m", key)
-    return events, mentions
+    return events, mentions, files
+
+
+def drop_texts(con: duckdb.DuckDBPyConnection, before: datetime) -> int:
+    """Take texts and their digests out of the attrs of live events before an instant; give of how many."""
+    found = con.execute(
+        """update events set attrs = nullif(cast(
+                json_merge_patch(cast(attrs as json), '{"text": null, "text_hash": null}') as varchar), '{}')
+        where ts < $t and attrs is not null
+            and (json_exists(attrs, '$.text') or json_exists(attrs, '$.text_hash'))""",
+        {"t": _utc(before)},
+    ).fetchall()
+    return int(found[0][0]) if found else 0

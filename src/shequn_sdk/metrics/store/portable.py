@@ -14,6 +14,7 @@ from shequn_sdk.metrics.store import people
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo
 from shequn_sdk.metrics.store.log import LOG
 from shequn_sdk.metrics.store.schema import EVENT_COLUMNS
+from shequn_sdk.metrics.store.tombstones import read_tombstones
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,11 +94,43 @@ def load(con: duckdb.DuckDBPyConnection, path: Path, name: str | None) -> Append
             archive.extract(f"{part}.parquet", folder)
             source = _literal(Path(folder) / f"{part}.parquet")
             con.execute(f"create or replace temp table in_{part} as select * from read_parquet({source})")
+        _leave_out_erased(con)
         target = name or str(about["community"])
         community = people.find_community(con, target) or people.add_community(
             con, target, str(about["zone"])
         )
         return _merge(con, community)
+
+
+def _leave_out_erased(con: duckdb.DuckDBPyConnection) -> None:
+    """Take what was read of members whom this store erased out again."""
+    tombstones = read_tombstones(con)
+    if not tombstones:
+        return
+    natives: dict[str, list[str]] = {}
+    for platform, native in con.execute("select platform, native_id from in_members").fetchall():
+        natives.setdefault(platform, []).append(native)
+    con.execute("create or replace temp table erased(platform varchar, native_id varchar, until timestamp)")
+    for platform, found in natives.items():
+        for native, until in tombstones.erased(platform, found).items():
+            con.execute(
+                "insert into erased values ($p, $i, make_timestamp($t))",
+                {"p": platform, "i": native, "t": until},
+            )
+    con.execute(
+        """delete from in_events as i using erased as x
+        where x.platform = i.platform and x.native_id = i.member and i.ts <= x.until"""
+    )
+    con.execute(
+        """update in_events set target = null, attrs = null from erased as x
+        where x.platform = in_events.platform and x.native_id = in_events.target and in_events.ts <= x.until"""
+    )
+    for part in ("members", "profiles", "tags", "retractions"):
+        con.execute(
+            f"""delete from in_{part} as i using erased as x
+            where x.platform = i.platform and x.native_id = i.native_id and not exists (
+                select 1 from in_events as e where e.platform = i.platform and e.member = i.native_id)"""
+        )
 
 
 def _merge(con: duckdb.DuckDBPyConnection, community: CommunityInfo) -> Appended:

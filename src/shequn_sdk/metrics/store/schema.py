@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["EVENT_COLUMNS", "MEMBER_DAY_COUNTS", "SCHEMA_VERSION", "TABLES"]
+__all__ = ["ADDED", "EVENT_COLUMNS", "MEMBER_DAY_COUNTS", "SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 EVENT_COLUMNS = (
     "event_id",
@@ -84,3 +84,17 @@ create table community_hour(community_no smallint not null, platform varchar not
 create table ingest_stats(community_no smallint not null, platform varchar not null, kind varchar not null,
     local_day date not null, events bigint not null, late bigint not null, last_ts timestamp not null);
 """
+
+ADDED = (
+    """create table if not exists content_stats(community_no smallint not null, platform varchar not null,
+        channel_no integer not null, content_no bigint not null, local_day date not null, kind varchar not null,
+        events bigint not null, counter double, persons bigint not null);
+    create table if not exists tombstones(digest uuid not null, until timestamp not null);
+    create table if not exists late_retractions(community_no smallint not null, content_no bigint not null,
+        member_no integer, kind varchar not null, detail varchar not null, ts timestamp not null);
+    create table if not exists metric_point(ask varchar not null, community_no smallint not null,
+        bucket date not null, first_day date not null, last_day date not null, points varchar not null);
+    insert into dirty_days select distinct community_no, local_day from ingest_stats;
+    update meta set value = '2' where key = 'schema'""",
+)
+"""What brings a file from version 1 to 2, from 2 to 3, and so on; days whose roll-ups lack something are made dirty."""

@@ -1,0 +1,179 @@
+"""Answers within hours of business (工作时间响应): nights and days off do not count as waiting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from shequn_sdk.domain import Additivity, Grain, Unit
+from shequn_sdk.metrics.builtin._office import Office
+from shequn_sdk.metrics.model import Finish, FinishContext, Metric, MetricKind, MetricParams, Row, sql_file
+
+__all__ = ["METRICS", "OfficeParams"]
+
+_DIMS = frozenset({"community", "platform", "channel", "role", "tag", "entrance"})
+_GRAINS = (Grain.WEEK, Grain.DAY, Grain.MONTH, Grain.TOTAL)
+
+
+class OfficeParams(MetricParams):
+    """Parameters of waiting times within hours of business."""
+
+    opens: str = Field(default="09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Local time, like 09:00."""
+    closes: str = Field(default="18:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Local time after `opens`."""
+    days: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)
+    """ISO weekdays, Monday is 1."""
+    calendar: Literal["week", "china"] = "week"
+    """`china` asks the announced days off and on (调休) in place of `days`."""
+    within_hours: float = Field(default=9.0, gt=0, le=1000)
+    """Hours of business after which a question without an answer counts as unanswered."""
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if self.opens >= self.closes or not all(1 <= day <= 7 for day in self.days):
+            raise ValueError("opens is before closes, and days are 1 to 7")
+        return self
+
+
+def _office(context: FinishContext) -> Office:
+    params: Any = context.params
+    return Office.of(
+        context.zone,
+        opens=params.opens,
+        closes=params.closes,
+        days=params.days,
+        calendar=params.calendar,
+    )
+
+
+def _waits(rows: list[Row]) -> list[tuple[Row, list[tuple[datetime, datetime | None]]]]:
+    """Give (asked, answered) of the questions of each group and bucket, in order."""
+    found: dict[str, tuple[Row, list[tuple[datetime, datetime | None]]]] = {}
+    for row in rows:
+        group = {name: value for name, value in row.items() if name == "bucket" or name.startswith("d_")}
+        answered: datetime | None = row["answered"]
+        found.setdefault(repr(sorted(group.items(), key=str)), (group, []))[1].append(
+            (row["asked"].replace(tzinfo=UTC), None if answered is None else answered.replace(tzinfo=UTC))
+        )
+    return sorted(
+        found.values(),
+        key=lambda item: (
+            str([item[0][name] for name in sorted(item[0]) if name != "bucket"]),
+            item[0]["bucket"],
+        ),
+    )
+
+
+def _quantile(ordered: list[float], level: float) -> float | None:
+    """Give the quantile with linear interpolation, as the engines do."""
+    if not ordered:
+        return None
+    place = level * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def _office_times(level: float) -> Finish:
+    def finish(rows: list[Row], context: FinishContext) -> list[Row]:
+        office = _office(context)
+        found: list[Row] = []
+        for group, waits in _waits(rows):
+            times = sorted(office.seconds(asked, answered) for asked, answered in waits if answered)
+            found.append(
+                {
+                    **group,
+                    "value": _quantile(times, level),
+                    "numerator": len(times),
+                    "denominator": len(waits),
+                }
+            )
+        return found
+
+    return finish
+
+
+def _office_unanswered(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Count questions that waited for the given hours; those that cannot have yet are in neither number."""
+    params: Any = context.params
+    office, limit = _office(context), params.within_hours * 3600
+    # what is known ends with the last full day that has data
+    known = min(context.today, context.last_day + timedelta(days=1))
+    until = datetime.combine(known, time(), ZoneInfo(context.zone)).astimezone(UTC)
+    found: list[Row] = []
+    for group, waits in _waits(rows):
+        late = judged = 0
+        for asked, answered in waits:
+            end = answered or until
+            slow = end > asked and office.seconds(asked, end, limit=limit) >= limit
+            late += slow
+            judged += slow or answered is not None
+        found.append({**group, "numerator": late, "denominator": judged})
+    return found
+
+
+office_unanswered: Finish = _office_unanswered
+
+_PARTS: tuple[tuple[str, Unit, MetricKind, Additivity, str, str, str, str, Finish], ...] = (
+    (
+        "median",
+        Unit.SECONDS,
+        "distribution",
+        Additivity.NONE,
+        "工作时间内答复时间中位数(秒):只计算工作时段内经过的时间。",
+        "Median seconds of business from a question to the first answer by another person.",
+        "quantile 0.5 (interpolated) of the seconds of business between question and first answer",
+        "a question asked and answered outside the hours took 0 seconds",
+        _office_times(0.5),
+    ),
+    (
+        "p90",
+        Unit.SECONDS,
+        "distribution",
+        Additivity.NONE,
+        "工作时间内答复时间 90 分位(秒)。",
+        "90th percentile of seconds of business from a question to the first answer.",
+        "quantile 0.9 (interpolated) of the seconds of business between question and first answer",
+        "a question asked and answered outside the hours took 0 seconds",
+        _office_times(0.9),
+    ),
+    (
+        "unanswered",
+        Unit.RATIO,
+        "ratio",
+        Additivity.RATIO,
+        "工作时间内超时未答复占比:等满若干工作小时(默认九小时)仍无人答复的提问比例。",
+        "Share of questions that had no answer within some hours of business (nine).",
+        "questions without an answer for `within_hours` / questions that were answered or have waited for so long",
+        "fresh questions are in neither number; an answer that came too late counts as none",
+        office_unanswered,
+    ),
+)
+
+METRICS = [
+    Metric(
+        name=f"response.business_{name}",
+        unit=unit,
+        kind=kind,
+        additivity=additivity,
+        grains=_GRAINS,
+        dims=_DIMS,
+        sql=sql_file("response_waits"),
+        params=OfficeParams,
+        doc={"zh": zh, "en": en},
+        formula=formula,
+        edge_cases=(
+            "hours are local, Monday to Friday from nine to six unless said otherwise; days off by `calendar`",
+            edge,
+            "bots' answers and one's own do not count",
+        ),
+        refs=("chaoss: time to first response",),
+        golden="office",
+        finish=finish,
+    )
+    for name, unit, kind, additivity, zh, en, formula, edge, finish in _PARTS
+]

@@ -1,0 +1,5 @@
+select @dims(e) @bucket(e) as bucket, cast(sum(case when e.value >= @param(satisfied_from) then 1 else 0 end) as bigint) as numerator,
+    cast(count(*) as bigint) as denominator
+from @log as e
+where @keep(e) and @within(e) and e.kind = 'feedback' and e.value between @param(lowest) and @param(highest)
+group by @group(e) @bucket(e)
