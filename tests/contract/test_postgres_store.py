@@ -15,6 +15,7 @@ from sqlalchemy import text
 from shequn_sdk.errors import ConfigError, ShequnError, StoreBusy, StoreTooNew
 from shequn_sdk.publishing import shared
 from shequn_sdk.scheduling.clock import ManualClock
+from shequn_sdk.stores import migrate
 from shequn_sdk.stores.schema import load_tables
 from shequn_sdk.stores.server_clock import ServerClock
 from shequn_sdk.stores.store import Store
@@ -38,7 +39,9 @@ async def test_every_way_to_write_the_address(postgres_url, scheme):
         assert await store.read(count) == 1
 
 
-async def test_migrations_make_what_the_tables_say(postgres_url):
+@pytest.mark.parametrize("way", ["bring_up", "upgrade"])
+async def test_migrations_make_what_the_tables_say(postgres_url, monkeypatch, way):
+    monkeypatch.setattr(migrate, "bring_up", getattr(migrate, way))
     async with await Store.open(postgres_url) as store:
         found = await store.read(
             lambda conn: compare_metadata(MigrationContext.configure(conn), load_tables())

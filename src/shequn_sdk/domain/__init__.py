@@ -8,6 +8,7 @@ from shequn_sdk.domain.community import (
     ChannelKind,
     Community,
     CommunityKind,
+    LifecycleDays,
     Role,
     ZoneName,
 )
@@ -21,6 +22,8 @@ from shequn_sdk.domain.content import (
     Link,
     Media,
     MediaKind,
+    Override,
+    Part,
     Piece,
     Poll,
     PollResult,
@@ -53,6 +56,7 @@ from shequn_sdk.domain.metric import (
     MetricResult,
     Unit,
 )
+from shequn_sdk.domain.privacy import PrivacySettings
 from shequn_sdk.domain.refs import ChannelRef, MemberRef
 
 __all__ = [
@@ -84,6 +88,7 @@ __all__ = [
     "InteractionBatch",
     "InteractionKind",
     "LatePolicy",
+    "LifecycleDays",
     "Link",
     "Measurement",
     "Media",
@@ -96,11 +101,14 @@ __all__ = [
     "MetricResult",
     "Name",
     "OnUnknown",
+    "Override",
+    "Part",
     "Piece",
     "Poll",
     "PollResult",
     "Post",
     "Priority",
+    "PrivacySettings",
     "Receipt",
     "ReceiptStatus",
     "Role",

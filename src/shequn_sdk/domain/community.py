@@ -7,12 +7,21 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from shequn_sdk.domain._base import Frozen, Identifier, Name
 from shequn_sdk.domain.refs import ChannelRef
 
-__all__ = ["Account", "Channel", "ChannelKind", "Community", "CommunityKind", "Role", "ZoneName"]
+__all__ = [
+    "Account",
+    "Channel",
+    "ChannelKind",
+    "Community",
+    "CommunityKind",
+    "LifecycleDays",
+    "Role",
+    "ZoneName",
+]
 
 
 def _known_zone(name: str) -> str:
@@ -111,6 +120,23 @@ class Channel(Frozen):
     attrs: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 
+class LifecycleDays(Frozen):
+    """After how many local days a member's stage changes; those of the metric `members.lifecycle`."""
+
+    new_days: int = Field(default=7, ge=1, le=3650)
+    """First known in the last so many days: new."""
+    active_days: int = Field(default=14, ge=1, le=3650)
+    """Acted in the last so many days: active."""
+    churned_days: int = Field(default=56, ge=1, le=3650)
+    """Silent for longer: churned, like those who left."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LifecycleDays:
+        if self.churned_days < self.active_days:
+            raise ValueError("churned_days must not be less than active_days")
+        return self
+
+
 class Community(Frozen):
     """A community over its channels (社群)."""
 
@@ -127,3 +153,5 @@ class Community(Frozen):
     channels: tuple[ChannelRef, ...] = ()
     rules: tuple[str, ...] = ()
     """Rules that members see (群规)."""
+    lifecycle: LifecycleDays = LifecycleDays()
+    """When its members count as new, active, silent or churned."""

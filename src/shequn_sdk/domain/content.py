@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
-from pydantic import AnyHttpUrl, AwareDatetime, Field, JsonValue, model_validator
+from pydantic import AnyHttpUrl, AwareDatetime, Field, JsonValue, field_validator, model_validator
 
 from shequn_sdk.domain._base import Frozen, Identifier, Name, new_id
 from shequn_sdk.domain.refs import ChannelRef
@@ -23,6 +24,8 @@ __all__ = [
     "Link",
     "Media",
     "MediaKind",
+    "Override",
+    "Part",
     "Piece",
     "Poll",
     "PollResult",
@@ -111,10 +114,37 @@ class Button(Frozen):
         return self
 
 
+Part: TypeAlias = Literal[
+    "title", "text", "media", "link", "poll", "article", "buttons", "hashtags", "comments", "reply_to"
+]
+"""A part of content that an override can leave out."""
+
+
+class Override(Frozen):
+    """What is said otherwise on a platform, by an account or in a channel (改写); None leaves it as it is."""
+
+    text: str | None = None
+    title: str | None = None
+    media: tuple[Media, ...] | None = None
+    link: Link | None = None
+    poll: Poll | None = None
+    article: Article | None = None
+    buttons: tuple[tuple[Button, ...], ...] | None = None
+    hashtags: tuple[str, ...] | None = None
+    comments: tuple[str, ...] | None = None
+    silent: bool | None = None
+    drop: frozenset[Part] = frozenset()
+    """Parts that are left out there."""
+
+
+_OVERRIDE_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}(:.{1,255})?$")
+
+
 class Content(Frozen):
     """What is to be said, platform-neutral (内容).
 
-    `text` is a Markdown subset: `**bold**`, `*italic*`, `~~strike~~`, code, code blocks, quotes, links, lists.
+    `text` is a Markdown subset: `**bold**`, `*italic*`, `~~strike~~`, code, code blocks, quotes, links, lists. A link to
+    `member:telegram:55,discord:77` mentions a member where the platform knows them, and is a plain name elsewhere.
     """
 
     id: Identifier = Field(default_factory=new_id)
@@ -126,6 +156,9 @@ class Content(Frozen):
     article: Article | None = None
     buttons: tuple[tuple[Button, ...], ...] = ()
     hashtags: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    """What follows under the post (首评), Markdown each: as its comment where the platform has comments, as an answer
+    to it where messages can be answered, else as a message of its own."""
     reply_to: Identifier | None = None
     """Native id of the message that this answers; fits one channel only."""
     silent: bool = False
@@ -134,8 +167,10 @@ class Content(Frozen):
     """Kind of content in the plan: health tips, product, chat … (栏目)."""
     promotional: bool = False
     """Advertises something; the diagnosis watches the share of these (广告)."""
-    overrides: Mapping[Name, str] = Field(default_factory=dict)
-    """Text to use on a platform (key: platform name) or account instead of `text`."""
+    overrides: Mapping[str, str | Override] = Field(default_factory=dict)
+    """What is said otherwise somewhere. The key is a platform's name, an account's name or a channel as
+    `account:native-id`; a mere text stands for an override of the text. Where several apply, the channel's comes
+    before the account's, and that before the platform's, part by part."""
     attrs: Mapping[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -143,6 +178,39 @@ class Content(Frozen):
         if not (self.text.strip() or self.media or self.poll or self.article or self.link):
             raise ValueError("content is empty: give text, media, a link, a poll or an article")
         return self
+
+    @field_validator("overrides")
+    @classmethod
+    def _known_keys(cls, value: Mapping[str, str | Override]) -> Mapping[str, str | Override]:
+        for key in value:
+            if not _OVERRIDE_KEY.fullmatch(key):
+                raise ValueError(f"{key!r} names no platform, account or channel (account:native-id)")
+        return value
+
+    def for_channel(self, *, platform: str, account: str = "", channel: str = "") -> Content:
+        """Give the content as it is said there: the overrides that apply are put in, and no others are left.
+
+        The result may be empty, when an override drops everything.
+        """
+        if not self.overrides:
+            return self
+        changed: dict[str, object] = {"overrides": {}}
+        for key in (platform, account, f"{account}:{channel}" if channel else ""):
+            found = self.overrides.get(key) if key else None
+            if isinstance(found, str):
+                changed["text"] = found
+            elif found is not None:
+                for name in Override.model_fields:
+                    value = getattr(found, name)
+                    if name != "drop" and value is not None:
+                        changed[name] = value
+                for name in found.drop:
+                    changed[name] = Content.model_fields[name].get_default(call_default_factory=True)
+        return self.model_copy(update=changed)
+
+    def differs_by_channel(self) -> bool:
+        """Whether an override names a single channel."""
+        return any(":" in key for key in self.overrides)
 
 
 class EntityKind(StrEnum):
@@ -190,6 +258,9 @@ class Piece(Frozen):
     link: Link | None = None
     buttons: tuple[tuple[Button, ...], ...] = ()
     reply_to: Identifier | None = None
+    follows: Literal["", "comment", "reply"] = ""
+    """How it hangs on the first piece: as a comment under it, or as an answer to it. The publisher sees to that, so
+    that an adapter gets a comment by `comment` and an answer with `reply_to`."""
     silent: bool = False
     attrs: Mapping[str, JsonValue] = Field(default_factory=dict)
 

@@ -7,8 +7,9 @@ from importlib.resources import files
 from sqlalchemy import Connection, inspect, text
 
 from shequn_sdk.errors import StoreDamaged, StoreTooNew
+from shequn_sdk.stores.schema import load_tables
 
-__all__ = ["head", "revision_of", "revisions", "upgrade"]
+__all__ = ["bring_up", "head", "revision_of", "revisions", "upgrade"]
 
 _PACKAGE = "shequn_sdk.stores.migrations"
 
@@ -53,8 +54,24 @@ def revision_of(conn: Connection) -> str | None:
     raise StoreDamaged(f"the store has the unknown schema {found}; restore it from a backup")
 
 
+def bring_up(conn: Connection) -> None:
+    """Make an empty database whole at once, or apply what it misses; `conn` must be inside a transaction."""
+    if inspect(conn).has_table("alembic_version"):
+        upgrade(conn)
+        return
+    load_tables().create_all(conn)
+    # as Alembic makes it, so that the next migration finds where to go on
+    conn.execute(
+        text(
+            "create table alembic_version (version_num varchar(32) not null, "
+            "constraint alembic_version_pkc primary key (version_num))"
+        )
+    )
+    conn.execute(text("insert into alembic_version values (:head)"), {"head": head()})
+
+
 def upgrade(conn: Connection) -> None:
-    """Apply all missing migrations on `conn`, which must be inside a transaction."""
+    """Apply all missing migrations on `conn`, one by one; `conn` must be inside a transaction."""
     from alembic import command  # noqa: PLC0415 - costs 100 ms, needed only when the schema changes
     from alembic.config import Config  # noqa: PLC0415
 

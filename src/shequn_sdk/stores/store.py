@@ -342,7 +342,7 @@ class Store:
         def prepare(conn: Connection) -> None:
             conn.execute(text("select pg_advisory_xact_lock(7305810)"))
             if migrate.revision_of(conn) != migrate.head():
-                migrate.upgrade(conn)
+                migrate.bring_up(conn)
             if isinstance(self.clock, ServerClock):
                 self._read_clock(conn, self.clock)
             conn.execute(text("delete from worker where seen < :old"), {"old": self.stamp() - 86_400_000_000})
@@ -365,7 +365,7 @@ class Store:
             conn.rollback()
             conn.exec_driver_sql("begin exclusive")
             if migrate.revision_of(conn) != migrate.head():
-                migrate.upgrade(conn)
+                migrate.bring_up(conn)
             conn.commit()
         conn.rollback()
         conn.exec_driver_sql("begin immediate")

@@ -142,15 +142,25 @@ async def test_memory_store():
         assert await store.read(count) == 1
 
 
-async def test_migrations_make_what_the_tables_say(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+def schema(conn):
+    rows = conn.execute(text("select type, name, tbl_name from sqlite_master where name not like 'sqlite_%'"))
+    return {tuple(row) for row in rows}
+
+
+async def test_migrations_make_what_the_tables_say(tmp_path, monkeypatch):
+    async with await Store.open(tmp_path / "at_once.db") as store:
+        at_once = await store.read(schema)
+        assert await store.read(migrate.revision_of) == migrate.head() == migrate.revisions()[-1]
+    monkeypatch.setattr(migrate, "bring_up", migrate.upgrade)
+    async with await Store.open(tmp_path / "step_by_step.db") as store:
 
         def differences(conn):
             context = MigrationContext.configure(conn)
             return compare_metadata(context, load_tables())
 
         assert await store.read(differences) == []
-    assert migrate.head() == migrate.revisions()[-1]
+        assert await store.read(schema) == at_once
+        assert await store.read(migrate.revision_of) == migrate.head()
 
 
 async def test_opening_a_store_of_this_version_does_not_load_alembic(tmp_path):
