@@ -1,0 +1,1 @@
+"""Journeys: what is said and done to members step by step, by day or event."""

@@ -1,0 +1,1 @@
+"""Who the members are: identities over platforms, persons, profiles, segments, journeys."""
