@@ -1,0 +1,1 @@
+"""What members are invited to do: polls, questions, topics, contests, check-ins, lotteries, gatherings, sign-ups."""
