@@ -1,0 +1,1 @@
+"""From members to customers: shop, conversion, experiments."""

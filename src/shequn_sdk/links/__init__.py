@@ -1,0 +1,1 @@
+"""Where members come from: tagged links, short links that count, named entrances, and partners."""
