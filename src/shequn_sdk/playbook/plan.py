@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from importlib import resources
-from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError
+from pydantic import AnyHttpUrl, Field
 
-from shequn_sdk.domain import Community, CommunityKind, Content, Frozen, MetricName, Name, Poll, ZoneName
-from shequn_sdk.errors import InvalidInput
+from shequn_sdk.domain import (
+    Community,
+    CommunityKind,
+    Content,
+    Frozen,
+    Link,
+    MetricName,
+    Name,
+    Poll,
+    ZoneName,
+)
+from shequn_sdk.domain.content import Override
 
-__all__ = ["ContentSlot", "GoalPlan", "Plan", "PlannedPost", "Weekday", "builtin_plan", "load_plan"]
-
-MAX_FILE_BYTES = 1_000_000
+__all__ = [
+    "ContentSlot",
+    "GoalPlan",
+    "Plan",
+    "PlannedPost",
+    "Weekday",
+    "slot_content",
+    "turn_of",
+    "with_links",
+]
 
 
 class Weekday(StrEnum):
@@ -54,6 +66,12 @@ class ContentSlot(Frozen):
     poll: tuple[str, ...] = ()
     """Choices: the text becomes the question of a poll."""
     hashtags: tuple[str, ...] = ()
+    form: str = ""
+    """Picture, article, video, live, recipe, notes … (内容形式)."""
+    subject: str = ""
+    """Which of the community's subjects it is about."""
+    channels: tuple[Name, ...] = ()
+    """Names of the playbook's channels; all when none is named."""
 
 
 class GoalPlan(Frozen):
@@ -66,6 +84,8 @@ class GoalPlan(Frozen):
     within_days: int = Field(default=365, ge=1)
     relative: bool = False
     """The target is a multiple of the value at the start."""
+    at_most: bool = False
+    """The goal is to stay below the target."""
 
 
 class PlannedPost(Frozen):
@@ -122,68 +142,32 @@ class Plan(Frozen):
                 yield PlannedPost(slot=slot.name, due=at, content=self._content(slot, day, turn))
 
     def _content(self, slot: ContentSlot, day: date, turn: int) -> Content:
-        text = slot.texts[turn % len(slot.texts)] if slot.texts else slot.title
-        return Content(
-            id=f"{self.name}/{slot.name}/{day.isoformat()}",
-            text="" if slot.poll else text,
-            poll=Poll(question=text, choices=slot.poll) if slot.poll else None,
-            category=slot.category or slot.name,
-            promotional=slot.promotional,
-            hashtags=slot.hashtags,
-        )
+        return slot_content(self.name, slot, day, turn)
 
 
-def builtin_plan(name: str = "health") -> Plan:
-    """Give a plan that comes with the package."""
-    text = (
-        resources.files("shequn_sdk.playbook")
-        .joinpath("templates", f"{name}.toml")
-        .read_text(encoding="utf-8")
+def slot_content(community: str, slot: ContentSlot, day: date, turn: int) -> Content:
+    """Give what a column says on a day, the `turn`-th time from 0."""
+    text = slot.texts[turn % len(slot.texts)] if slot.texts else slot.title
+    return Content(
+        id=f"{community}/{slot.name}/{day.isoformat()}",
+        text="" if slot.poll else text,
+        poll=Poll(question=text, choices=slot.poll) if slot.poll else None,
+        category=slot.category or slot.name,
+        promotional=slot.promotional,
+        hashtags=slot.hashtags,
     )
-    return _validated(tomllib.loads(text), name)
 
 
-def load_plan(path: Path | str) -> Plan:
-    """Read a plan file.
-
-    Raises:
-        InvalidInput: it cannot be read, is no TOML, or says what cannot be; names the field.
-    """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InvalidInput(
-                f"{path} is larger than {MAX_FILE_BYTES} bytes; is it a plan?", source=str(path)
-            )
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}", source=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8: save it as UTF-8", source=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{path} is no valid TOML: {error}", source=str(path)) from error
-    return _validated(data, str(path))
+def with_links(content: Content, links: Mapping[str, AnyHttpUrl | str]) -> Content:
+    """Let a link go with a content in some channels, named by their addresses."""
+    if not links:
+        return content
+    more = {ref: Override(link=Link(url=AnyHttpUrl(str(url)))) for ref, url in links.items()}
+    return content.model_copy(update={"overrides": {**content.overrides, **more}})
 
 
-def _validated(data: dict[str, Any], source: str) -> Plan:
-    try:
-        return Plan.model_validate(data)
-    except ValidationError as error:
-        # misspelt keys first: they are why others are missing
-        errors = sorted(
-            error.errors(include_input=False, include_url=False),
-            key=lambda item: item["type"] != "extra_forbidden",
-        )
-        problems = [_problem(item) for item in errors[:5]]
-        raise InvalidInput(f"{source} is no valid plan: {'; '.join(problems)}", source=source) from None
-
-
-def _problem(item: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg']}"
-    known = (
-        ContentSlot if "content" in item["loc"][:-1] else GoalPlan if "goals" in item["loc"][:-1] else Plan
-    )
-    near = difflib.get_close_matches(str(item["loc"][-1]), known.model_fields, n=1)
-    return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else "")
+def turn_of(slot: ContentSlot, start: date, day: date) -> int:
+    """Give how many times a column was due from `start` on before `day`, without counting them one by one."""
+    weeks, rest = divmod((day - start).days, 7)
+    numbers = {item.number for item in slot.days}
+    return weeks * len(numbers) + sum((start.weekday() + ahead) % 7 in numbers for ahead in range(rest))

@@ -2,6 +2,7 @@
 
 - `shequn_sdk.testing.sandbox`: local servers that behave like the platforms, with faults by seed.
 - `shequn_sdk.testing.simulate`, `.world`, `.truth`: members who live in them, and what they really did.
+- `shequn_sdk.testing.heard`: an event to call a handler with.
 - `shequn_sdk.testing.contract`: the suite that proves an adapter; pytest loads its plugin by itself.
 - `shequn_sdk.testing.scaffold`: writes a new plugin package.
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shequn_sdk.scheduling.clock import ManualClock
+    from shequn_sdk.testing.hearing import heard
     from shequn_sdk.testing.sandbox import (
         BaseSandbox,
         Fault,
@@ -57,6 +59,7 @@ _HOMES = {
     "SimulatedCommunity": "shequn_sdk.testing.simulate",
     "SimulatedMember": "shequn_sdk.testing.simulate",
     "World": "shequn_sdk.testing.world",
+    "heard": "shequn_sdk.testing.hearing",
     "serve": "shequn_sdk.testing.sandbox",
 }
 
@@ -83,6 +86,7 @@ __all__ = [
     "SimulatedCommunity",
     "SimulatedMember",
     "World",
+    "heard",
     "serve",
 ]
 

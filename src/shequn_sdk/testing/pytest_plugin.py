@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+_BEFORE = pytest.StashKey[bool]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and the collector of results."""
     config.addinivalue_line(
@@ -42,12 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.pluginmanager.register(_Certificate(config), "shequn-certificate")
     # respx and pytest-httpx stand in for httpx's own connections only
+    config.stash[_BEFORE] = seams.use_fast_transport
     seams.use_fast_transport = False
 
 
-def pytest_unconfigure() -> None:
-    """Let HTTP clients choose their connections by themselves again."""
-    seams.use_fast_transport = True
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let HTTP clients choose their connections as before: a run within a run leaves the outer one as it is."""
+    seams.use_fast_transport = config.stash.get(_BEFORE, True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -126,6 +126,11 @@ class SimulatedCommunity:
         """Give those who have not left."""
         return [member for member in self.members if member.left_at is None]
 
+    def refs(self, member: SimulatedMember) -> list[str]:
+        """Give a member's references, `platform:native-id`, in the places where they live."""
+        sandboxes = [self._rooms[number].place.sandbox for number in member.places]
+        return [f"{sandbox.platform}:{sandbox.member_id(member.person)}" for sandbox in sandboxes]
+
     # planning
 
     def _plan_growth(self, founders: float) -> list[int]:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.playbook.plan import builtin_plan, load_plan
+from shequn_sdk.playbook.source import builtin_playbook, load_playbook
 
-PLAN = builtin_plan("health")
+PLAN = builtin_playbook("health")
 
 
 @given(st.dates(min_value=date(2020, 1, 1), max_value=date(2035, 1, 1)), st.integers(0, 60))
@@ -49,19 +49,19 @@ def test_polls_become_polls():
         ("name = ", "no valid TOML"),
         ("name = 'x'\ntitle = 'X'\npositioning = ''\naudience = ''\ncontent = []", "content"),
         ("name = 'X Y'\ntitle = ''", "name"),
-        ("nmae = 'x'", "unknown key 'nmae', did you mean 'name'"),
+        ("nmae = 'x'", "nmae: unknown key, did you mean .name."),
     ],
 )
 def test_mistakes_name_the_field(tmp_path, text, words):
     path = tmp_path / "plan.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidInput, match=words):
-        load_plan(path)
+        load_playbook(path)
 
 
 def test_a_missing_or_foreign_file_is_a_clear_error(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be read"):
-        load_plan(tmp_path / "none.toml")
+        load_playbook(tmp_path / "none.toml")
     (tmp_path / "bin.toml").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InvalidInput, match="not UTF-8"):
-        load_plan(tmp_path / "bin.toml")
+        load_playbook(tmp_path / "bin.toml")

@@ -86,6 +86,7 @@ def _calls(rig: Rig) -> Mapping[Capability, tuple[str, Callable[[Any], Any]]]:
         _C.ROLES: ("grant_role", lambda a: a.grant_role(channel, member, "1")),
         _C.TAGS: ("tag", lambda a: a.tag(member, add=["1"])),
         _C.INVITES: ("create_invite", lambda a: a.create_invite(channel, name="x")),
+        _C.INVITE_USES: ("list_invites", lambda a: a.list_invites(channel)),
         _C.JOIN_REQUESTS: ("approve_join", lambda a: a.approve_join(channel, member)),
         _C.WEBHOOK: ("verify", lambda a: a.verify(hook)),
         _C.COMMANDS: ("set_commands", lambda a: a.set_commands({"x": "x"})),

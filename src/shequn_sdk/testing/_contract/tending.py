@@ -86,6 +86,19 @@ class TendingContract(ContractHooks):
         rig.sandbox.join(rig.channel, rig.person(), invite=invite.id)
         await within(rig.adapter.revoke_invite(rig.channel, invite.id))
 
+    @pytest.mark.requires(Capability.INVITE_USES, Capability.INVITES)
+    async def test_uses_of_an_entrance_are_counted(self, rig: Rig) -> None:
+        """An entrance's number of uses grows by one when somebody comes through it."""
+        invite = await within(rig.adapter.create_invite(rig.channel, name="counted"))
+
+        async def uses() -> int | None:
+            found = await within(rig.adapter.list_invites(rig.channel))
+            return next(one.uses for one in found if one.id == invite.id)
+
+        assert await uses() == 0
+        rig.sandbox.join(rig.channel, rig.person(), invite=invite.id)
+        assert await uses() == 1
+
     @pytest.mark.requires(Capability.PIN, Capability.PUBLISH_TEXT)
     async def test_a_message_is_pinned_and_unpinned(self, rig: Rig) -> None:
         """Pinning and unpinning our own message works."""
