@@ -26,7 +26,16 @@ from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 
-from shequn_sdk.domain import Account, ChannelRef, Community, Frozen, LatePolicy, Name, OnUnknown
+from shequn_sdk.domain import (
+    Account,
+    ChannelRef,
+    Community,
+    Frozen,
+    LatePolicy,
+    Name,
+    OnUnknown,
+    PrivacySettings,
+)
 from shequn_sdk.errors import ConfigError
 
 __all__ = ["DeliverySettings", "Settings", "load_settings", "settings_template"]
@@ -46,6 +55,8 @@ class DeliverySettings(Frozen):
     concurrency: int = Field(default=16, ge=1, le=256)
     engine: str = ""
     """Name of the plugin's engine that carries wakes between hosts; "" is the embedded one."""
+    notify: str = ""
+    """Channel of the operators, as `account:native-id`, to which questions and reminders are posted."""
 
 
 class Settings(Frozen):
@@ -57,11 +68,15 @@ class Settings(Frozen):
     accounts: tuple[Account, ...] = ()
     store: str = Field(default="", repr=False)
     """URL of the operational store, which may hold a password; "" is `store.db` in the workspace."""
-    events: str = ""
-    """URL of the event store; "" is `events.duckdb` in the workspace."""
+    events: str = Field(default="", repr=False)
+    """File of the embedded event store, or URL of one that a plugin offers, which may hold a password; "" is
+    `events.duckdb` in the workspace."""
     plugins: tuple[Name, ...] | None = None
     """Names of the plugins to load; None is all that are installed."""
+    rooms: tuple[Name, ...] | None = None
+    """Rooms that listen and carry out schedules in `run`; None is all, () is none."""
     delivery: DeliverySettings = DeliverySettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @property
     def store_url(self) -> str:
@@ -87,7 +102,7 @@ class Settings(Frozen):
         return next((item for item in self.communities if channel in item.channels), None)
 
 
-_TABLES = {"communities", "accounts", "store", "events", "plugins", "delivery"}
+_TABLES = {"communities", "accounts", "store", "events", "plugins", "rooms", "delivery", "privacy"}
 _ACCOUNT_KEYS = {"platform", "base_url", "secrets", "options"}
 
 
@@ -145,9 +160,18 @@ def _build(home: Path, path: Path, data: dict[str, Any], text: str, environ: Map
                     f"{path}: community {community.name!r} has channel {str(channel)!r}, "
                     f"but there is no account {channel.account!r}; {hint}"
                 )
-    rest = {key: data[key] for key in ("store", "events", "plugins", "delivery") if key in data}
-    if isinstance(rest.get("store"), str):
-        rest["store"] = _resolved(rest["store"], f"{path}: store", environ)
+    rest = {
+        key: data[key]
+        for key in ("store", "events", "plugins", "rooms", "delivery", "privacy")
+        if key in data
+    }
+    for key in ("store", "events"):
+        if isinstance(rest.get(key), str):
+            rest[key] = _resolved(rest[key], f"{path}: {key}", environ)
+    privacy = dict(_table(rest.get("privacy", {}), path, "privacy"))
+    key = privacy.get("contact_key", environ.get("SHEQUN_CONTACT_KEY", ""))
+    if isinstance(key, str) and key:
+        rest["privacy"] = privacy | {"contact_key": _resolved(key, f"{path}: privacy.contact_key", environ)}
     only = environ.get("SHEQUN_PLUGINS", "")
     if only:
         rest["plugins"] = [name.strip() for name in only.split(",") if name.strip()]

@@ -7,7 +7,26 @@ from typing import Annotated
 import typer
 
 import shequn_sdk
-from shequn_sdk.cli import measure, publish, run, schedules, store, workspace
+from shequn_sdk.cli import (
+    calendar,
+    commerce,
+    engagement,
+    feedback,
+    feeds,
+    incentives,
+    journeys,
+    links,
+    measure,
+    members,
+    moderation,
+    playbook,
+    preview,
+    publish,
+    run,
+    schedules,
+    store,
+    workspace,
+)
 
 __all__ = ["app"]
 
@@ -35,5 +54,24 @@ def root(
     """Run an online community (社群) wherever its members are."""
 
 
-for module in (workspace, publish, schedules, measure, run, store):
+for module in (
+    workspace,
+    publish,
+    preview,
+    calendar,
+    schedules,
+    measure,
+    run,
+    store,
+    links,
+    commerce,
+    feeds,
+    moderation,
+    engagement,
+    incentives,
+    members,
+    journeys,
+    playbook,
+    feedback,
+):
     module.add_commands(app)

@@ -18,7 +18,8 @@ from shequn_sdk.listening.events import Heard
 from shequn_sdk.metrics.goals import Goal
 from shequn_sdk.platforms.discovery import Plugins, load_plugins
 from shequn_sdk.platforms.manifest import Capability
-from shequn_sdk.playbook.plan import GoalPlan, Plan, PlannedPost, builtin_plan, load_plan
+from shequn_sdk.playbook.plan import GoalPlan, Plan, PlannedPost
+from shequn_sdk.playbook.source import builtin_playbook, load_playbook
 from shequn_sdk.reports.model import GoalLine
 from shequn_sdk.scheduling.clock import ManualClock
 
@@ -39,6 +40,8 @@ def _prepare(home: Path) -> None:
         shutil.rmtree(home)
     home.mkdir(parents=True)
     (home / MARKER).touch()
+    # the demo shows what is sent, heard and measured; rooms that it gives nothing to do need not listen
+    (home / "shequn.toml").write_text('rooms = ["members"]\n', encoding="utf-8")
 
 
 def _platform(plugins: Plugins) -> str:
@@ -59,7 +62,7 @@ async def play(
     from shequn_sdk.testing.simulate import Entrance, Place, SimulatedCommunity
     from shequn_sdk.testing.world import World
 
-    plan = load_plan(plan_file) if plan_file is not None else builtin_plan()
+    plan = load_playbook(plan_file) if plan_file is not None else builtin_playbook()
     _prepare(home)
     began = time.monotonic()
     zone = ZoneInfo(plan.zone)

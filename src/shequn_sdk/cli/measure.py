@@ -190,7 +190,9 @@ async def report(
     directory: Annotated[
         Path | None, typer.Option("--out", help="Where to write; `reports` in the workspace when not given.")
     ] = None,
-    formats: Annotated[str, typer.Option("--formats", help="Any of html,png,csv,md.")] = "html",
+    formats: Annotated[
+        str, typer.Option("--formats", help="Any of html,overview,png,csv,md,parquet.")
+    ] = "html",
     community: CommunityOption = "",
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     last: Annotated[int, typer.Option("--last", help="The last so many days; all when not given.")] = 0,

@@ -237,6 +237,33 @@ async def add(
     return None
 
 
+@command
+async def reschedule(
+    out: Output,
+    schedule: Annotated[str, typer.Argument(help="Id or name.")],
+    cron: Annotated[str, typer.Option(help="Cron expression, such as '0 20 * * fri'.")] = "",
+    at: Annotated[datetime | None, typer.Option(help="Once, at this local time.")] = None,
+    weekly: Annotated[
+        list[str] | None, typer.Option(help="Slot of the week, such as 'fri 20:00'; may be repeated.")
+    ] = None,
+    lunar: Annotated[str, typer.Option(help="Lunar date, such as '8-15 09:00'.")] = "",
+    only: Annotated[str, typer.Option(help="workdays, days_off or holidays of the Chinese calendar.")] = "",
+    zone: Annotated[str, typer.Option(help="IANA zone; the one it has when not given.")] = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Give a schedule another trigger from now on; an ended one lives again, a paused one stays paused."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        present = await sq.schedules.get(schedule)
+        when = _trigger(
+            zone or present.trigger.tz, cron=cron, at=at, weekly=weekly or [], lunar=lunar, only=only
+        )
+        out.table([_row(await sq.schedules.reschedule(schedule, when=when))], _COLUMNS)
+    return None
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module."""
     schedules.callback()(list_)
@@ -244,6 +271,7 @@ def add_commands(app: typer.Typer) -> None:
         ("upcoming", upcoming),
         ("history", history),
         ("add", add),
+        ("reschedule", reschedule),
         ("pause", _changes("pause", "Stop firing a schedule until it is resumed.")),
         ("resume", _changes("resume", "Let a paused schedule go on from now.")),
         ("cancel", _changes("cancel", "End a schedule for good; its history stays.")),

@@ -20,6 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from shequn_sdk.client._twin import Twin
 from shequn_sdk.client.channels import AsyncChannelHandle
 from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.rooms import Rooms
 from shequn_sdk.client.schedules import Schedules
 from shequn_sdk.client.shequn import AsyncShequn
 from shequn_sdk.domain import (
@@ -50,10 +51,13 @@ from shequn_sdk.platforms.ports import Invite, PostNumbers
 from shequn_sdk.settings import Settings
 
 if TYPE_CHECKING:
+    from shequn_sdk.listening.events import Heard
     from shequn_sdk.listening.importers.job import ImportResult, Progress
+    from shequn_sdk.members.filters import Filter
     from shequn_sdk.metrics.diagnosis import Finding
     from shequn_sdk.metrics.goals import Goal, GoalProgress
     from shequn_sdk.metrics.model import Metric, Segment
+    from shequn_sdk.publishing.preview import Explanation, Preview, Verdict
     from shequn_sdk.reports.model import GoalLine, Report
     from shequn_sdk.scheduling.models import Schedule
     from shequn_sdk.scheduling.triggers import Trigger
@@ -334,7 +338,7 @@ class ChannelHandle(Twin):
         return self._do(self._inner.direct_channel, member)
 
 
-class Shequn(Twin):
+class Shequn(Rooms):
     """The blocking twin of `AsyncShequn`: one background event loop, one pool, the same methods.
 
     ```python
@@ -347,6 +351,7 @@ class Shequn(Twin):
         """Made by `open`."""
         super().__init__(self._opened)
         self._inner = inner
+        self._rooms = inner
         self._running: BlockingPortal | None = None
         self._exit = ExitStack()
         self.deliveries = Deliveries(inner.deliveries, self._opened)
@@ -450,6 +455,18 @@ class Shequn(Twin):
             timeout=timeout,
         )
 
+    def preview(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Preview]:
+        """See `AsyncShequn.preview`."""
+        return self._do(self._inner.preview, content, to=to)
+
+    def explain(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Explanation]:
+        """See `AsyncShequn.explain`."""
+        return self._do(self._inner.explain, content, to=to)
+
+    def check(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Verdict]:
+        """See `AsyncShequn.check`."""
+        return self._do(self._inner.check, content, to=to)
+
     def schedule(
         self,
         content: Content,
@@ -483,17 +500,33 @@ class Shequn(Twin):
         """See `AsyncShequn.deliver`."""
         self._do(self._inner.deliver)
 
+    def on_notice(self, listener: F) -> F:
+        """See `AsyncShequn.on_notice`; it is called in the background thread and should be quick."""
+        return self._inner.on_notice(listener)
+
     def on(
         self,
         *names: str,
         channel: ChannelRef | str | None = None,
         community: str | None = None,
         include_bots: bool = False,
+        text: str = "",
+        keywords: Sequence[str] = (),
+        segment: Filter | str | None = None,
+        where: Callable[[Heard], bool] | None = None,
         name: str = "",
     ) -> Callable[[F], F]:
         """See `AsyncShequn.on`; blocking handlers run on threads of their own."""
         return self._inner.on(
-            *names, channel=channel, community=community, include_bots=include_bots, name=name
+            *names,
+            channel=channel,
+            community=community,
+            include_bots=include_bots,
+            text=text,
+            keywords=keywords,
+            segment=segment,
+            where=where,
+            name=name,
         )
 
     def poll_once(self, *accounts: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from shequn_sdk.client.workspace import Workspace
@@ -30,8 +30,9 @@ async def build(
     last: timedelta | None,
     title: str,
     goals: tuple[GoalLine, ...] = (),
+    until: date | None = None,
 ) -> Report:
-    """Build a community's report from what its stores hold.
+    """Build a community's report from what its stores hold; it ends with the last data, or with the day `until`.
 
     Raises:
         InvalidInput: there is nothing to report on yet, or it is not clear on which community.
@@ -52,7 +53,11 @@ async def build(
         raise InvalidInput(
             f"community {name!r} has no data yet: import a history (shequn import) or listen (shequn run) first"
         )
-    start, end = scope.first, scope.last
+    start, end = scope.first, until or scope.last
+    if end < start:
+        raise InvalidInput(
+            f"community {name!r} has no data before {start}, so there is nothing to say up to {end}"
+        )
     if last is not None:
         start = max(start, end - last + timedelta(days=1))
     known = workspace.settings.community(name)
@@ -71,7 +76,9 @@ async def build(
             findings=tuple(
                 Finding(
                     title=getattr(item, chosen_language.value),
-                    evidence="; ".join(_evidence(piece) for piece in item.evidence if piece.speaks),
+                    evidence="; ".join(
+                        _evidence(piece, chosen_language.value) for piece in item.evidence if piece.speaks
+                    ),
                     confidence=item.confidence,
                     actions=tuple(getattr(action, chosen_language.value) for action in item.actions),
                 )
@@ -137,6 +144,9 @@ async def findings(workspace: Workspace, community: str | None, last: timedelta)
     return await diagnose(metrics.compute, community=name, end=scope.last, last=last) if scope.last else ()
 
 
-def _evidence(piece: Evidence) -> str:
+def _evidence(piece: Evidence, language: str) -> str:
     sign = ">" if piece.worse == "above" else "<"
-    return f"{piece.what} = {piece.value:.3g} ({sign} {piece.threshold:g})"
+    what = piece.what
+    if language == "zh" and what.startswith("change of "):
+        what = what.removeprefix("change of ") + " 的变化"
+    return f"{what} = {piece.value:.3g} ({sign} {piece.threshold:g})"

@@ -142,6 +142,81 @@ class AsyncSchedules:
             idempotency_key=idempotency_key,
         )
 
+    async def report(
+        self,
+        *,
+        to: Sequence[ChannelRef | str],
+        when: Trigger,
+        community: str = "",
+        days: int = 7,
+        language: Literal["zh", "en"] = "zh",
+        title: str = "",
+        picture: bool = True,
+        needs_approval: bool = False,
+        name: str = "",
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        idempotency_key: str | None = None,
+    ) -> Schedule:
+        """Deliver a report (周报) whenever `when` says: a brief, and the overview picture where the channel takes one.
+
+        It speaks of the local days before the occurrence, also when it is late. Without the extra [report], or without a
+        font for it, the brief goes alone.
+
+        Args:
+            to: channels as `account:native-id`.
+            when: a trigger, such as `Cron("0 9 * * mon", tz="Asia/Shanghai")`.
+            community: not needed when there is one.
+            days: how many days it speaks of.
+            language: zh or en.
+            title: the community's when not given.
+            picture: whether to send a picture at all.
+            needs_approval: each one waits for `deliveries.approve`.
+            name: by which people find the schedule.
+            late: what to do with an occurrence that could not begin in time.
+            grace: how late it may begin.
+            idempotency_key: making it again under the same key gives the first one.
+
+        Raises:
+            UnknownName: an account or the community does not exist.
+            InvalidInput: a channel is malformed, none is given, or the trigger has nothing to come.
+            NotSupported: nothing can be said in one of the channels.
+        """
+        from pydantic import ValidationError
+
+        from shequn_sdk.client.report_schedule import REPORT, ReportArguments
+        from shequn_sdk.errors import InvalidInput
+
+        refs = tuple(ChannelRef.parse(channel) for channel in to)
+        scheduler = await self._workspace.scheduler()
+        publishing = await self._workspace.publishing()
+        self._workspace.community(community or None)
+        for ref in refs:
+            self._workspace.accounts.account(ref.account)
+            publishing.preview(Content(text=title or REPORT), ref)
+        try:
+            arguments = ReportArguments(
+                to=refs,
+                community=community,
+                days=days,
+                language=language,
+                title=title,
+                picture=picture,
+                needs_approval=needs_approval,
+            )
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise InvalidInput(f"a report cannot be scheduled: {fault['loc'][0]}: {fault['msg']}") from error
+        return await scheduler.create(
+            REPORT,
+            when=when,
+            arguments=arguments,
+            name=name,
+            late=late,
+            grace=grace,
+            idempotency_key=idempotency_key,
+        )
+
     async def create(
         self,
         handler: str,
@@ -309,6 +384,39 @@ class Schedules(Twin):
             grace=grace,
             overlap=overlap,
             catch_up=catch_up,
+            idempotency_key=idempotency_key,
+        )
+
+    def report(
+        self,
+        *,
+        to: Sequence[ChannelRef | str],
+        when: Trigger,
+        community: str = "",
+        days: int = 7,
+        language: Literal["zh", "en"] = "zh",
+        title: str = "",
+        picture: bool = True,
+        needs_approval: bool = False,
+        name: str = "",
+        late: LatePolicy = LatePolicy.SEND,
+        grace: timedelta | None = None,
+        idempotency_key: str | None = None,
+    ) -> Schedule:
+        """See `AsyncSchedules.report`."""
+        return self._do(
+            self._inner.report,
+            to=to,
+            when=when,
+            community=community,
+            days=days,
+            language=language,
+            title=title,
+            picture=picture,
+            needs_approval=needs_approval,
+            name=name,
+            late=late,
+            grace=grace,
             idempotency_key=idempotency_key,
         )
 

@@ -15,6 +15,7 @@ import anyio
 
 from shequn_sdk.client.channels import AsyncChannelHandle
 from shequn_sdk.client.facets import AsyncDeliveries, AsyncMetrics
+from shequn_sdk.client.rooms import AsyncRooms
 from shequn_sdk.client.schedules import AsyncSchedules
 from shequn_sdk.client.workspace import Workspace, temporary_home
 from shequn_sdk.domain import (
@@ -24,11 +25,12 @@ from shequn_sdk.domain import (
     Community,
     Content,
     LatePolicy,
+    MemberRef,
     OnUnknown,
     Priority,
     Receipt,
 )
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import ConfigError, UnknownName
 from shequn_sdk.platforms.accounts import Accounts
 from shequn_sdk.platforms.discovery import Plugins, load_plugins
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -36,7 +38,10 @@ from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from shequn_sdk.listening.events import Heard
     from shequn_sdk.listening.importers.job import ImportResult, Progress
+    from shequn_sdk.members.filters import Filter
+    from shequn_sdk.publishing.preview import Explanation, Preview, Verdict
     from shequn_sdk.reports.model import GoalLine, Report
     from shequn_sdk.scheduling.models import Schedule
     from shequn_sdk.scheduling.triggers import Trigger
@@ -51,7 +56,7 @@ def days(number: int) -> timedelta:
     return timedelta(days=number)
 
 
-class AsyncShequn:
+class AsyncShequn(AsyncRooms):
     """A workspace: its accounts, what it sends, what it hears, what it measures (社群工作台).
 
     Use `open` in `async with`. Nothing is opened, connected or created before it is needed.
@@ -218,6 +223,43 @@ class AsyncShequn:
             grace=timedelta(minutes=settings.grace_minutes),
         )
 
+    async def preview(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Preview]:
+        """Show what a content becomes in each channel: its messages as text, page and picture; sends nothing.
+
+        Files on this machine are read, checked and converted as they would be for sending.
+
+        Raises:
+            UnknownName: an account does not exist.
+            InvalidInput: a channel is malformed, or there is none.
+        """
+        from shequn_sdk.publishing.preview import look
+
+        return await look(content, self.accounts, to)
+
+    async def explain(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Explanation]:
+        """Say what is changed about a content for each channel, and why; errors as for `preview`."""
+        from shequn_sdk.publishing.preview import Explanation, look
+
+        return [
+            Explanation(
+                channel=one.channel,
+                platform=one.platform,
+                messages=len(one.pieces),
+                changes=one.changes,
+                problems=one.problems,
+            )
+            for one in await look(content, self.accounts, to)
+        ]
+
+    async def check(self, content: Content, *, to: Sequence[ChannelRef | str]) -> list[Verdict]:
+        """Say whether a content can be sent to each channel, and what stands against it; errors as for `preview`."""
+        from shequn_sdk.publishing.preview import Verdict, look
+
+        return [
+            Verdict(channel=one.channel, platform=one.platform, problems=one.problems)
+            for one in await look(content, self.accounts, to)
+        ]
+
     async def schedule(
         self,
         content: Content,
@@ -267,6 +309,15 @@ class AsyncShequn:
             await publishing.run(stop, concurrency=self.settings.delivery.concurrency)
             group.cancel_scope.cancel()
 
+    def on_notice(self, listener: F) -> F:
+        """Call `listener` with each `publishing.Notice`: unknowns, hand-overs, what is overdue; usable as a decorator.
+
+        The process that wrote the delivery down calls it. It may be a coroutine function; a blocking one should be
+        quick. `delivery.notify` in the settings posts the same to a channel.
+        """
+        self._workspace.add_notice_listener(listener)
+        return listener
+
     # -- IN
 
     def on(
@@ -275,18 +326,55 @@ class AsyncShequn:
         channel: ChannelRef | str | None = None,
         community: str | None = None,
         include_bots: bool = False,
+        text: str = "",
+        keywords: Sequence[str] = (),
+        segment: Filter | str | None = None,
+        where: Callable[[Heard], bool] | None = None,
         name: str = "",
     ) -> Callable[[F], F]:
         """Register a handler for events such as `message` or `member.joined`; see `listening.Dispatcher.on`.
 
         The handler takes one `listening.events.Heard`, and may be a coroutine function or block.
+
+        Args:
+            names: event names; none means `message`.
+            channel: only events of this channel.
+            community: only events of this community.
+            include_bots: also what bots do, perhaps ourselves.
+            text: only when this pattern is found in the text, whatever the case.
+            keywords: only when at least one is in the text, whatever the case.
+            segment: only of members in this segment: a filter, or the name of a saved one.
+            where: only when this function gives true.
+            name: name in dead letters; the function's own by default.
+
+        Raises:
+            InvalidInput: `text` is no pattern, or a keyword is empty.
         """
+        from shequn_sdk.listening.filters import narrowed
+
+        async def inside(heard: Heard) -> bool:
+            if heard.community is None or not heard.interaction.member or segment is None:
+                return False
+            ref = MemberRef(platform=heard.interaction.platform, native_id=heard.interaction.member)
+            try:
+                return await self.segments.contains(segment, ref, community=heard.community)
+            except UnknownName as error:
+                if error.kind == "member":
+                    return False
+                raise
 
         def register(function: F) -> F:
+            handler = narrowed(
+                function,  # type: ignore[arg-type] - what a handler takes is said above
+                text=text,
+                keywords=keywords,
+                where=where,
+                inside=inside if segment is not None else None,
+            )
             self._workspace.add_handler(
                 lambda dispatcher: dispatcher.on(
                     *names, channel=channel, community=community, include_bots=include_bots, name=name
-                )(function)
+                )(handler)
             )
             return function
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -13,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import anyio
 from pydantic import BaseModel
 
-from shequn_sdk.domain import Clock, Community, InteractionBatch
+from shequn_sdk.client.registry import ROOMS
+from shequn_sdk.domain import Clock, Community, Interaction, InteractionBatch, MemberRef, PrivacySettings
 from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
+from shequn_sdk.house import Room
+from shequn_sdk.listening.texts import with_texts
 from shequn_sdk.platforms.accounts import Accounts
 from shequn_sdk.platforms.discovery import Plugins
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
     from shequn_sdk.listening.inbox import Inbox
     from shequn_sdk.listening.sources import SourceRunner
     from shequn_sdk.metrics.service import Metrics
+    from shequn_sdk.metrics.store import EventStore
     from shequn_sdk.metrics.store.aio import AsyncEventStore
+    from shequn_sdk.publishing.notices import Listener
     from shequn_sdk.publishing.service import EngineFactory, Publishing
     from shequn_sdk.scheduling.scheduler import Scheduler
     from shequn_sdk.stores.store import Store
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Workspace"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Room)
 
 
 class Workspace:
@@ -47,8 +55,10 @@ class Workspace:
         self.clock = clock
         self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
         self._rooms: dict[str, Any] = {}
+        self._subjects: dict[type[Room], Room] = {}
         self._known: set[str] = set()
         self._handlers: list[Callable[[Dispatcher], object]] = []
+        self._notice_listeners: list[Listener] = []
         self._schedule_handlers: list[Callable[[Scheduler], object]] = []
         self._stack = AsyncExitStack()
         self._lock: anyio.Lock | None = None
@@ -66,6 +76,41 @@ class Workspace:
         """Close what was opened, in reverse order."""
         await self._stack.__aexit__(kind, error, trace)
         self._rooms.clear()
+        self._subjects.clear()
+
+    @property
+    def home(self) -> Path:
+        """The workspace's directory."""
+        return self.settings.home
+
+    @property
+    def communities(self) -> Sequence[Community]:
+        """The communities of the settings."""
+        return self.settings.communities
+
+    @property
+    def privacy(self) -> PrivacySettings:
+        """How much of members is kept, and for how long."""
+        return self.settings.privacy
+
+    def room(self, kind: type[R]) -> R:
+        """Give the workspace's only room of that kind."""
+        ready = self._subjects.get(kind)
+        if ready is None:
+            ready = self._subjects.setdefault(kind, kind(self))
+        return cast("R", ready)
+
+    def _all_rooms(self) -> list[Room]:
+        """Give the rooms that listen and serve: those that the settings name, or all."""
+        chosen = ROOMS if self.settings.rooms is None else self.settings.rooms
+        rooms: list[Room] = []
+        for name in chosen:
+            where = ROOMS.get(name)
+            if where is None:
+                raise UnknownName("room", name, nearest=tuple(ROOMS))
+            module, _, kind = where.partition(":")
+            rooms.append(self.room(getattr(import_module(module), kind)))
+        return rooms
 
     async def _room(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
         ready = self._rooms.get(name)
@@ -117,16 +162,27 @@ class Workspace:
             from shequn_sdk.publishing.service import Publishing
 
             delivery = self.settings.delivery
-            return Publishing(
+            publishing = Publishing(
                 store,
                 self.accounts,
                 clock=self.clock,
                 on_unknown=delivery.on_unknown,
                 options=DeliveryOptions(max_attempts=delivery.max_attempts),
                 engine=self._engine(delivery.engine),
+                notify=delivery.notify or None,
             )
+            for listener in self._notice_listeners:
+                publishing.on_notice(listener)
+            return publishing
 
         return await self._room("publishing", make)
+
+    def add_notice_listener(self, listener: Listener) -> None:
+        """Tell `listener` what a person has to look at, from now on."""
+        self._notice_listeners.append(listener)
+        publishing = self._rooms.get("publishing")
+        if publishing is not None:
+            publishing.on_notice(listener)
 
     def _engine(self, name: str) -> EngineFactory | None:
         """Give what makes the delivery engine that the settings name; None is the embedded one."""
@@ -148,6 +204,7 @@ class Workspace:
         publishing = await self.publishing()
 
         async def make() -> Scheduler:
+            from shequn_sdk.client.report_schedule import add_report_handler
             from shequn_sdk.client.schedules import add_publish_handler
             from shequn_sdk.scheduling.chinese import WorkDays
             from shequn_sdk.scheduling.scheduler import Scheduler
@@ -156,6 +213,9 @@ class Workspace:
             days = WorkDays.load(overrides) if overrides.is_file() else None
             scheduler = Scheduler(store, clock=self.clock, days=days)
             add_publish_handler(scheduler, publishing)
+            add_report_handler(scheduler, self, publishing)
+            for room in self._all_rooms():
+                room.serve(scheduler)
             for register in self._schedule_handlers:
                 register(scheduler)
             return scheduler
@@ -180,13 +240,32 @@ class Workspace:
 
         async def make() -> AsyncEventStore:
             from shequn_sdk.metrics.store.aio import AsyncEventStore
-            from shequn_sdk.metrics.store.duckdb import DuckDBEventStore
 
-            store = AsyncEventStore(DuckDBEventStore(self.settings.events_path, clock=self.clock))
+            store = AsyncEventStore(self._event_store())
             self._stack.push_async_callback(store.aclose)
             return store
 
         return await self._room("events", make)
+
+    def _event_store(self) -> EventStore:
+        """Make the event store that the settings name: a file, or what a plugin offers for the URL's scheme."""
+        scheme, mark, _ = self.settings.events.partition("://")
+        if not mark:
+            from shequn_sdk.metrics.store.duckdb import DuckDBEventStore
+
+            return DuckDBEventStore(
+                self.settings.events_path, clock=self.clock, snapshot_every=timedelta(minutes=5)
+            )
+        for spec in self.plugins.event_stores.values():
+            if scheme.partition("+")[0] in spec.schemes:
+                return spec.create(self.settings.events, self.clock)
+        known = ", ".join(
+            sorted(name for spec in self.plugins.event_stores.values() for name in spec.schemes)
+        )
+        raise ConfigError(
+            f"no plugin offers an event store for {scheme}://…; install shequn-postgres-events or shequn-clickhouse "
+            f"(schemes that are offered: {known or 'none'}), or set `events` to a file"
+        )
 
     async def metrics(self) -> Metrics:
         """Give what measures."""
@@ -226,6 +305,8 @@ class Workspace:
                 append=self.append,
                 notify=self.plugins.notify if self.plugins.observers else None,
             )
+            for room in self._all_rooms():
+                room.listen(dispatcher)
             for register in self._handlers:
                 register(dispatcher)
             return dispatcher
@@ -260,7 +341,28 @@ class Workspace:
             if community not in found:
                 await events.ensure_community(community, zone=known.zone if known is not None else "UTC")
             self._known.add(community)
-        return await events.append(batch, community=community)
+        return await events.append(with_texts(batch, self.settings.privacy.store_text), community=community)
+
+    async def record(self, interactions: Sequence[Interaction], *, community: str) -> int:
+        """Put interactions that no platform told of into the inbox; gives how many were new."""
+        from shequn_sdk.listening.dispatch import LOCAL, own_event
+
+        inbox = await self.inbox()
+        return (await inbox.add(LOCAL, [own_event(one, community) for one in interactions])).new
+
+    async def forget_raw(self, refs: Sequence[MemberRef]) -> int | None:
+        """Take raw events of members out of the inbox; gives how many, None where it cannot search them."""
+        from shequn_sdk.listening.dispatch import read_event
+
+        return await (await self.inbox()).forget(
+            refs,
+            accounts={name: self.accounts.platform(name) for name in self.accounts.names()},
+            read=lambda event: read_event(self.accounts, event).interactions,
+        )
+
+    async def prune_raw(self, keep: timedelta) -> int:
+        """Drop raw events that are older than `keep` and have been seen by everything; gives how many."""
+        return await (await self.inbox()).prune(keep=keep)
 
     def community(self, name: str | None) -> Community | None:
         """Give the community that is meant: the named one, or the only one there is.

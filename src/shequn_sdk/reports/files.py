@@ -44,6 +44,8 @@ def write_report(report: Report, directory: Path, formats: frozenset[str]) -> li
         written.extend(write_parquet(report, directory))
     if "html" in formats:
         written.append(write_atomic(directory / "report.html", report.html().encode()))
+    if "overview" in formats:
+        written.append(write_atomic(directory / "overview.png", report.overview()))
     if "png" in formats:
         for name, picture in report.png().items():
             written.append(write_atomic(directory / f"{name}.png", picture))

@@ -37,7 +37,7 @@ __all__ = [
     "Text",
 ]
 
-FORMATS = ("html", "md", "csv", "png", "parquet")
+FORMATS = ("html", "md", "csv", "png", "parquet", "overview")
 """Forms that a report can be written in."""
 
 Text = Annotated[str, AfterValidator(visible)]
@@ -289,6 +289,21 @@ class Report(Frozen):
         from shequn_sdk.reports.png import render_pngs  # noqa: PLC0415
 
         return render_pngs(self)
+
+    def overview(self) -> bytes:
+        """Give the headline numbers and the two most telling charts as one picture (PNG).
+
+        Raises `MissingGlyphs` when no font at hand draws a letter, `ConfigError` without extra [report].
+        """
+        from shequn_sdk.reports.overview import render_overview  # noqa: PLC0415
+
+        return render_overview(self)
+
+    def brief(self, *, limit: int = 1500) -> str:
+        """Give a summary for a chat, as Markdown of at most `limit` characters."""
+        from shequn_sdk.reports.brief import render_brief  # noqa: PLC0415
+
+        return render_brief(self, limit=limit)
 
     def write(
         self, directory: Path | str, *, formats: Iterable[str] = ("html", "png", "csv", "md")

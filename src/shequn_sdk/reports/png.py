@@ -11,7 +11,7 @@ from shequn_sdk.reports._fonts import check_glyphs, font_directories
 from shequn_sdk.reports.charts import PICTURE, Spec, config, format_locale, specification, time_locale
 from shequn_sdk.reports.model import Chart, Language, Report
 
-__all__ = ["render_png", "render_pngs"]
+__all__ = ["draw", "render_png", "render_pngs", "replaced", "texts"]
 
 _WIDTH = 760
 _SCALE = 2.0
@@ -26,18 +26,19 @@ def render_pngs(report: Report) -> dict[str, bytes]:
         chart.name: specification(chart, report.language, theme=PICTURE, width=_WIDTH)
         for chart in report.charts
     }
-    symbols = check_glyphs(text for spec in specs.values() for text in _texts(spec))
-    return {name: _draw(_replace(spec, symbols), report.language) for name, spec in specs.items()}
+    symbols = check_glyphs(text for spec in specs.values() for text in texts(spec))
+    return {name: draw(replaced(spec, symbols), report.language) for name, spec in specs.items()}
 
 
 def render_png(chart: Chart, *, language: Language = Language.ZH) -> bytes:
     """Draw one chart. Raises `MissingGlyphs` when no font at hand draws a letter of it."""
     spec = specification(chart, language, theme=PICTURE, width=_WIDTH)
-    symbols = check_glyphs(_texts(spec))
-    return _draw(_replace(spec, symbols), language)
+    symbols = check_glyphs(texts(spec))
+    return draw(replaced(spec, symbols), language)
 
 
-def _draw(spec: Spec, language: Language) -> bytes:
+def draw(spec: Spec, language: Language) -> bytes:
+    """Draw a specification whose letters were checked."""
     convert: Any = need("vl_convert")
     with _lock:
         for directory in font_directories():
@@ -54,26 +55,26 @@ def _draw(spec: Spec, language: Language) -> bytes:
     )
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
     """Give all text of a specification: anything of it may be drawn."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from _texts(part)
+            yield from texts(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _texts(part)
+            yield from texts(part)
 
 
-def _replace(value: Any, symbols: str) -> Any:
+def replaced(value: Any, symbols: str) -> Any:
     """Put a visible box where a symbol cannot be drawn."""
     if not symbols:
         return value
     if isinstance(value, str):
         return value.translate(dict.fromkeys(map(ord, symbols), _BOX))
     if isinstance(value, Mapping):
-        return {key: _replace(part, symbols) for key, part in value.items()}
+        return {key: replaced(part, symbols) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_replace(part, symbols) for part in value]
+        return [replaced(part, symbols) for part in value]
     return value

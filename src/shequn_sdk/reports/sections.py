@@ -309,7 +309,8 @@ def _label(point: MetricPoint, names: Mapping[str, str]) -> str:
     for key in _LABEL_KEYS:
         if isinstance(value := point.dims.get(key), str) and value:
             return value
-    texts = [str(value) for value in point.dims.values() if isinstance(value, str | int) and value != ""]
+    # a rank or a count is no name
+    texts = [value for value in point.dims.values() if isinstance(value, str) and value]
     for text in texts:
         if text in names:
             return names[text]
@@ -417,6 +418,9 @@ def _engagement_over_time(context: ReportContext, result: MetricResult) -> Secti
     """Interactions per post by week, or by day when the metric has no weeks."""
     language = context.language
     title = word("content", language)
+    if all(point.value is None for point in result.points):
+        note = f"{title}: {word('not_reported', language)}"
+        return Section(name="content_engagement", title=title, notes=(note,))
     marks = tuple(Mark(x=p.bucket, value=p.value, partial=p.partial) for p in result.points)
     chart = Chart(
         name="content_engagement",
@@ -530,7 +534,9 @@ def data_notes(context: ReportContext, results: Sequence[MetricResult]) -> tuple
 
 
 def _notes_of(result: MetricResult, language: Language) -> list[str]:
-    notes = list(result.warnings)
+    # coverage and partial buckets are said below, in the report's language
+    said = ("not reported (", "some buckets are partial")
+    notes = [warning for warning in result.warnings if not warning.startswith(said)]
     coverage = result.coverage
     if coverage and coverage.covered < coverage.total:
         missing = ", ".join(coverage.missing) or "—"

@@ -67,9 +67,21 @@ def test_pause_resume_cancel(home):
     assert [row["id"] for row in call("--all")] == [gone["id"]]
 
 
+def test_reschedule(home):
+    call("add", "hi", "--to", "bot:-100", "--cron", "0 20 * * fri", "--name", "live")
+    (row,) = call("reschedule", "live", "--cron", "30 9 * * mon")
+    assert "30 9 * * mon Asia/Shanghai" in row["trigger"], "its zone stays"
+    assert "T09:30:00+08:00" in row["next"] or "T01:30:00" in row["next"]
+    call("pause", "live")
+    (row,) = call("reschedule", "live", "--weekly", "sun 10:00", "--zone", "Europe/Berlin")
+    assert (row["state"], row["next"]) == ("paused", "")
+    assert "Europe/Berlin" in row["trigger"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["reschedule", "nothing", "--cron", "0 9 * * *"], "nothing"),
         (["add", "hi", "--to", "bot:-100", "--cron", "61 * * * *"], "minute '61'"),
         (["add", "hi", "--to", "bot:-100"], "in one way"),
         (["add", "hi", "--to", "bot:-100", "--cron", "0 9 * * *", "--weekly", "fri 20:00"], "in one way"),

@@ -1,0 +1,490 @@
+"""Commands about order: rules, what they would do, the queue, appeals, raid mode, drills."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._output import Exit, Output
+
+if TYPE_CHECKING:
+    from shequn_sdk.moderation.crisis import Incident
+    from shequn_sdk.moderation.results import Case
+
+__all__ = ["add_commands"]
+
+moderation = typer.Typer(
+    help="Order: rules, what they would do and did, the queue, appeals, raid mode, drills.",
+    no_args_is_help=True,
+)
+rules = typer.Typer(help="The rules of a community.", no_args_is_help=True)
+queue = typer.Typer(help="Cases that wait for a person.", invoke_without_command=True)
+appeals = typer.Typer(help="Members who disagree.", invoke_without_command=True)
+raid = typer.Typer(help="Protect channels that are raided.", invoke_without_command=True)
+drill = typer.Typer(help="The crisis playbook: rehearsals and real ones.", invoke_without_command=True)
+
+CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
+RulesOption = Annotated[
+    str, typer.Option("--rules", help="Path of a file, or standard; by default those that hold.")
+]
+ActorOption = Annotated[str, typer.Option("--actor", help="Who decides, for the audit trail.")]
+NoteOption = Annotated[str, typer.Option("--note", help="Why.")]
+CaseArgument = Annotated[int, typer.Argument(help="Number of the case.")]
+
+_CASE = ["id", "state", "rule", "score", "member", "channel", "happened_at", "words"]
+
+
+def _case(one: Case) -> dict[str, Any]:
+    words = "; ".join(f"{part.word}: {part.why}" for part in one.decision.evidence[:4])
+    return one.model_dump(mode="json") | {"member": str(one.member or ""), "words": words}
+
+
+def _incident(out: Output, one: Incident) -> None:
+    if out.as_json:
+        out.json(one)
+    else:
+        for line in one.report().splitlines():
+            out.line(line)
+
+
+@command
+async def set_rules(
+    out: Output,
+    path: Annotated[str, typer.Argument(help="A TOML file, or standard, or standard-en.")],
+    actor: ActorOption = "",
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Let rules hold from now on."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        made = await sq.moderation.set_rules(path, community=community or None, actor=actor)
+    out.table([one.model_dump(mode="json") for one in made.rules], ["name", "priority", "title"])
+    return None
+
+
+@command
+async def show_rules(
+    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
+) -> Exit | None:
+    """Show the rules that hold."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.rules(community=community or None)
+    if out.as_json:
+        out.json(found)
+    else:
+        rows = [one.model_dump(mode="json") | {"what": _what(one)} for one in found.rules]
+        out.table(rows, ["name", "priority", "enabled", "title", "what"], empty="no rules")
+    return None
+
+
+def _what(rule: Any) -> str:
+    then = rule.then
+    parts = [name for name in ("delete", "strike", "notify", "review") if getattr(then, name)]
+    parts += [f"{then.action} {then.duration or ''}".strip()] if then.action else []
+    return ", ".join(parts) or "record"
+
+
+@command
+async def check_rules(
+    out: Output,
+    path: Annotated[str, typer.Argument(help="A TOML file, or standard.")],
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Check a file of rules: what is wrong is an error, what is probably not meant a remark."""
+    from shequn_sdk.moderation.checks import check
+    from shequn_sdk.moderation.rules import load_rules, standard_rules
+
+    found = standard_rules() if path == "standard" else load_rules(path)
+    out.table([one.model_dump() for one in check(found)], ["rule", "problem"], empty="nothing to remark")
+    return None
+
+
+@command
+async def schema(out: Output, as_json: JsonOption = False) -> Exit | None:
+    """Write the JSON Schema of a file of rules, for editors."""
+    from shequn_sdk.moderation.rules import rules_schema
+
+    out.json(rules_schema())
+    return None
+
+
+@command
+async def dry_run(
+    out: Output,
+    text: Annotated[str, typer.Argument(help="What somebody might write.")],
+    rules_: RulesOption = "",
+    member: Annotated[str, typer.Option(help="As whom, platform:native-id.")] = "",
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Say what the rules would do to a text; nothing is done."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.dry_run(
+            text, member=member or None, community=community or None, rules=rules_ or None
+        )
+    if out.as_json:
+        out.json(found)
+        return None
+    out.line(found.explain())
+    for verdict in found.verdicts:
+        out.line(f"{verdict.kind} {verdict.score:.2f}: {verdict.words()}")
+    return None
+
+
+@command
+async def backtest(
+    out: Output,
+    rules_: RulesOption = "",
+    since: Annotated[datetime | None, typer.Option(help="Only from this instant (UTC) on.")] = None,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Say what rules would have done to stored history."""
+    from datetime import UTC
+
+    from shequn_sdk.client import AsyncShequn
+
+    start = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.backtest(rules_ or None, community=community or None, since=start)
+    if out.as_json:
+        out.json(found)
+        return None
+    out.line(
+        f"{found.hits:,} of {found.messages:,} messages by {found.members:,} members, {found.reviews:,} before a person; "
+        f"{found.without_text:,} messages have no stored text"
+    )
+    if found.precision is not None:
+        out.line(f"precision {found.precision:.2f} on {found.labelled:,} messages that people decided on")
+    out.table([{"rule": name, "hits": number} for name, number in found.by_rule.items()], ["rule", "hits"])
+    out.table(
+        [one.model_dump(mode="json") for one in found.examples], ["at", "member", "rule", "score", "words"]
+    )
+    return None
+
+
+@command
+async def show_queue(
+    out: Output,
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Show the cases that wait for a person."""
+    from shequn_sdk.client import AsyncShequn
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    async with AsyncShequn.open(home=home) as sq:
+        states = () if everything else ("queued",)
+        found = await sq.moderation.cases(community=community or None, states=states)
+    out.table([_case(one) for one in found], _CASE, empty="nothing waits")
+    return None
+
+
+@command
+async def approve(
+    out: Output,
+    case: CaseArgument,
+    actor: ActorOption = "",
+    note: NoteOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Agree with the rules: what they call for is done now."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.approve(case, actor=actor, note=note)
+        await sq.deliver_due()
+        done = await sq.moderation.actions(case)
+    if out.as_json:
+        out.json({"case": _case(found), "actions": done})
+    else:
+        out.table([_case(found)], _CASE)
+        out.table(
+            [one.model_dump(mode="json") for one in done], ["kind", "state", "error"], empty="no actions"
+        )
+    return None
+
+
+@command
+async def overrule(
+    out: Output,
+    case: CaseArgument,
+    actor: ActorOption = "",
+    note: NoteOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Say that nothing was wrong, and take back what can be taken back."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.overrule(case, actor=actor, note=note)
+    out.table([_case(found)], _CASE)
+    return None
+
+
+@command
+async def show_appeals(
+    out: Output,
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Show open appeals."""
+    from shequn_sdk.client import AsyncShequn
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.appeals(community=community or None, decided=everything)
+    out.table([one.model_dump(mode="json") for one in found], ["case", "state", "text", "created_at", "note"])
+    return None
+
+
+@command
+async def decide_appeal(
+    out: Output,
+    case: CaseArgument,
+    grant: Annotated[bool, typer.Option("--grant/--deny", help="Whether the member is right.")],
+    actor: ActorOption = "",
+    note: NoteOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Decide an appeal."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.decide(case, grant=grant, actor=actor, note=note)
+    out.table([found.model_dump(mode="json")], ["case", "state", "text", "note"])
+    return None
+
+
+@command
+async def audit(
+    out: Output,
+    subject: Annotated[str, typer.Option(help="Such as case:7.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most lines.")] = 50,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Show who did what, newest first."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.audit(community=community or None, subject=subject, limit=limit)
+    out.table([one.model_dump(mode="json") for one in found], ["at", "actor", "what", "subject", "detail"])
+    return None
+
+
+@command
+async def show_raids(
+    out: Output,
+    ctx: typer.Context,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Show raids, newest first; those without an end go on."""
+    from shequn_sdk.client import AsyncShequn
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.raids(community=community or None)
+    columns = ["id", "channel", "cause", "began_at", "quiet_at", "ended_at", "notes"]
+    out.table([one.model_dump(mode="json") for one in found], columns, empty="no raids")
+    return None
+
+
+@command
+async def raid_on(
+    out: Output,
+    channel: Annotated[str, typer.Argument(help="account:native-id")],
+    reason: Annotated[str, typer.Option(help="For the audit trail.")] = "by hand",
+    actor: ActorOption = "",
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Protect a channel now."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.moderation.raid_on(channel, reason=reason, actor=actor, community=community or None)
+    out.table([found.model_dump(mode="json")], ["id", "channel", "cause", "quiet_at", "notes"])
+    return None
+
+
+@command
+async def raid_off(
+    out: Output,
+    channel: Annotated[str, typer.Argument(help="account:native-id")],
+    actor: ActorOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """End raid mode now and restore what it changed."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        ended = await sq.moderation.raid_off(channel, actor=actor)
+    if out.as_json:
+        out.json({"channel": channel, "ended": ended})
+    else:
+        out.line("ended" if ended else "was not on")
+    return None
+
+
+@command
+async def show_incidents(
+    out: Output,
+    ctx: typer.Context,
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Show drills and crises, newest first."""
+    from shequn_sdk.client import AsyncShequn
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    async with AsyncShequn.open(home=home) as sq:
+        found = await sq.crises.list(community=community or None)
+    rows = [one.model_dump(mode="json") | {"taken": f"{one.done}/{len(one.steps)}"} for one in found]
+    out.table(rows, ["id", "drill", "cause", "began_at", "ended_at", "taken"], empty="none")
+    return None
+
+
+@command
+async def set_plan(
+    out: Output,
+    path: Annotated[Path, typer.Argument(help="A TOML file.")],
+    actor: ActorOption = "",
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Let a crisis playbook hold from now on."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        made = await sq.crises.set_plan(path, community=community or None, actor=actor)
+    out.table([one.model_dump(mode="json") for one in made.steps], ["name", "role", "within", "text"])
+    return None
+
+
+@command
+async def start_drill(
+    out: Output,
+    cause: Annotated[str, typer.Option(help="What is rehearsed.")] = "drill",
+    real: Annotated[bool, typer.Option("--real", help="No drill: it burns.")] = False,
+    actor: ActorOption = "",
+    community: CommunityOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Begin a drill; with --real a crisis."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        begin = sq.crises.start if real else sq.crises.drill
+        found = await begin(cause=cause, community=community or None, actor=actor)
+        await sq.deliver_due()
+    _incident(out, found)
+    return None
+
+
+@command
+async def step_done(
+    out: Output,
+    incident: Annotated[int, typer.Argument(help="Its number.")],
+    step: Annotated[str, typer.Argument(help="Name of the step.")],
+    actor: ActorOption = "",
+    note: NoteOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """Note that a step was taken."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        _incident(out, await sq.crises.done(incident, step, actor=actor, note=note))
+    return None
+
+
+@command
+async def end_incident(
+    out: Output,
+    incident: Annotated[int, typer.Argument(help="Its number.")],
+    actor: ActorOption = "",
+    note: NoteOption = "",
+    home: HomeOption = Path(),
+    as_json: JsonOption = False,
+) -> Exit | None:
+    """End a drill or crisis, and show its report."""
+    from shequn_sdk.client import AsyncShequn
+
+    async with AsyncShequn.open(home=home) as sq:
+        _incident(out, await sq.crises.end(incident, actor=actor, note=note))
+    return None
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for name, function in (
+        ("set", set_rules),
+        ("show", show_rules),
+        ("check", check_rules),
+        ("schema", schema),
+    ):
+        rules.command(name)(function)
+    queue.callback()(show_queue)
+    queue.command("approve")(approve)
+    queue.command("overrule")(overrule)
+    appeals.callback()(show_appeals)
+    appeals.command("decide")(decide_appeal)
+    raid.callback()(show_raids)
+    raid.command("on")(raid_on)
+    raid.command("off")(raid_off)
+    drill.callback()(show_incidents)
+    for name, function in (
+        ("plan", set_plan),
+        ("start", start_drill),
+        ("done", step_done),
+        ("end", end_incident),
+    ):
+        drill.command(name)(function)
+    moderation.command("dry-run")(dry_run)
+    moderation.command("backtest")(backtest)
+    moderation.command("audit")(audit)
+    for name, group in (
+        ("rules", rules),
+        ("queue", queue),
+        ("appeals", appeals),
+        ("raid", raid),
+        ("drill", drill),
+    ):
+        moderation.add_typer(group, name=name)
+    app.add_typer(moderation, name="moderation")
