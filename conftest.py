@@ -45,9 +45,10 @@ def _postgres_bin() -> Path | None:
 class PostgresCluster:
     """A private PostgreSQL cluster on a loopback port, thrown away at the end."""
 
-    def __init__(self, binaries: Path) -> None:
-        """Make the cluster and start it."""
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
+        """Make the cluster and start it; only a `durable` one waits for the disk, as users' servers do."""
         self.binaries = binaries
+        self.fsync = "on" if durable else "off"
         self.folder = Path(tempfile.mkdtemp(prefix="shequn-pg-"))
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
@@ -88,7 +89,7 @@ class PostgresCluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync={self.fsync} -c max_connections=200"
         self._run(
             "pg_ctl",
             "-D",
@@ -138,3 +139,12 @@ def postgres_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
     yield postgres_cluster.url.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(postgres_cluster.url, autocommit=True) as admin:
         admin.execute(f'drop database if exists "{name}" with (force)')
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server() -> Iterator[object]:
+    """Give ClickHouse's engine behind its HTTP interface, in this process: `.url` lacks the database."""
+    from shequn_clickhouse.local import LocalServer
+
+    with LocalServer(password="s3cret&pass") as server:  # noqa: S106 - of a server of ours
+        yield server

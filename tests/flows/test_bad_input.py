@@ -817,7 +817,9 @@ def test_a_reader_that_goes_away_early_is_no_error():
 
 @pytest.mark.parametrize("command", [["sandbox", "telegram"], ["worker"]])
 def test_ctrl_c_ends_quietly(tmp_path, command):
-    with start(*command, *(["--home", tmp_path] if command == ["worker"] else [])) as running:
+    # a run in the background of a shell ignores Ctrl-C, and what it starts would too
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with start(*command, *(["--home", tmp_path] if command == ["worker"] else []), **heeds) as running:
         stream = running.stdout if command[0] == "sandbox" else running.stderr
         assert stream.readline()
         running.send_signal(signal.SIGINT)
