@@ -199,7 +199,7 @@ def lock(_: list[str]) -> int:
     code = _run("uv", "lock", "--quiet")
     run_extras = [
         part
-        for extra in ("report", "sandbox", "webhook", "cn-calendar", "media")
+        for extra in ("report", "sandbox", "webhook", "cn-calendar", "media", "moderation")
         for part in ("--extra", extra)
     ]
     for name, options in (

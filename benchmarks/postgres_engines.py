@@ -161,11 +161,17 @@ async def fill(kind: str, engine: str, url: str, rows: int) -> str:
     return "select count(*) from procrastinate_jobs"
 
 
-async def drained(kind: str, engine: str, server: Server, rows: int, *, workers: int = 1) -> float:
-    """Give the jobs per second of `workers` processes, from the first that is done to the last."""
+async def drained(
+    kind: str, engine: str, server: Server, rows: int, *, workers: int = 1, pause: float = 0.0
+) -> float:
+    """Give the jobs per second of `workers` processes, from the first that is done to the last.
+
+    Args:
+        pause: seconds that the platform takes for an answer.
+    """
     url = server.database()
     left = await fill(kind, engine, url, rows)
-    processes = [start(kind, engine, url) for _ in range(workers)]
+    processes = [start(kind, engine, url, pause=pause) for _ in range(workers)]
     began = 0.0
     first = rows
     try:
@@ -245,11 +251,8 @@ class Server:
             binaries = module._postgres_bin()  # noqa: SLF001
             if binaries is None:
                 raise SystemExit("no PostgreSQL server is installed; give --url")
-            self.cluster = module.PostgresCluster(binaries)
+            self.cluster = module.PostgresCluster(binaries, durable=True)
             url = self.cluster.url
-            with psycopg.connect(url, autocommit=True) as admin:
-                admin.execute("alter system set fsync = on")
-                admin.execute("select pg_reload_conf()")
         self.url = url
 
     def database(self) -> str:
@@ -268,23 +271,31 @@ async def main(rows: int, url: str) -> None:
     try:
         print(f"load before: {', '.join(f'{one:.1f}' for one in os.getloadavg())} on {os.cpu_count()} cores")
         rate: dict[str, float] = {}
-        for label, kind, engine, number, workers in (
-            ("bare PgQueuer", "bare", "pgqueuer", rows, 1),
-            ("ledger + PgQueuer", "ledger", "pgqueuer", rows, 1),
-            ("ledger + PgQueuer, 2 workers", "ledger", "pgqueuer", rows, 2),
-            ("ledger + embedded loop", "ledger", "embedded", rows, 1),
-            ("ledger + embedded loop, 2 workers", "ledger", "embedded", rows, 2),
-            ("bare Procrastinate", "bare", "procrastinate", rows // 4, 1),
-            ("ledger + Procrastinate", "ledger", "procrastinate", rows // 4, 1),
+        slow = 0.1
+        for label, kind, engine, number, workers, pause in (
+            ("bare PgQueuer", "bare", "pgqueuer", rows, 1, 0.0),
+            ("ledger + PgQueuer", "ledger", "pgqueuer", rows, 1, 0.0),
+            ("bare PgQueuer, 2 workers", "bare", "pgqueuer", rows, 2, 0.0),
+            ("ledger + PgQueuer, 2 workers", "ledger", "pgqueuer", rows, 2, 0.0),
+            ("ledger + embedded loop", "ledger", "embedded", rows, 1, 0.0),
+            ("ledger + embedded loop, 2 workers", "ledger", "embedded", rows, 2, 0.0),
+            ("bare Procrastinate", "bare", "procrastinate", rows // 4, 1, 0.0),
+            ("ledger + Procrastinate", "ledger", "procrastinate", rows // 4, 1, 0.0),
+            ("ledger + PgQueuer, 0.1 s an answer", "ledger", "pgqueuer", rows, 1, slow),
+            ("ledger + PgQueuer, the same, 2 workers", "ledger", "pgqueuer", rows, 2, slow),
         ):
-            rate[label] = await drained(kind, engine, server, number, workers=workers)
-            print(f"{label:36} {rate[label]:8.0f} /s", flush=True)
+            rate[label] = await drained(kind, engine, server, number, workers=workers, pause=pause)
+            print(f"{label:40} {rate[label]:8.0f} /s", flush=True)
         ours = rate["ledger + PgQueuer"]
         print(f"ledger + PgQueuer / bare PgQueuer            {ours / rate['bare PgQueuer']:6.2f}")
         print(f"ledger + PgQueuer / bare Procrastinate       {ours / rate['bare Procrastinate']:6.1f}")
         print(
             f"two workers / one, PgQueuer                  {rate['ledger + PgQueuer, 2 workers'] / ours:6.2f}"
         )
+        bare = rate["bare PgQueuer, 2 workers"] / rate["bare PgQueuer"]
+        print(f"two workers / one, bare PgQueuer             {bare:6.2f}")
+        answers = rate["ledger + PgQueuer, the same, 2 workers"] / rate["ledger + PgQueuer, 0.1 s an answer"]
+        print(f"two workers / one, PgQueuer, 0.1 s an answer {answers:6.2f}")
         loop = rate["ledger + embedded loop, 2 workers"] / rate["ledger + embedded loop"]
         print(f"two workers / one, embedded loop             {loop:6.2f}")
         for engine in ("embedded", "pgqueuer", "procrastinate"):
