@@ -33,6 +33,13 @@ SAYS = {
         "heard on wecom: join by 3 members",
         "told by a person:",
     ],
+    "campaign_entrances.py": [
+        "poster: 3 joined, 1 active, 1 bought",
+        "article: 2 joined, 1 active, 1 bought",
+        "(none): 1 joined, 0 active, 0 bought",
+        "campaign spring: 227.9 CNY",
+        "the gym brought 3 members, of whom 1 did something",
+    ],
     "care_for_members.py": [
         "one person: discord + telegram",
         "why: proof by a code",

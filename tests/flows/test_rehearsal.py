@@ -34,10 +34,30 @@ def series(home, name):
         return {row["bucket"]: row["value"] for row in csv.DictReader(file) if row["value"]}
 
 
+def walk(moves, days):
+    """Go through moves (time, turn, person, day) and count who came in, who went and who is there at each day's end."""
+    by_day = defaultdict(list)
+    for _, turn, person, day in sorted(moves, key=lambda move: (move[0], move[1])):
+        by_day[day].append((turn, person))
+    present, ever, joined, left, total = set(), set(), Counter(), Counter(), {}
+    for day in days:
+        for turn, person in by_day.get(day, ()):
+            if turn < 2 and person not in present:
+                present.add(person)
+                joined[day] += 1
+            elif turn == 2 and (person in present or person not in ever):
+                present.discard(person)
+                left[day] += 1
+            ever.add(person)
+        total[day] = len(present)
+    return joined, left, total
+
+
 def recomputed(rows, days):
     """Count in plain Python what METRICS defines: who was active, came, went and was there, day by day."""
-    active, hours, moves = defaultdict(set), Counter(), []
-    seen = {}
+    active, hours = defaultdict(set), Counter()
+    moves, addressed = [], []  # who is only addressed is known, and has not joined
+    seen, named = set(), set()
     for person, kind, ts, day, hour, target, spam, retracted, bot, target_bot in rows:
         if retracted or bot:
             continue
@@ -50,26 +70,13 @@ def recomputed(rows, days):
             elif kind in {"leave", "unfollow"}:
                 moves.append((ts, 2, person, day))
             elif kind not in {"moderation", "join_request", "retract"} and person not in seen:
-                seen[person] = None
+                seen.add(person)
                 moves.append((ts, 0, person, day))
-        if target is not None and not target_bot and kind != "retract" and ("t", target) not in seen:
-            seen["t", target] = None
-            moves.append((ts, 0, target, day))
-    present, joined, left = set(), Counter(), Counter()
-    total, level = {}, 0
-    by_day = defaultdict(list)
-    for _, turn, person, day in sorted(moves, key=lambda move: (move[0], move[1])):
-        by_day[day].append((turn, person))
-    for day in days:
-        for turn, person in by_day.get(day, ()):
-            if turn < 2 and person not in present:
-                present.add(person)
-                joined[day] += 1
-            elif turn == 2 and person in present:
-                present.discard(person)
-                left[day] += 1
-        level = len(present)
-        total[day] = level
+        if target is not None and not target_bot and kind != "retract" and target not in named:
+            named.add(target)
+            addressed.append((ts, 0, target, day))
+    joined, left, _ = walk(moves, days)
+    _, _, total = walk(moves + addressed, days)
     window = lambda day, length: len(  # noqa: E731 - reads best in place
         set().union(*(active.get(day - timedelta(days=back), set()) for back in range(length)))
     )

@@ -171,6 +171,7 @@ _MISSING = {
     _C.RECONCILE: "bots cannot read past messages, so whether a message landed cannot be looked up; let a person look",
     _C.READ_HISTORY: "bots cannot read past messages; import a Telegram Desktop export instead",
     _C.POST_METRICS: "the Bot API has no counters of views or forwards; count reactions, replies and link clicks instead",
+    _C.INVITE_USES: "the Bot API does not count the uses of a link; each join says by which link it came",
     _C.COMMENTS: "comments are messages in the channel's discussion group: publish there with `reply_to`",
     _C.SLOW_MODE: "bots cannot set it; set it in the app, or restrict members for a while",
     _C.PUBLISH_ARTICLE: "post a digest with a link to the article",
