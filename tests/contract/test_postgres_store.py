@@ -131,6 +131,18 @@ async def test_a_restart_is_a_typed_error_and_then_over(postgres_url, postgres_c
         assert await store.read(count) == 9
 
 
+async def test_a_store_is_opened_as_soon_as_a_restarting_server_is_back(postgres_url, postgres_cluster):
+    async with await Store.open(postgres_url) as store:
+        await store.write(put("before"))
+    postgres_cluster.stop(mode="immediate")
+    opening = asyncio.create_task(Store.open(postgres_url))
+    await asyncio.sleep(0.3)
+    assert not opening.done()
+    postgres_cluster.start()
+    async with await opening as store:
+        assert await store.read(count) == 1
+
+
 async def test_a_connection_that_dies_in_the_middle(postgres_url):
     async with await Store.open(postgres_url) as store:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ import anyio
 from sqlalchemy import Connection
 
 from shequn_sdk.domain import ChannelRef, Clock, Content, OnUnknown
+from shequn_sdk.errors import StoreBusy, StoreFull
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import ledger
 from shequn_sdk.publishing.book import AccountBook
@@ -36,6 +38,10 @@ _AT_REST = frozenset(
 _WAITING = frozenset({"planned", "deferred"})
 _LOOK = 0.1
 """Seconds between two looks at rows that another process works on."""
+_STORE_PAUSE = 1.0
+"""Seconds until a store that cannot be used is tried again."""
+
+_log = logging.getLogger(__name__)
 
 
 class Working(Tending):
@@ -92,16 +98,14 @@ class Working(Tending):
         Several processes may run on one store; each takes what no other holds.
         """
         dispatcher = self._dispatcher()
-        await dispatcher.sweep(dead_workers=True)
-        self._swept = True
         engine: DeliveryEngine
         stop = stop or anyio.Event()
+        await self._take_over(dispatcher, stop)
         if self._make_engine is None:
             engine = EmbeddedEngine(dispatcher, clock=self._clock)
         else:
             engine = self._make_engine(dispatcher, self._clock)
         self._engine = engine
-        self._notices.catch_up(await self._store.read(self._notices.waiting))
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._notices.keep_telling)
@@ -141,6 +145,20 @@ class Working(Tending):
         return await self.drain()
 
     # inside
+
+    async def _take_over(self, dispatcher: Dispatcher, stop: anyio.Event) -> None:
+        """Take back what dead workers held and what waits for a person, as soon as the store can be used."""
+        while not stop.is_set():
+            try:
+                await dispatcher.sweep(dead_workers=True)
+                self._notices.catch_up(await self._store.read(self._notices.waiting))
+            except (StoreBusy, StoreFull) as error:
+                _log.warning("the store cannot be used, next try in %.0f s: %s", _STORE_PAUSE, error)
+                with anyio.move_on_after(_STORE_PAUSE):
+                    await stop.wait()
+            else:
+                self._swept = True
+                return
 
     def _dispatcher(
         self,

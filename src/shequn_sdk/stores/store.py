@@ -52,6 +52,8 @@ _REFUSED = ("authentication failed", "no password supplied", "does not exist", "
 """What a server says that lets nobody in; the driver gives no SQL state for it."""
 _CLOCK_AGE = 10.0
 """Seconds after which the server is asked for its time again."""
+_REACH = 3.0
+"""Seconds for which a server that does not answer is tried when a store is opened."""
 _GONE = 60.0
 """Seconds after which a silent host no longer counts."""
 
@@ -348,7 +350,15 @@ class Store:
             conn.execute(text("delete from worker where seen < :old"), {"old": self.stamp() - 86_400_000_000})
             self._beat(conn)
 
-        self._server_call(prepare)
+        until = time.monotonic() + _REACH
+        while True:
+            try:
+                self._server_call(prepare)
+                break
+            except StoreBusy:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_REACH / 10)  # a server that restarts is back within seconds
         self._beaten = time.monotonic()
         self._prepared = True
 

@@ -72,3 +72,28 @@ async def test_it_is_started_again(bench, tmp_path, mood):
             stop.set()
     assert engine.runs == 2
     assert bench.wall.texts("1") == ["x"]
+
+
+async def test_a_worker_waits_for_a_store_that_is_away_when_it_starts(bench, tmp_path, monkeypatch):
+    bench.account()
+    async with await Store.open(tmp_path / "own.db", clock=SystemClock()) as store:
+        publishing = Publishing(store, bench.accounts)
+        await publishing.plan(Content(text="x"), ["bot:1"])
+        refused, write = [], store.write
+
+        async def away(fn):
+            if len(refused) < 1:
+                refused.append(fn)
+                raise StoreBusy("the server restarts")
+            return await write(fn)
+
+        monkeypatch.setattr(store, "write", away)
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(publishing.run, stop)
+            with anyio.fail_after(30):
+                while not (await publishing.counts())[DeliveryState.LANDED]:  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
+            stop.set()
+    assert refused
+    assert bench.wall.texts("1") == ["x"]
