@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeAlias, TypeVar
 
 import anyio
 import typer
@@ -16,9 +16,13 @@ import typer
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import ShequnError, StoreFull
 
-__all__ = ["HomeOption", "JsonOption", "command", "default_home"]
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
+
+__all__ = ["HomeOption", "JsonOption", "client_command", "command", "default_home"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Work: TypeAlias = "Callable[Concatenate[AsyncShequn, Output, ...], Coroutine[Any, Any, Exit | None]]"
 
 HomeOption = Annotated[
     Path,
@@ -67,6 +71,28 @@ def command(function: Callable[..., Coroutine[Any, Any, Exit | None]]) -> Callab
     run.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
     run.__annotations__ = {item.name: item.annotation for item in parameters}
     return run
+
+
+def client_command(function: Work) -> Callable[..., None]:
+    """Make a command of a coroutine function that takes the opened client, an `Output` and options of its own.
+
+    `--home`, which names the workspace, and `--json` are added.
+    """
+    given = inspect.signature(function, eval_str=True, locals={"AsyncShequn": Any})
+    own = [item for name, item in given.parameters.items() if name != "sq"]
+    named = inspect.Parameter.KEYWORD_ONLY
+    home = inspect.Parameter("home", named, default=Path(), annotation=HomeOption)
+    as_json = inspect.Parameter("as_json", named, default=False, annotation=JsonOption)
+
+    @functools.wraps(function)
+    async def opened(out: Output, *, home: Path, as_json: bool, **options: Any) -> Exit | None:
+        from shequn_sdk.client import AsyncShequn
+
+        async with AsyncShequn.open(home=home) as sq:
+            return await function(sq, out, **options)
+
+    opened.__signature__ = given.replace(parameters=[*own, home, as_json])  # type: ignore[attr-defined]
+    return command(opened)
 
 
 def _of_group(out: Output, group: BaseExceptionGroup[BaseException]) -> Exit:

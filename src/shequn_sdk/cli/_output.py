@@ -126,14 +126,15 @@ class Output:
 
     def table(
         self,
-        rows: Iterable[Mapping[str, Any]],
+        rows: Iterable[Mapping[str, Any] | BaseModel],
         columns: Sequence[str],
         *,
         title: str = "",
         empty: str = "nothing",
     ) -> None:
         """Write rows as a table, or as a JSON list of objects with all their keys."""
-        listed = list(rows)
+        mode = "json" if self.as_json else "python"
+        listed = [row.model_dump(mode=mode) if isinstance(row, BaseModel) else row for row in rows]
         if self.as_json:
             self.json(listed)
             return

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._output import Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.editorial.model import Approval
 
 __all__ = ["add_commands"]
@@ -32,25 +32,21 @@ def _approval(one: Approval) -> dict[str, Any]:
 _APPROVAL = ["entry", "version", "state", "approved", "needed", "missing", "code"]
 
 
-@command
+@client_command
 async def approvals(
+    sq: AsyncShequn,
     out: Output,
     entry: Annotated[
         int | None, typer.Argument(help="All versions of this entry, with who said what.")
     ] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what waits for approval."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found: Sequence[Approval]
-        if entry is None:
-            found = await sq.approvals.waiting(community=community or None)
-        else:
-            found = await sq.approvals.history(entry)
+    found: Sequence[Approval]
+    if entry is None:
+        found = await sq.approvals.waiting(community=community or None)
+    else:
+        found = await sq.approvals.history(entry)
     out.table([_approval(one) for one in found], _APPROVAL, empty="nothing waits for approval")
     if entry is not None and not out.as_json:
         for one in found:
@@ -58,62 +54,46 @@ async def approvals(
                 who = str(vote.member) if vote.member is not None else "erased"
                 words = f": {vote.note}" if vote.note else ""
                 out.line(f"version {one.version}: {who} {vote.decision} {vote.at:%Y-%m-%d %H:%M} UTC{words}")
-    return None
 
 
-@command
+@client_command
 async def approve(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     by: ByOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Approve an entry."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_approval(await sq.approvals.approve(entry, by=_who(by), note=note))], _APPROVAL)
-    return None
+    out.table([_approval(await sq.approvals.approve(entry, by=_who(by), note=note))], _APPROVAL)
 
 
-@command
+@client_command
 async def request_changes(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     note: NoteOption,
     by: ByOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Send an entry back to be changed."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_approval(await sq.approvals.request_changes(entry, by=_who(by), note=note))], _APPROVAL)
-    return None
+    out.table([_approval(await sq.approvals.request_changes(entry, by=_who(by), note=note))], _APPROVAL)
 
 
-@command
+@client_command
 async def hold(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     release: Annotated[bool, typer.Option("--release", help="End the hold.")] = False,
     by: ByOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Keep an entry back, approved or not; --release ends it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await (sq.approvals.release if release else sq.approvals.hold)(entry, by=_who(by), note=note)
-        found = await sq.calendar.get(entry)
+    await (sq.approvals.release if release else sq.approvals.hold)(entry, by=_who(by), note=note)
+    found = await sq.calendar.get(entry)
     rows = [found.model_dump(mode="json", include={"id", "state", "held", "at", "version"})]
     out.table(rows, ["id", "state", "held", "at", "version"])
-    return None
 
 
 def _who(by: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from shequn_sdk.cli import approvals
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -72,8 +72,9 @@ def _entry(sq: AsyncShequn, one: Entry) -> dict[str, Any]:
     }
 
 
-@command
+@client_command
 async def show(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     start: Annotated[
@@ -92,34 +93,29 @@ async def show(
         str, typer.Option(help="Of the page: zh or en; the community's when not given.")
     ] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show a stretch of the calendar, by default this month."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        first, last = (None if day is None else day.date() for day in (start, end))
-        if html is not None:
-            form: Literal["month", "week"] = "week" if week else "month"
-            page = await sq.calendar.page(
-                start=first, form=form, language=language or None, community=community or None
-            )
-            html.write_text(page, encoding="utf-8")
-            if out.as_json:
-                out.json({"page": str(html)})
-            else:
-                out.line(f"written: {html}")
-            return None
-        view = await sq.calendar.view(
-            start=first,
-            end=last,
-            channel=channel or None,
-            states=state or (),
-            community=community or None,
+        return
+    first, last = (None if day is None else day.date() for day in (start, end))
+    if html is not None:
+        form: Literal["month", "week"] = "week" if week else "month"
+        page = await sq.calendar.page(
+            start=first, form=form, language=language or None, community=community or None
         )
+        html.write_text(page, encoding="utf-8")
+        if out.as_json:
+            out.json({"page": str(html)})
+        else:
+            out.line(f"written: {html}")
+        return
+    view = await sq.calendar.view(
+        start=first,
+        end=last,
+        channel=channel or None,
+        states=state or (),
+        community=community or None,
+    )
     days = {note.day: note for note in view.days}
     rows: list[dict[str, Any]] = []
     for card in (*view.cards, *view.undated):
@@ -133,11 +129,11 @@ async def show(
     columns = [*_CARD, "festivals"] if any(row["festivals"] for row in rows) else _CARD
     title = f"{view.start} – {view.end} ({view.zone})"
     out.table(rows, columns, title=title, empty=f"nothing from {view.start} to {view.end}")
-    return None
 
 
-@command
+@client_command
 async def add(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="Markdown of the content.")],
     to: ToOption = None,
@@ -152,13 +148,10 @@ async def add(
     key: Annotated[str, typer.Option("--key", help="Adding it again under the same key adds nothing.")] = "",
     by: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Put a content into the calendar: as a draft, an idea, scheduled, or into the queue."""
     from pydantic import ValidationError
 
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import Content, Media, MediaKind
 
     for path in photo or []:
@@ -176,71 +169,60 @@ async def add(
         )
     except ValidationError as error:
         raise InvalidInput(error.errors(include_url=False)[0]["msg"]) from None
-    async with AsyncShequn.open(home=home) as sq:
-        if queue:
-            made = await sq.queue.add(
-                content, to=to or (), key=key or None, community=community or None, actor=by
+    if queue:
+        made = await sq.queue.add(
+            content, to=to or (), key=key or None, community=community or None, actor=by
+        )
+    else:
+        made = [
+            await sq.calendar.add(
+                content,
+                to=to or (),
+                at=_local(sq, community, at),
+                state="idea" if idea else "scheduled" if hand_in else "draft",
+                key=key or None,
+                community=community or None,
+                actor=by,
             )
-        else:
-            made = [
-                await sq.calendar.add(
-                    content,
-                    to=to or (),
-                    at=_local(sq, community, at),
-                    state="idea" if idea else "scheduled" if hand_in else "draft",
-                    key=key or None,
-                    community=community or None,
-                    actor=by,
-                )
-            ]
-        rows = [_entry(sq, one) for one in made]
-        for one in made:
-            if one.at is not None:
-                for clash in await sq.calendar.check(one.id):
-                    out.note(f"entry {one.id}: {clash.message}")
+        ]
+    rows = [_entry(sq, one) for one in made]
+    for one in made:
+        if one.at is not None:
+            for clash in await sq.calendar.check(one.id):
+                out.note(f"entry {one.id}: {clash.message}")
     out.table(rows, _ENTRY)
-    return None
 
 
-@command
+@client_command
 async def schedule(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     at: AtOption = None,
     by: ActorOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Hand an entry in: to those who approve, or to the ledger."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        where = (await sq.calendar.get(entry)).community
-        done = await sq.calendar.schedule(entry, at=_local(sq, where, at), actor=by)
-        out.table([_entry(sq, done)], _ENTRY)
-    return None
+    where = (await sq.calendar.get(entry)).community
+    done = await sq.calendar.schedule(entry, at=_local(sq, where, at), actor=by)
+    out.table([_entry(sq, done)], _ENTRY)
 
 
-@command
+@client_command
 async def move(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     at: AtOption = None,
     by: ActorOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give an entry another time; without --at it has none any more and leaves the ledger."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        where = (await sq.calendar.get(entry)).community
-        out.table([_entry(sq, await sq.calendar.move(entry, at=_local(sq, where, at), actor=by))], _ENTRY)
-    return None
+    where = (await sq.calendar.get(entry)).community
+    out.table([_entry(sq, await sq.calendar.move(entry, at=_local(sq, where, at), actor=by))], _ENTRY)
 
 
-@command
+@client_command
 async def shift(
+    sq: AsyncShequn,
     out: Output,
     days: Annotated[float, typer.Argument(help="By how many days; whole ones keep the local hour.")],
     start: Annotated[datetime | None, typer.Option("--from", help="Only from this local time on.")] = None,
@@ -248,101 +230,76 @@ async def shift(
     channel: Annotated[str, typer.Option(help="Only what goes there.")] = "",
     by: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Move everything that is to come, all or nothing."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        done = await sq.calendar.shift(
-            timedelta(days=days),
-            start=_local(sq, community, start),
-            end=_local(sq, community, end),
-            channel=channel or None,
-            community=community or None,
-            actor=by,
-        )
-        out.table([_entry(sq, one) for one in done], _ENTRY, empty="nothing to move")
-    return None
+    done = await sq.calendar.shift(
+        timedelta(days=days),
+        start=_local(sq, community, start),
+        end=_local(sq, community, end),
+        channel=channel or None,
+        community=community or None,
+        actor=by,
+    )
+    out.table([_entry(sq, one) for one in done], _ENTRY, empty="nothing to move")
 
 
-@command
+@client_command
 async def copy(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     to: ToOption = None,
     at: AtOption = None,
     by: ActorOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a draft with the same content."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        where = (await sq.calendar.get(entry)).community
-        made = await sq.calendar.copy(entry, to=to or None, at=_local(sq, where, at), actor=by)
-        out.table([_entry(sq, made)], _ENTRY)
-    return None
+    where = (await sq.calendar.get(entry)).community
+    made = await sq.calendar.copy(entry, to=to or None, at=_local(sq, where, at), actor=by)
+    out.table([_entry(sq, made)], _ENTRY)
 
 
-@command
+@client_command
 async def cancel(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     note: NoteOption = "",
     by: ActorOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Take an entry off the calendar and out of the ledger."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_entry(sq, await sq.calendar.cancel(entry, reason=note, actor=by))], _ENTRY)
-    return None
+    out.table([_entry(sq, await sq.calendar.cancel(entry, reason=note, actor=by))], _ENTRY)
 
 
-@command
+@client_command
 async def undo(
+    sq: AsyncShequn,
     out: Output,
     steps: Annotated[int, typer.Argument(min=1, help="How many.")] = 1,
     by: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Take back the last changes."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.calendar.undo(steps=steps, community=community or None, actor=by)
-    out.table([one.model_dump(mode="json") for one in found], ["id", "note", "entries"])
-    return None
+    found = await sq.calendar.undo(steps=steps, community=community or None, actor=by)
+    out.table(found, ["id", "note", "entries"])
 
 
-@command
+@client_command
 async def log(
+    sq: AsyncShequn,
     out: Output,
     entry: Annotated[int | None, typer.Argument(help="Only of this entry.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show who changed what, latest first."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.calendar.log(number=entry, limit=limit, community=community or None)
+    found = await sq.calendar.log(number=entry, limit=limit, community=community or None)
     columns = ["id", "at", "actor", "action", "entries", "note"]
-    out.table([one.model_dump(mode="json") for one in found], columns, empty="nothing yet")
-    return None
+    out.table(found, columns, empty="nothing yet")
 
 
-@command
+@client_command
 async def import_(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[Path, typer.Argument(help="CSV or JSON.")],
     partial: Annotated[bool, typer.Option("--partial", help="Take the rows that are right.")] = False,
@@ -351,16 +308,11 @@ async def import_(
     ] = None,
     by: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Read entries from a table; one wrong row and nothing is imported, unless --partial."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.calendar.import_file(
-            file, partial=partial, files=files, community=community or None, actor=by
-        )
+    found = await sq.calendar.import_file(
+        file, partial=partial, files=files, community=community or None, actor=by
+    )
     for note in found.notes:
         out.note(note)
     if out.as_json:
@@ -375,41 +327,34 @@ async def import_(
     return Exit.PARTLY if found.imported else Exit.USAGE
 
 
-@command
+@client_command
 async def export(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Where to; standard output when not given.")] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write all entries as CSV."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _write(out, file, await sq.calendar.export_csv(community=community or None))
-    return None
+    _write(out, file, await sq.calendar.export_csv(community=community or None))
 
 
-@command
+@client_command
 async def ical(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Where to; standard output when not given.")] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write what has a time as an iCalendar file."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _write(out, file, await sq.calendar.export_ical(community=community or None))
-    return None
+    _write(out, file, await sq.calendar.export_ical(community=community or None))
 
 
 def _write(out: Output, file: Path | None, text: str) -> None:
     if file is None:
-        typer.echo(text, nl=False)
+        if out.as_json:
+            out.json({"text": text})
+        else:
+            typer.echo(text, nl=False)
         return
     file.write_bytes(text.encode())
     if out.as_json:
@@ -418,8 +363,9 @@ def _write(out: Output, file: Path | None, text: str) -> None:
         out.line(f"written: {file}")
 
 
-@command
+@client_command
 async def slots(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="Channel as account:native-id; all when not given.")] = "",
     new: Annotated[
@@ -429,67 +375,50 @@ async def slots(
     zone: Annotated[str, typer.Option(help="By whose clock; the community's when not given.")] = "",
     category: Annotated[str, typer.Option(help="Takes contents of this category only.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show, add or take away slots of the week."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        if remove is not None:
-            await sq.queue.remove_slot(remove)
-        if new:
-            if not channel:
-                raise InvalidInput(
-                    "say for which channel: shequn calendar slots account:native-id --add 'fri 20:00'"
-                )
-            await sq.queue.add_slots(
-                channel, new, zone=zone or None, category=category, community=community or None
+    if remove is not None:
+        await sq.queue.remove_slot(remove)
+    if new:
+        if not channel:
+            raise InvalidInput(
+                "say for which channel: shequn calendar slots account:native-id --add 'fri 20:00'"
             )
-        found = await sq.queue.slots(channel or None, community=community or None)
+        await sq.queue.add_slots(
+            channel, new, zone=zone or None, category=category, community=community or None
+        )
+    found = await sq.queue.slots(channel or None, community=community or None)
     rows = [one.model_dump(mode="json") | {"day": _DAYS[one.weekday]} for one in found]
     out.table(rows, _SLOT, empty="no slots")
-    return None
 
 
-@command
+@client_command
 async def next_slot(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="Channel as account:native-id.")],
     category: Annotated[str, typer.Option(help="For a content of this category.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show the next free slot of a channel."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.queue.next_slot(channel, category=category, community=community or None)
+    found = await sq.queue.next_slot(channel, category=category, community=community or None)
     if found is None:
         raise InvalidInput(f"{channel} has no slot for it: shequn calendar slots {channel} --add 'fri 20:00'")
     row = found.model_dump(mode="json") | {"at": _shown(found.at, found.zone), "instant": found.at}
     out.table([row], ["channel", "at", "zone", "slot"])
-    return None
 
 
-@command
+@client_command
 async def best_time(
+    sq: AsyncShequn,
     out: Output,
     count: Annotated[int, typer.Option(min=1, max=168, help="How many hours.")] = 5,
     last: Annotated[int, typer.Option(min=7, help="Days to look back.")] = 56,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show the hours in which most members are active, with how sure that is."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.calendar.best_time(
-            count=count, last=timedelta(days=last), community=community or None
-        )
-        zone = _zone(sq, community)
+    found = await sq.calendar.best_time(count=count, last=timedelta(days=last), community=community or None)
+    zone = _zone(sq, community)
     rows = [
         one.model_dump(mode="json")
         | {"day": _DAYS[one.weekday], "hour": f"{one.hour:02}:00", "next": _shown(one.next_at, zone)}
@@ -497,29 +426,23 @@ async def best_time(
     ]
     columns = ["day", "hour", "members", "weeks", "confidence", "next"]
     out.table(rows, columns, empty="no activity known yet: listen (shequn run) or import a history")
-    return None
 
 
-@command
+@client_command
 async def diff(
+    sq: AsyncShequn,
     out: Output,
     entry: EntryArgument,
     old: Annotated[int | None, typer.Option(min=1, help="Version; the one before when not given.")] = None,
     new: Annotated[int | None, typer.Option(min=1, help="Version; the newest when not given.")] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what differs between two versions of an entry."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.calendar.diff(entry, old=old, new=new)
+    found = await sq.calendar.diff(entry, old=old, new=new)
     if out.as_json:
         out.json(found)
     else:
         for line in found.text.splitlines() or ["no difference"]:
             out.line(line)
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._common import JsonOption, client_command, command
+from shequn_sdk.cli._output import Output
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
@@ -25,58 +27,49 @@ ByOption = Annotated[
 ]
 
 
-@command
+@client_command
 async def steps(
+    sq: AsyncShequn,
     out: Output,
     by: ByOption = "entrance",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how far those came who entered by each way."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.conversion.funnel(by=by, community=community or None)
+    found = await sq.conversion.funnel(by=by, community=community or None)
     rows = [one.model_dump() | {"name": one.name or ("" if out.as_json else "(none)")} for one in found]
     columns = ["name", "clicks", "joined", "active", "bought", "bought_again", "referred"]
     out.table(rows, columns, empty="nobody came yet")
-    return None
 
 
-@command
+@client_command
 async def revenue(
+    sq: AsyncShequn,
     out: Output,
     by: ByOption = "entrance",
     model: Annotated[str, typer.Option(help="first, last, linear or position.")] = "last",
     window: Annotated[int, typer.Option(min=1, help="Days before a purchase in which a touch counts.")] = 30,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Share money among what led to it; currencies are never added."""
     from datetime import timedelta
 
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.conversion.revenue(
-            by=by, model=model, window=timedelta(days=window), community=community or None
-        )
+    found = await sq.conversion.revenue(
+        by=by, model=model, window=timedelta(days=window), community=community or None
+    )
     rows = [
         one.model_dump(mode="json") | {"name": one.name or ("" if out.as_json else "(unexplained)")}
         for one in found
     ]
     out.table(rows, ["name", "currency", "revenue", "orders", "buyers"], empty="nothing sold yet")
-    return None
 
 
 _PRODUCT = ["sku", "title", "kind", "price", "currency", "term_days"]
 _ORDER = ["shop", "native_id", "member", "sku", "amount", "refunded", "currency", "at"]
 
 
-@command
+@client_command
 async def add_product(
+    sq: AsyncShequn,
     out: Output,
     sku: Annotated[str, typer.Argument(help="Letters, digits, ., _ and -.")],
     title: Annotated[str, typer.Option(help="For people.")],
@@ -85,60 +78,44 @@ async def add_product(
     kind: Annotated[str, typer.Option(help="goods, membership, course, service or placement.")] = "goods",
     term_days: Annotated[int | None, typer.Option(min=1, help="Of a membership.")] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Enter a product, or change it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.shop.add_product(
-            sku,
-            title=title,
-            price=price,
-            currency=currency,
-            kind=kind,
-            term_days=term_days,
-            community=community or None,
-        )
-    out.table([made.model_dump(mode="json")], _PRODUCT)
-    return None
+    made = await sq.shop.add_product(
+        sku,
+        title=title,
+        price=price,
+        currency=currency,
+        kind=kind,
+        term_days=term_days,
+        community=community or None,
+    )
+    out.table([made], _PRODUCT)
 
 
-@command
-async def products(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def products(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show products."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.shop.products(community=community or None)
-    out.table([one.model_dump(mode="json") for one in found], _PRODUCT, empty="no products")
-    return None
+    found = await sq.shop.products(community=community or None)
+    out.table(found, _PRODUCT, empty="no products")
 
 
-@command
+@client_command
 async def orders(
+    sq: AsyncShequn,
     out: Output,
     member: Annotated[str, typer.Option(help="platform:native-id; all when not given.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 100,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show orders, newest first."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.shop.orders(member=member or None, limit=limit, community=community or None)
+    found = await sq.shop.orders(member=member or None, limit=limit, community=community or None)
     rows = [one.model_dump(mode="json") | {"member": str(one.member or "")} for one in found]
     out.table(rows, _ORDER, empty="no orders")
-    return None
 
 
-@command
+@client_command
 async def record(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(help="The shop's own number: an order is noted once.")],
     amount: Annotated[str, typer.Argument(help="What was paid.")],
@@ -148,82 +125,65 @@ async def record(
     shop_name: Annotated[str, typer.Option("--shop", help="Where it was paid.")] = "shop",
     entrance: Annotated[str, typer.Option(help="By which the buyer came.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note that somebody paid."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.shop.record_order(
-            number,
-            amount=amount,
-            member=member or None,
-            currency=currency,
-            sku=sku,
-            shop=shop_name,
-            entrance=entrance,
-            community=community or None,
-        )
+    made = await sq.shop.record_order(
+        number,
+        amount=amount,
+        member=member or None,
+        currency=currency,
+        sku=sku,
+        shop=shop_name,
+        entrance=entrance,
+        community=community or None,
+    )
     out.table([made.model_dump(mode="json") | {"member": str(made.member or "")}], _ORDER)
-    return None
 
 
-@command
+@client_command
 async def refund(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(help="The order's number.")],
     amount: Annotated[str, typer.Option(help="All that is left when not given.")] = "",
     refund_id: Annotated[str, typer.Option("--refund", help="Its own number, when there are several.")] = "",
     shop_name: Annotated[str, typer.Option("--shop", help="Where it was paid.")] = "shop",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note that an order was paid back, in part or whole."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.shop.record_refund(
-            number, amount=amount or None, refund_id=refund_id, shop=shop_name, community=community or None
-        )
+    made = await sq.shop.record_refund(
+        number, amount=amount or None, refund_id=refund_id, shop=shop_name, community=community or None
+    )
     out.table([made.model_dump(mode="json") | {"member": str(made.member or "")}], _ORDER)
-    return None
 
 
-@command
+@client_command
 async def memberships(
+    sq: AsyncShequn,
     out: Output,
     expiring: Annotated[
         int | None, typer.Option(min=1, help="Only those that end within so many days.")
     ] = None,
     sku: Annotated[str, typer.Option(help="Only of this product.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show running memberships, the one that ends first in front."""
     from datetime import timedelta
 
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        if expiring is None:
-            found = await sq.shop.memberships(sku=sku, community=community or None)
-        else:
-            found = await sq.shop.expiring(
-                within=timedelta(days=expiring), sku=sku, community=community or None
-            )
+    if expiring is None:
+        found = await sq.shop.memberships(sku=sku, community=community or None)
+    else:
+        found = await sq.shop.expiring(within=timedelta(days=expiring), sku=sku, community=community or None)
     rows = [one.model_dump(mode="json") | {"member": str(one.member)} for one in found]
     out.table(rows, ["member", "sku", "starts", "ends", "renewals"], empty="no memberships")
-    return None
 
 
 _COUPON = ["code", "percent", "amount", "currency", "minimum", "sku", "uses", "max_uses", "ends"]
 
 
-@command
+@client_command
 async def add_coupon(
+    sq: AsyncShequn,
     out: Output,
     code: Annotated[str, typer.Argument(help="Letters, digits and -.")],
     percent: Annotated[str, typer.Option(help="Share off.")] = "",
@@ -234,75 +194,53 @@ async def add_coupon(
     max_uses: Annotated[int | None, typer.Option(min=1, help="In all.")] = None,
     per_person: Annotated[int, typer.Option(min=1, help="By one person.")] = 1,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a coupon."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.coupons.add(
-            code,
-            percent=percent or None,
-            amount=amount or None,
-            currency=currency,
-            minimum=minimum,
-            sku=sku,
-            max_uses=max_uses,
-            per_person=per_person,
-            community=community or None,
-        )
-    out.table([made.model_dump(mode="json")], _COUPON)
-    return None
+    made = await sq.coupons.add(
+        code,
+        percent=percent or None,
+        amount=amount or None,
+        currency=currency,
+        minimum=minimum,
+        sku=sku,
+        max_uses=max_uses,
+        per_person=per_person,
+        community=community or None,
+    )
+    out.table([made], _COUPON)
 
 
-@command
-async def list_coupons(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def list_coupons(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show coupons with their uses."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.coupons.list(community=community or None)
-    out.table([one.model_dump(mode="json") for one in found], _COUPON, empty="no coupons")
-    return None
+    found = await sq.coupons.list(community=community or None)
+    out.table(found, _COUPON, empty="no coupons")
 
 
-@command
-async def list_experiments(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def list_experiments(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show experiments, newest first."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.experiments.list(community=community or None)
+    found = await sq.experiments.list(community=community or None)
     rows = [
         one.model_dump(mode="json") | {"arms": dict(one.arms) if out.as_json else list(one.arms)}
         for one in found
     ]
     columns = ["name", "question", "arms", "outcome", "planned", "started_at", "ended_at"]
     out.table(rows, columns, empty="no experiments")
-    return None
 
 
-@command
+@client_command
 async def result(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the experiment.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Compare the arms of an experiment with its control."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.experiments.result(name, community=community or None)
+    found = await sq.experiments.result(name, community=community or None)
     if out.as_json:
         out.json(found)
-        return None
+        return
     rows = [
         {
             "arm": one.arm,
@@ -320,7 +258,6 @@ async def result(
     out.line(found.verdict)
     for warning in found.warnings:
         out.note(warning)
-    return None
 
 
 @command
@@ -329,7 +266,7 @@ async def size(
     base: Annotated[float, typer.Argument(help="Share of successes now, such as 0.10.")],
     lift: Annotated[float, typer.Argument(help="Rise worth finding, such as 0.03.")],
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say how many persons each arm needs."""
     from shequn_sdk.commerce.experiments import sample_size
 
@@ -338,7 +275,6 @@ async def size(
         out.json({"persons_per_arm": needed})
     else:
         out.line(f"{needed} persons per arm (power 80 %, level 95 %)")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.engagement.lotteries import LotteryResult
     from shequn_sdk.engagement.models import Activity
     from shequn_sdk.engagement.polls import PollTally
@@ -100,8 +101,9 @@ def _tally(out: Output, tally: PollTally) -> None:
         out.line(note)
 
 
-@command
+@client_command
 async def polls_open(
+    sq: AsyncShequn,
     out: Output,
     question: Annotated[str, typer.Argument(help="What is asked.")],
     choice: Annotated[list[str] | None, typer.Option("--choice", help="One choice; repeat.")] = None,
@@ -109,57 +111,42 @@ async def polls_open(
     hours: Hours = 24.0,
     multiple: Annotated[bool, typer.Option("--multiple", help="Several choices per voter.")] = False,
     key: Key = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Open a poll and post it."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import Poll
 
     if not choice:
         raise InvalidInput("give at least two choices: --choice 面 --choice 饭")
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.polls.open(
-            Poll(question=question, choices=tuple(choice), multiple=multiple),
-            to=_channels(to),
-            closes=timedelta(hours=hours),
-            idempotency_key=key or None,
-        )
+    made = await sq.polls.open(
+        Poll(question=question, choices=tuple(choice), multiple=multiple),
+        to=_channels(to),
+        closes=timedelta(hours=hours),
+        idempotency_key=key or None,
+    )
     out.table([_row(made)], _ACTIVITY)
     for note in made.notes:
         out.note(note)
-    return None
 
 
-@command
+@client_command
 async def polls_show(
+    sq: AsyncShequn,
     out: Output,
     poll: Annotated[str, typer.Argument(help="Id of the poll.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how a poll stands."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _tally(out, await sq.polls.get_result(poll))
-    return None
+    _tally(out, await sq.polls.get_result(poll))
 
 
-@command
+@client_command
 async def polls_close(
+    sq: AsyncShequn,
     out: Output,
     poll: Annotated[str, typer.Argument(help="Id of the poll.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """End a poll now; its result is posted by `shequn run`, `worker` or `publish`."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _tally(out, await sq.polls.close(poll))
-        await sq.deliver_due()
-    return None
+    _tally(out, await sq.polls.close(poll))
+    await sq.deliver_due()
 
 
 # lotteries
@@ -188,8 +175,9 @@ def _result(out: Output, found: LotteryResult) -> None:
         out.line(f"{found.unawarded} prizes not awarded")
 
 
-@command
+@client_command
 async def lottery_open(
+    sq: AsyncShequn,
     out: Output,
     title: Annotated[str, typer.Argument(help="What it is called.")],
     prize: Annotated[list[str] | None, typer.Option("--prize", help="NAME or NAME=COUNT; repeat.")] = None,
@@ -200,11 +188,8 @@ async def lottery_open(
     joined_before: Annotated[str, typer.Option("--joined-before", help="ISO instant with zone.")] = "",
     randomness: Annotated[str, typer.Option("--randomness", help="Where public randomness comes from.")] = "",
     key: Key = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Open a lottery: its rules and the commitment to its seed are posted before anybody enters."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.engagement.lotteries import Eligibility, Prize
 
     prizes: list[Prize] = []
@@ -213,19 +198,17 @@ async def lottery_open(
         if count and not count.isdecimal():
             raise InvalidInput(f"--prize {one!r}: write NAME or NAME=COUNT")
         prizes.append(Prize(name=name, count=int(count or 1)))
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.lotteries.open(
-            title,
-            prizes=prizes,
-            to=_channels(to),
-            closes=timedelta(hours=hours),
-            word=word,
-            eligibility=Eligibility(check_ins=check_in_days, joined_before=_instant(joined_before)),
-            randomness=randomness,
-            idempotency_key=key or None,
-        )
+    made = await sq.lotteries.open(
+        title,
+        prizes=prizes,
+        to=_channels(to),
+        closes=timedelta(hours=hours),
+        word=word,
+        eligibility=Eligibility(check_ins=check_in_days, joined_before=_instant(joined_before)),
+        randomness=randomness,
+        idempotency_key=key or None,
+    )
     out.table([_row(made)], _ACTIVITY)
-    return None
 
 
 def _instant(text: str) -> datetime | None:
@@ -240,81 +223,61 @@ def _instant(text: str) -> datetime | None:
     return found
 
 
-@command
+@client_command
 async def lottery_show(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="LOTTERY", help="Its id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how a lottery stands."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _result(out, await sq.lotteries.get_result(number))
-    return None
+    _result(out, await sq.lotteries.get_result(number))
 
 
-@command
+@client_command
 async def lottery_draw(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="LOTTERY", help="Its id.")],
     public: Annotated[str, typer.Option("--public", help="The public randomness, as it was published.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Fix the list if that was not done, draw, and post the winners."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.lotteries.close(number)
-        if found.state == "waiting":
-            found = await sq.lotteries.draw(number, public=public)
-        await sq.deliver_due()
-        _result(out, found)
-    return None
+    found = await sq.lotteries.close(number)
+    if found.state == "waiting":
+        found = await sq.lotteries.draw(number, public=public)
+    await sq.deliver_due()
+    _result(out, found)
 
 
-@command
+@client_command
 async def lottery_redraw(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="LOTTERY", help="Its id.")],
     position: Annotated[int, typer.Argument(min=1, help="Position of the winner to be replaced.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the certificate.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Replace a winner by the next of the same stream."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.lotteries.redraw(number, position=position, reason=reason)
-        await sq.deliver_due()
-        _result(out, found)
-    return None
+    found = await sq.lotteries.redraw(number, position=position, reason=reason)
+    await sq.deliver_due()
+    _result(out, found)
 
 
-@command
+@client_command
 async def lottery_certificate(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="LOTTERY", help="Its id.")],
     to_file: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; the terminal when not given.")
     ] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write what everybody needs to repeat the draw."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        certificate = await sq.lotteries.get_certificate(number)
+    certificate = await sq.lotteries.get_certificate(number)
     if to_file is None:
         out.json(certificate)
-        return None
+        return
     to_file.write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
     out.line(f"written: {to_file}")
-    return None
 
 
 @command
@@ -352,39 +315,30 @@ async def lottery_verify(
 # check-ins, questions, gatherings
 
 
-@command
+@client_command
 async def check_ins_ranking(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="CHECK_IN", help="Its id.")],
     by: Annotated[str, typer.Option("--by", help="current, longest or total.")] = "current",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 20,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Rank persons by streak or days."""
-    from shequn_sdk.client import AsyncShequn
-
     if by not in {"current", "longest", "total"}:
         raise InvalidInput(f"--by is current, longest or total, not {by!r}")
-    async with AsyncShequn.open(home=home) as sq:
-        lines = await sq.check_ins.get_ranking(number, by=by, limit=limit)  # type: ignore[arg-type]
+    lines = await sq.check_ins.get_ranking(number, by=by, limit=limit)  # type: ignore[arg-type]
     out.table([one.model_dump() for one in lines], ["rank", "name", "member", "score"], empty="nobody yet")
-    return None
 
 
-@command
+@client_command
 async def check_ins_show(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="CHECK_IN", help="Its id.")],
     member: Annotated[str, typer.Argument(help="platform:native-id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how a person stands."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.check_ins.get_state(number, member)
+    found = await sq.check_ins.get_state(number, member)
     row = {
         "member": found.member,
         "streak": found.streak.current,
@@ -394,27 +348,22 @@ async def check_ins_show(
         "cards": found.cards,
     }
     out.table([row], list(row))
-    return None
 
 
-@command
+@client_command
 async def questions_list(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     state: Annotated[str, typer.Option("--state", help="open, overdue, answered or dismissed.")] = "open",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show questions, the one that is due first, first."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
+        return
     if state not in {"open", "overdue", "answered", "dismissed"}:
         raise InvalidInput(f"--state is open, overdue, answered or dismissed, not {state!r}")
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.questions.list(state=state, limit=limit)  # type: ignore[arg-type]
+    found = await sq.questions.list(state=state, limit=limit)  # type: ignore[arg-type]
     rows = [
         {
             "id": one.id,
@@ -427,51 +376,40 @@ async def questions_list(
         for one in found
     ]
     out.table(rows, ["id", "asked", "due", "by", "assignee", "text"], empty="no questions")
-    return None
 
 
-@command
+@client_command
 async def questions_report(
+    sq: AsyncShequn,
     out: Output,
     desk: Annotated[str, typer.Argument(help="Id of the desk; the only open one when not given.")] = "",
     days: Annotated[int, typer.Option("--days", min=1, help="How many days back.")] = 30,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how well questions were answered, and who is on duty."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        desks = [desk] if desk else [one.id for one in await sq.questions.list_desks()]
-        since = datetime.now(UTC) - timedelta(days=days)
-        rows: list[dict[str, Any]] = []
-        for one in desks:
-            found = await sq.questions.report(one, since=since)
-            rows.append({"desk": one, "on_duty": await sq.questions.get_on_duty(one), **found.model_dump()})
+    desks = [desk] if desk else [one.id for one in await sq.questions.list_desks()]
+    since = datetime.now(UTC) - timedelta(days=days)
+    rows: list[dict[str, Any]] = []
+    for one in desks:
+        found = await sq.questions.report(one, since=since)
+        rows.append({"desk": one, "on_duty": await sq.questions.get_on_duty(one), **found.model_dump()})
     columns = ["desk", "on_duty", "asked", "answered", "open", "overdue", "in_time", "median_minutes"]
     out.table(rows, columns, empty="no desk is open")
-    return None
 
 
-@command
+@client_command
 async def gatherings_show(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="GATHERING", help="Its id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show who has a place, who waits, and who came."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.gatherings.get(number)
+    found = await sq.gatherings.get(number)
     rows = [
         {"list": name, "number": one.number, "name": one.name, "member": one.member, "came": one.came}
         for name, guests in (("place", found.guests), ("waiting", found.waiting))
         for one in guests
     ]
     out.table(rows, ["list", "number", "name", "member", "came"], title=found.title, empty="nobody yet")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.feedback.model import FeedbackItem
 
 __all__ = ["add_commands"]
@@ -28,170 +28,130 @@ def _row(one: FeedbackItem) -> dict[str, Any]:
     return one.model_dump(mode="json") | {"member": str(one.member or "")}
 
 
-@command
+@client_command
 async def open_(
+    sq: AsyncShequn,
     out: Output,
     promise: Annotated[float, typer.Option(min=0.1, help="Hours within which an answer comes.")] = 24.0,
     notify: Annotated[
         list[str] | None, typer.Option(help="Channel of the operators; may be repeated.")
     ] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Take feedback from now on."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import ChannelRef
     from shequn_sdk.feedback.model import FeedbackDesk
 
     desk = FeedbackDesk(
         promise=timedelta(hours=promise), notify=tuple(ChannelRef.parse(one) for one in notify or [])
     )
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.feedback.open(desk, community=community or None)
+    made = await sq.feedback.open(desk, community=community or None)
     if out.as_json:
         out.json(made)
     else:
         out.line(f"feedback is taken; an answer is promised within {promise:g} hours")
-    return None
 
 
-@command
+@client_command
 async def list_(
+    sq: AsyncShequn,
     out: Output,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only what nobody answered in time.")] = False,
     state: Annotated[list[str] | None, typer.Option(help="Only these; what is open when not given.")] = None,
     assignee: Annotated[str, typer.Option(help="Only theirs.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show feedback, the item that is due first in front."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feedback.list(
-            states=state or [],
-            assignee=assignee or None,
-            overdue=overdue,
-            limit=limit,
-            community=community or None,
-        )
+    found = await sq.feedback.list(
+        states=state or [],
+        assignee=assignee or None,
+        overdue=overdue,
+        limit=limit,
+        community=community or None,
+    )
     out.table([_row(one) for one in found], _COLUMNS, empty="nothing waits")
-    return None
 
 
-@command
+@client_command
 async def submit(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="What was said.")],
     member: Annotated[str, typer.Option(help="platform:native-id; anonymous when not given.")] = "",
     key: Annotated[str, typer.Option(help="Names it: it is taken once.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Enter feedback that came by a form, a hot line or by mail."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.feedback.submit(text, member=member or None, key=key, community=community or None)
+    made = await sq.feedback.submit(text, member=member or None, key=key, community=community or None)
     out.table([_row(made)], _COLUMNS)
-    return None
 
 
-@command
+@client_command
 async def assign(
+    sq: AsyncShequn,
     out: Output,
     item: ItemArgument,
     assignee: Annotated[str, typer.Argument(help="Whose task it is.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make an item somebody's task."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.feedback.triage(item, assignee=assignee))], _COLUMNS)
-    return None
+    out.table([_row(await sq.feedback.triage(item, assignee=assignee))], _COLUMNS)
 
 
-@command
+@client_command
 async def answer(
+    sq: AsyncShequn,
     out: Output,
     item: ItemArgument,
     text: Annotated[str, typer.Argument(help="Markdown.")],
     by: Annotated[str, typer.Option(help="Who answers.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Answer where it came from; a worker or `run` sends it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.feedback.answer(item, text, by=by))], _COLUMNS)
-        await sq.deliver_due()
-    return None
+    out.table([_row(await sq.feedback.answer(item, text, by=by))], _COLUMNS)
+    await sq.deliver_due()
 
 
-@command
+@client_command
 async def settle(
+    sq: AsyncShequn,
     out: Output,
     item: ItemArgument,
     outcome: Annotated[str, typer.Argument(help="What was done, or why nothing will be.")],
     declined: Annotated[bool, typer.Option("--declined", help="Nothing will be done.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Tell it in the next digest.")] = False,
     by: Annotated[str, typer.Option(help="Who says so.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say what became of an item."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.feedback.settle(item, outcome, done=not declined, public=public, by=by)
+    made = await sq.feedback.settle(item, outcome, done=not declined, public=public, by=by)
     out.table([_row(made)], _COLUMNS)
-    return None
 
 
-@command
+@client_command
 async def report(
+    sq: AsyncShequn,
     out: Output,
     days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 30,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how well feedback was taken, and what it is about."""
-    from shequn_sdk.client import AsyncShequn
-
     span = timedelta(days=days)
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feedback.report(last=span, community=community or None)
-        themes = await sq.feedback.themes(last=span, community=community or None)
+    found = await sq.feedback.report(last=span, community=community or None)
+    themes = await sq.feedback.themes(last=span, community=community or None)
     if out.as_json:
         out.json({"report": found, "themes": list(themes)})
-        return None
+        return
     out.table([found.model_dump()], ["items", "open", "overdue", "answered", "in_time", "median_minutes"])
     out.table([one.model_dump() for one in themes], ["word", "items", "before"], empty="no words yet")
-    return None
 
 
-@command
-async def digest(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def digest(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show what the next digest would tell."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feedback.digest(community=community or None)
+    found = await sq.feedback.digest(community=community or None)
     if out.as_json:
         out.json({"text": found.text if found is not None else None})
     else:
         out.line(found.text if found is not None else "nothing to tell")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

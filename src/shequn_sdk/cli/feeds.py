@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
@@ -18,19 +21,17 @@ feeds = typer.Typer(help="Follow feeds, and make drafts of what they bring.", no
 _MOST_BYTES = 5 * 1024 * 1024
 
 
-@command
-async def list_feeds(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> None:
+@client_command
+async def list_feeds(sq: AsyncShequn, out: Output) -> None:
     """List the feeds with their state."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feeds.list()
-    rows = [one.model_dump(mode="json") for one in found]
+    found = await sq.feeds.list()
+    rows = found
     out.table(rows, ["id", "title", "category", "state", "next_at", "reason", "url"], empty="no feeds yet")
 
 
-@command
+@client_command
 async def add(
+    sq: AsyncShequn,
     out: Output,
     url: Annotated[str, typer.Argument(help="Address of the feed itself.")],
     title: Annotated[str, typer.Option(help="The feed's own when not given.")] = "",
@@ -40,133 +41,110 @@ async def add(
     word: Annotated[list[str] | None, typer.Option(help="Only items with one of these words.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="No items with this word.")] = None,
     private: Annotated[bool, typer.Option("--private", help="The feed is in our own network.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """Follow a feed; makes no request."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.feeds.model import FeedFilter
 
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feeds.add(
-            url,
-            title=title,
-            category=category,
-            community=community,
-            every=timedelta(minutes=every),
-            filters=FeedFilter(words=tuple(word or ()), without=tuple(without or ())),
-            private=private,
-        )
-    if as_json:
+    found = await sq.feeds.add(
+        url,
+        title=title,
+        category=category,
+        community=community,
+        every=timedelta(minutes=every),
+        filters=FeedFilter(words=tuple(word or ()), without=tuple(without or ())),
+        private=private,
+    )
+    if out.as_json:
         out.json(found)
     else:
         out.line(f"feed {found.id}: {found.url}")
 
 
-@command
+@client_command
 async def remove(
+    sq: AsyncShequn,
     out: Output,
     feed: Annotated[int, typer.Argument(help="Its id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """Stop following a feed and forget its items."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.feeds.remove(feed)
+    await sq.feeds.remove(feed)
     out.note(f"feed {feed} is not followed any more")
 
 
-@command
+@client_command
 async def refresh(
+    sq: AsyncShequn,
     out: Output,
     feed: Annotated[
         list[int] | None, typer.Argument(help="Ids; all that are due when none is given.")
     ] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Look at feeds now; ends with 3 when some could not be read."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feeds.refresh(*(feed or ()))
-    rows = [one.model_dump(mode="json") for one in found]
+    found = await sq.feeds.refresh(*(feed or ()))
+    rows = found
     out.table(rows, ["feed_id", "title", "new", "filtered", "unchanged", "problem"], empty="none is due")
     bad = sum(bool(one.problem) for one in found)
     return None if not bad else Exit.PARTLY if bad < len(found) else Exit.FAILED
 
 
-@command
+@client_command
 async def items(
+    sq: AsyncShequn,
     out: Output,
     word: Annotated[list[str] | None, typer.Option(help="Stands in title or text.")] = None,
     feed: Annotated[int | None, typer.Option(help="Only of this feed.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also filtered, drafted and dismissed ones.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 30,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """List what the feeds brought, newest first."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.feeds.model import ItemState
 
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feeds.items(
-            words=word or (), feed=feed, states=() if every else (ItemState.NEW,), limit=limit
-        )
-    rows = [one.model_dump(mode="json") for one in found]
+    found = await sq.feeds.items(
+        words=word or (), feed=feed, states=() if every else (ItemState.NEW,), limit=limit
+    )
+    rows = found
     out.table(rows, ["id", "published_at", "feed_title", "title", "state", "url"], empty="no items")
 
 
-@command
+@client_command
 async def draft(
+    sq: AsyncShequn,
     out: Output,
     item: Annotated[int, typer.Argument(help="Its id.")],
     most: Annotated[int, typer.Option(help="Characters of the excerpt.")] = 200,
     file: Annotated[Path | None, typer.Option("--out", help="Write the content as JSON here.")] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """Make content of an item; `shequn preview --content` shows what it becomes."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.feeds.draft(item, most=most)
+    made = await sq.feeds.draft(item, most=most)
     if file is not None:
         file.write_text(made.content.model_dump_json(indent=2, exclude_defaults=True), encoding="utf-8")
         out.note(f"written: {file}")
-    if as_json:
+    if out.as_json:
         out.json(made)
     elif file is None:
         out.line(f"{made.content.title}\n\n{made.content.text}")
 
 
-@command
+@client_command
 async def opml(
+    sq: AsyncShequn,
     out: Output,
     read: Annotated[Path | None, typer.Option("--import", help="Follow the feeds of this file.")] = None,
     write: Annotated[Path | None, typer.Option("--export", help="Write the feeds to this file.")] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Take feeds from other readers, and give them to others."""
-    from shequn_sdk.client import AsyncShequn
-
     if (read is None) == (write is None):
         raise InvalidInput("give either --import FILE or --export FILE")
-    async with AsyncShequn.open(home=home) as sq:
-        if write is not None:
-            write.write_text(await sq.feeds.export_opml(), encoding="utf-8")
-            out.note(f"written: {write}")
-            return None
-        assert read is not None
-        if not read.is_file():
-            raise InvalidInput(f"{read} is no file", source=str(read))
-        if read.stat().st_size > _MOST_BYTES:
-            raise InvalidInput(f"{read} is larger than {_MOST_BYTES} bytes", source=str(read))
-        done = await sq.feeds.import_opml(read.read_bytes())
+    if write is not None:
+        write.write_text(await sq.feeds.export_opml(), encoding="utf-8")
+        out.note(f"written: {write}")
+        return None
+    assert read is not None
+    if not read.is_file():
+        raise InvalidInput(f"{read} is no file", source=str(read))
+    if read.stat().st_size > _MOST_BYTES:
+        raise InvalidInput(f"{read} is larger than {_MOST_BYTES} bytes", source=str(read))
+    done = await sq.feeds.import_opml(read.read_bytes())
     rows: list[dict[str, Any]] = [{"verdict": "added", "feed": one.url} for one in done.added]
     rows += [{"verdict": "known", "feed": url} for url in done.known]
     rows += [{"verdict": "refused", "feed": why} for why in done.refused]
@@ -174,37 +152,29 @@ async def opml(
     return Exit.PARTLY if done.refused else None
 
 
-@command
+@client_command
 async def watch(
+    sq: AsyncShequn,
     out: Output,
     community: Annotated[str | None, typer.Option(help="Needed when there are several.")] = None,
     off: Annotated[bool, typer.Option("--off", help="End the counting.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """Count words and links of the community's messages per day, for trends; keeps no texts and no names."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.feeds.watch_talk(community=community, on=not off)
+    await sq.feeds.watch_talk(community=community, on=not off)
     out.note("talk is not counted any more" if off else "talk is counted from now on")
 
 
-@command
+@client_command
 async def trends(
+    sq: AsyncShequn,
     out: Output,
     community: Annotated[str | None, typer.Option(help="Needed when there are several.")] = None,
     days: Annotated[int, typer.Option(help="Length of the period.")] = 7,
     top: Annotated[int, typer.Option(help="Most words, links and questions.")] = 20,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> None:
     """Show rising words, shared links and open questions."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.feeds.trends(community=community, days=days, top=top)
-    if as_json:
+    found = await sq.feeds.trends(community=community, days=days, top=top)
+    if out.as_json:
         out.json(found)
         return
     columns = ["word", "messages", "before", "score", "in_feeds"]
@@ -217,7 +187,7 @@ async def trends(
         )
     if found.questions:
         out.table(
-            [one.model_dump(mode="json") for one in found.questions],
+            found.questions,
             ["asked_at", "platform", "channel", "message"],
             title="questions without an answer",
         )

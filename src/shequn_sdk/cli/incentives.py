@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.incentives.leaderboards import Period
     from shequn_sdk.incentives.rewards import Redemption
 
@@ -26,29 +27,24 @@ CommunityOption = Annotated[str, typer.Option("--community", help="Its name; not
 Member = Annotated[str, typer.Argument(help="platform:native-id.")]
 
 
-@command
+@client_command
 async def points_board(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     period: Annotated[str, typer.Option("--period", help="day, week, month or all.")] = "week",
     back: Annotated[int, typer.Option("--back", min=0, help="How many periods ago.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="How many places.")] = 10,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show who earned most."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        board = await sq.leaderboards.get(
-            period=_period(period), back=back, limit=limit, community=community or None
-        )
+        return
+    board = await sq.leaderboards.get(
+        period=_period(period), back=back, limit=limit, community=community or None
+    )
     rows = [one.model_dump() for one in board.lines]
     out.table(rows, ["rank", "name", "member", "points"], empty="nobody yet")
-    return None
 
 
 def _period(text: str) -> Period:
@@ -58,97 +54,78 @@ def _period(text: str) -> Period:
     return periods[text]
 
 
-@command
+@client_command
 async def points_show(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 20,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what a person has, and where it came from."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        balance = await sq.points.get_balance(member, community=community or None)
-        entries = await sq.points.get_history(member, community=community or None, limit=limit)
-    rows = [one.model_dump(mode="json") for one in entries]
+    balance = await sq.points.get_balance(member, community=community or None)
+    entries = await sq.points.get_history(member, community=community or None, limit=limit)
+    rows = entries
     if out.as_json:
         out.json({**balance.model_dump(mode="json"), "entries": rows})
-        return None
+        return
     out.line(f"{balance.balance} points, {balance.earned} earned in all")
     for one, held in balance.by_member.items():
         out.line(f"  {one}: {held}")
     out.table(rows, ["id", "at", "kind", "rule", "points", "note"], empty="no entries")
-    return None
 
 
-@command
+@client_command
 async def points_award(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     amount: Annotated[int, typer.Argument(min=1, metavar="POINTS", help="How many.")],
     key: Annotated[str, typer.Option("--key", help="What it is for: the same key is booked once.")],
     note: Annotated[str, typer.Option("--note", help="Kept with the entry.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give points by hand."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.points.award(
-            member, points=amount, note=note, community=community or None, idempotency_key=key
-        )
+    found = await sq.points.award(
+        member, points=amount, note=note, community=community or None, idempotency_key=key
+    )
     out.table([{"member": found.member, "balance": found.balance}], ["member", "balance"])
-    return None
 
 
-@command
+@client_command
 async def points_rules(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[
         Path | None, typer.Argument(help="JSON of the rules to set; without it they are shown.")
     ] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show or set the rules by which interactions earn points."""
     from pydantic import ValidationError
 
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.incentives.models import PointRules
 
-    async with AsyncShequn.open(home=home) as sq:
-        if file is not None:
-            try:
-                rules = PointRules.model_validate_json(file.read_bytes())
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(str(step) for step in first["loc"])
-                raise InvalidInput(f"{file}: {where}: {first['msg']}", source=str(file)) from None
-            await sq.points.set_rules(rules, community=community or None)
-        found = await sq.points.get_rules(community=community or None)
+    if file is not None:
+        try:
+            rules = PointRules.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(step) for step in first["loc"])
+            raise InvalidInput(f"{file}: {where}: {first['msg']}", source=str(file)) from None
+        await sq.points.set_rules(rules, community=community or None)
+    found = await sq.points.get_rules(community=community or None)
     if out.as_json:
         out.json(found)
-        return None
-    rows = [one.model_dump(mode="json") for one in found.rules]
+        return
+    rows = found.rules
     out.table(rows, ["name", "kind", "points", "per_day", "per_week", "to"], empty="no rules")
-    return None
 
 
-@command
-async def points_check(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def points_check(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> Exit | None:
     """Add up the whole ledger; fails when it does not agree with the balances."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.points.check(community=community or None)
+    found = await sq.points.check(community=community or None)
     if out.as_json:
         out.json({**found.model_dump(), "ok": found.ok})
     else:
@@ -158,41 +135,31 @@ async def points_check(
     return Exit.OK if found.ok else Exit.FAILED
 
 
-@command
+@client_command
 async def points_signals(
+    sq: AsyncShequn,
     out: Output,
     days: Annotated[int, typer.Option("--days", min=1, help="How many days back.")] = 7,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show signs of farming, with their evidence; nothing is done about them."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.points.find_signals(last=timedelta(days=days), community=community or None)
+    found = await sq.points.find_signals(last=timedelta(days=days), community=community or None)
     rows = [one.model_dump() for one in found]
     out.table(rows, ["kind", "members", "count", "words"], empty="no signs of farming")
-    return None
 
 
-@command
+@client_command
 async def rewards_list(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what points can be turned into."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        rows = [one.model_dump(mode="json") for one in await sq.rewards.list(community=community or None)]
+        return
+    rows = [one.model_dump(mode="json") for one in await sq.rewards.list(community=community or None)]
     out.table(rows, ["name", "title", "cost", "kind", "stock", "per_person"], empty="nothing is offered")
-    return None
 
 
 def _redemption(found: Redemption) -> dict[str, Any]:
@@ -209,78 +176,57 @@ def _redemption(found: Redemption) -> dict[str, Any]:
 _REDEMPTION = ["id", "at", "reward", "name", "cost", "state"]
 
 
-@command
+@client_command
 async def rewards_redemptions(
+    sq: AsyncShequn,
     out: Output,
     state: Annotated[
         str, typer.Option("--state", help="open, fulfilled, refunded or expired; all when not given.")
     ] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what was redeemed, newest first; codes of coupons are not shown."""
-    from shequn_sdk.client import AsyncShequn
-
     if state not in {"", "open", "fulfilled", "refunded", "expired"}:
         raise InvalidInput(f"--state is open, fulfilled, refunded or expired, not {state!r}")
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.rewards.list_redemptions(state=state or None, community=community or None)
+    found = await sq.rewards.list_redemptions(state=state or None, community=community or None)
     out.table([_redemption(one) for one in found], _REDEMPTION, empty="nothing was redeemed")
-    return None
 
 
-@command
+@client_command
 async def rewards_refund(
+    sq: AsyncShequn,
     out: Output,
     number: Annotated[int, typer.Argument(metavar="REDEMPTION", help="Its number.")],
     note: Annotated[str, typer.Option("--note", help="Why.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give the points of a redemption back."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.rewards.refund(number, note=note, community=community or None)
+    found = await sq.rewards.refund(number, note=note, community=community or None)
     out.table([_redemption(found)], _REDEMPTION)
-    return None
 
 
-@command
+@client_command
 async def tiers_list(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     tier: Annotated[str, typer.Option("--tier", help="Only this one.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show where everybody stands, highest first."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.tiers.list(tier=tier or None, community=community or None)
-    rows = [one.model_dump(mode="json") for one in found]
+        return
+    found = await sq.tiers.list(tier=tier or None, community=community or None)
+    rows = found
     out.table(rows, ["name", "member", "tier", "points", "missing", "falls_at", "notes"], empty="nobody yet")
-    return None
 
 
-@command
-async def tiers_review(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def tiers_review(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Let members climb and fall now, and give or take the roles."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.tiers.review(community=community or None)
-        await sq.deliver_due()
+    found = await sq.tiers.review(community=community or None)
+    await sq.deliver_due()
     out.table([one.model_dump() for one in found], ["name", "member", "old", "new"], empty="nothing changed")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.journeys.models import Journey, JourneyTask
 
 __all__ = ["add_commands"]
@@ -58,29 +59,24 @@ def _read(path: Path | None, template: str) -> Journey:
         raise InvalidInput(f"{path}: {where}: {first['msg']}", source=str(path)) from None
 
 
-@command
+@client_command
 async def list_(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show journeys."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        states = await sq.journeys.states(community=community or None)
-        found = await sq.journeys.list(community=community or None)
+        return
+    states = await sq.journeys.states(community=community or None)
+    found = await sq.journeys.list(community=community or None)
     rows = [_row(one, states[name]) for name, one in found.items()]
     out.table(rows, ["name", "title", "state", "start", "steps"], empty="no journeys")
-    return None
 
 
 @command
-async def templates(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> Exit | None:
+async def templates(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> None:
     """Show the journeys to begin with; with --json whole, to be changed and saved."""
     from shequn_sdk.journeys.templates import TEMPLATES, template
 
@@ -89,64 +85,49 @@ async def templates(out: Output, home: HomeOption = Path(), as_json: JsonOption 
         out.json(found)
     else:
         out.table([_row(one, "template") for one in found], ["name", "title", "start", "steps"])
-    return None
 
 
-@command
+@client_command
 async def save(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Journey as JSON.", exists=True)] = None,
     template: Annotated[str, typer.Option(help="Name of a template instead.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Save a journey; members begin it from now on."""
-    from shequn_sdk.client import AsyncShequn
-
     journey = _read(file, template)
-    async with AsyncShequn.open(home=home) as sq:
-        saved = await sq.journeys.save(journey, community=community or None)
+    saved = await sq.journeys.save(journey, community=community or None)
     out.table([_row(saved, "active")], ["name", "title", "state", "start", "steps"])
-    return None
 
 
-@command
+@client_command
 async def preview(
+    sq: AsyncShequn,
     out: Output,
     name: Name,
     member: Annotated[str, typer.Argument(help="Member as platform:native-id.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show the dated steps as they would come if a member began now; sends nothing."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.journeys.preview(name, member, community=community or None)
-    rows = [one.model_dump(mode="json") for one in found]
+    found = await sq.journeys.preview(name, member, community=community or None)
+    rows = found
     out.table(rows, ["due", "step", "form", "runs", "text", "notes"], empty="no steps")
-    return None
 
 
-@command
+@client_command
 async def runs(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Name of the journey; all when not given.")] = "",
     member: Annotated[str, typer.Option(help="Only this member.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show who is on journeys, and what became of each step."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.journeys.runs(
-            name or None, member=member or None, limit=limit, community=community or None
-        )
+    found = await sq.journeys.runs(
+        name or None, member=member or None, limit=limit, community=community or None
+    )
     rows = [
         one.model_dump(mode="json")
         | {"member": str(one.member), "done": [f"{item.step}: {item.state}" for item in one.records]}
@@ -155,29 +136,23 @@ async def runs(
     out.table(
         rows, ["id", "journey", "member", "state", "next_step", "due", "done", "reason"], empty="nobody"
     )
-    return None
 
 
-@command
+@client_command
 async def tasks(
+    sq: AsyncShequn,
     out: Output,
     every: Annotated[bool, typer.Option("--all", help="Also what was done or dropped.")] = False,
     assignee: Annotated[str, typer.Option(help="Only theirs.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what people have to do."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.journeys.tasks(
-            every=every, assignee=assignee or None, limit=limit, community=community or None
-        )
+    found = await sq.journeys.tasks(
+        every=every, assignee=assignee or None, limit=limit, community=community or None
+    )
     columns = ["id", "due", "overdue", "title", "member", "name", "assignee", "state", "text"]
     out.table([_task(one) for one in found], columns, empty="nothing to do")
-    return None
 
 
 def _closes(name: str, text: str) -> Callable[..., None]:

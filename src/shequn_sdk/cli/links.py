@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
+from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.links.model import Entrance, Partner, ShortLink
 
 __all__ = ["add_commands"]
@@ -55,7 +56,7 @@ async def tag(
     content: ContentOption = "",
     term: Annotated[str, typer.Option(help="Paid search words.")] = "",
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give an address with UTM parameters."""
     from shequn_sdk.links.tags import tagged
 
@@ -64,11 +65,11 @@ async def tag(
         out.json({"url": made})
     else:
         out.line(made)
-    return None
 
 
-@command
+@client_command
 async def shorten(
+    sq: AsyncShequn,
     out: Output,
     url: Annotated[str, typer.Argument(help="Where it leads.")],
     code: Annotated[str, typer.Option(help="Random when not given.")] = "",
@@ -78,68 +79,48 @@ async def shorten(
     kol: KolOption = "",
     content: ContentOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a short link."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.links.model import Source
 
     source = Source(campaign=campaign, partner=partner, kol=kol, content=content)
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.links.shorten(
-            url, code=code, entrance=entrance, source=source, community=community or None
-        )
+    made = await sq.links.shorten(
+        url, code=code, entrance=entrance, source=source, community=community or None
+    )
     out.table([_link(made)], _LINK)
-    return None
 
 
-@command
+@client_command
 async def list_links(
+    sq: AsyncShequn,
     out: Output,
     ended: Annotated[bool, typer.Option("--all", help="Also those that ended.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show short links with their clicks."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.links.list(community=community or None, ended=ended)
+    found = await sq.links.list(community=community or None, ended=ended)
     out.table([_link(one) for one in found], _LINK, empty="no short links")
-    return None
 
 
-@command
+@client_command
 async def clicks(
+    sq: AsyncShequn,
     out: Output,
     code: Annotated[str, typer.Argument(help="Of the short link.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show a link's clicks by hour of the last 30 days."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.links.clicks(code)
-    out.table([one.model_dump(mode="json") for one in found], ["hour", "people", "robots"], empty="no clicks")
-    return None
+    found = await sq.links.clicks(code)
+    out.table(found, ["hour", "people", "robots"], empty="no clicks")
 
 
-@command
+@client_command
 async def close_link(
+    sq: AsyncShequn,
     out: Output,
     code: Annotated[str, typer.Argument(help="Of the short link.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """End a short link; its counts stay."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_link(await sq.links.close(code))], _LINK)
-    return None
+    out.table([_link(await sq.links.close(code))], _LINK)
 
 
 @command
@@ -148,7 +129,7 @@ async def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8090,
     home: HomeOption = Path(),
-) -> Exit | None:
+) -> None:
     """Answer short links over HTTP until stopped; put a proxy with TLS before it."""
     from shequn_sdk.client import AsyncShequn
     from shequn_sdk.client.serving import serve as run
@@ -156,11 +137,11 @@ async def serve(
     async with AsyncShequn.open(home=home) as sq:
         out.note(f"short links on http://{host}:{port}/<code>")
         await run(sq.links.app(), host=host, port=port)
-    return None
 
 
-@command
+@client_command
 async def open_entrance(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="At most 30 characters, lower case.")],
     channel: Annotated[str, typer.Option(help="account:native-id; without it, only a name.")] = "",
@@ -169,51 +150,35 @@ async def open_entrance(
     kol: KolOption = "",
     content: ContentOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a named entrance, with the platform's own invite where it leads to a channel."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.links.model import Source
 
     source = Source(campaign=campaign, partner=partner, kol=kol, content=content)
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.entrances.open(
-            name, channel=channel or None, source=source, community=community or None
-        )
+    made = await sq.entrances.open(name, channel=channel or None, source=source, community=community or None)
     out.table([_entrance(made)], _ENTRANCE)
-    return None
 
 
-@command
+@client_command
 async def list_entrances(
+    sq: AsyncShequn,
     out: Output,
     ended: Annotated[bool, typer.Option("--all", help="Also those that were closed.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show entrances."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.entrances.list(community=community or None, ended=ended)
+    found = await sq.entrances.list(community=community or None, ended=ended)
     out.table([_entrance(one) for one in found], _ENTRANCE, empty="no entrances")
-    return None
 
 
-@command
+@client_command
 async def results(
+    sq: AsyncShequn,
     out: Output,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show how many came through each entrance, stayed, and did something."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.entrances.results(community=community or None)
+    found = await sq.entrances.results(community=community or None)
     rows = [
         one.model_dump(mode="json")
         | {"campaign": one.source.campaign, "partner": one.source.partner}
@@ -222,27 +187,22 @@ async def results(
     ]
     columns = ["name", "campaign", "partner", "clicks", "joined", "present", "active"]
     out.table(rows, columns, empty="nobody came yet")
-    return None
 
 
-@command
+@client_command
 async def close_entrance(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the entrance.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """End an entrance, on its platform too."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_entrance(await sq.entrances.close(name, community=community or None))], _ENTRANCE)
-    return None
+    out.table([_entrance(await sq.entrances.close(name, community=community or None))], _ENTRANCE)
 
 
-@command
+@client_command
 async def add_partner(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="By which entrances and links name it.")],
     title: Annotated[str, typer.Option(help="For people.")],
@@ -250,38 +210,28 @@ async def add_partner(
     member: Annotated[str, typer.Option(help="platform:native-id of an opinion leader.")] = "",
     note: Annotated[str, typer.Option(help="For operators.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Enter a partner, or change it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.partners.add(
-            name, title=title, kind=kind, member=member or None, note=note, community=community or None
-        )
+    made = await sq.partners.add(
+        name, title=title, kind=kind, member=member or None, note=note, community=community or None
+    )
     out.table([_partner(made)], _PARTNER)
-    return None
 
 
-@command
+@client_command
 async def list_partners(
+    sq: AsyncShequn,
     out: Output,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show partners."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.partners.list(community=community or None)
+    found = await sq.partners.list(community=community or None)
     out.table([_partner(one) for one in found], _PARTNER, empty="no partners")
-    return None
 
 
-@command
+@client_command
 async def agree(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's.")],
     what: Annotated[str, typer.Argument(help="What was agreed.")],
@@ -289,63 +239,48 @@ async def agree(
     kind: Annotated[str, typer.Option(help="Such as post, event, goods, money.")] = "post",
     due: Annotated[datetime | None, typer.Option(help="By when, in the community's zone.")] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note something that one side promised."""
     from zoneinfo import ZoneInfo
 
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.partners.get(name, community=community or None)
-        zone = next((one.zone for one in sq.settings.communities if one.name == found.community), "UTC")
-        at = due if due is None or due.tzinfo is not None else due.replace(tzinfo=ZoneInfo(zone))
-        made = await sq.partners.agree(name, what, side=side, kind=kind, due=at, community=community or None)
-    out.table([made.model_dump(mode="json")], ["id", "partner", "side", "kind", "what", "due", "state"])
-    return None
+    found = await sq.partners.get(name, community=community or None)
+    zone = next((one.zone for one in sq.settings.communities if one.name == found.community), "UTC")
+    at = due if due is None or due.tzinfo is not None else due.replace(tzinfo=ZoneInfo(zone))
+    made = await sq.partners.agree(name, what, side=side, kind=kind, due=at, community=community or None)
+    out.table([made], ["id", "partner", "side", "kind", "what", "due", "state"])
 
 
-@command
+@client_command
 async def agreements(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's; all when not given.")] = "",
     settled: Annotated[bool, typer.Option("--all", help="Also those that were settled.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what was agreed, the earliest due first."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.partners.agreements(name or None, settled=settled, community=community or None)
+    found = await sq.partners.agreements(name or None, settled=settled, community=community or None)
     columns = ["id", "partner", "side", "kind", "what", "due", "state", "reference"]
-    out.table([one.model_dump(mode="json") for one in found], columns, empty="nothing agreed")
-    return None
+    out.table(found, columns, empty="nothing agreed")
 
 
-@command
+@client_command
 async def settle(
+    sq: AsyncShequn,
     out: Output,
     agreement: Annotated[int, typer.Argument(help="Number from `partners agreements`.")],
     broken: Annotated[bool, typer.Option("--broken", help="It did not happen.")] = False,
     cancelled: Annotated[bool, typer.Option("--cancelled", help="Both sides dropped it.")] = False,
     reference: Annotated[str, typer.Option(help="Where it can be seen.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say what became of an agreement; kept unless an option says otherwise."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.partners.settle(agreement, kept=not broken, cancelled=cancelled, reference=reference)
-    out.table([made.model_dump(mode="json")], ["id", "partner", "side", "what", "state", "reference"])
-    return None
+    made = await sq.partners.settle(agreement, kept=not broken, cancelled=cancelled, reference=reference)
+    out.table([made], ["id", "partner", "side", "what", "state", "reference"])
 
 
-@command
+@client_command
 async def enter(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's.")],
     amount: Annotated[str, typer.Argument(help="More than 0.")],
@@ -355,49 +290,38 @@ async def enter(
     unit: Annotated[str, typer.Option(help="Currency, or what is counted.")] = "",
     note: Annotated[str, typer.Option(help="In words.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note what one side gave."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.partners.enter(
-            name,
-            side=side,
-            kind=kind,
-            amount=amount,
-            unit=unit,
-            key=key,
-            note=note,
-            community=community or None,
-        )
-        balances = (await sq.partners.result(name, community=community or None)).balances
-    out.table([one.model_dump(mode="json") for one in balances], ["kind", "unit", "gave", "got"])
-    return None
+    await sq.partners.enter(
+        name,
+        side=side,
+        kind=kind,
+        amount=amount,
+        unit=unit,
+        key=key,
+        note=note,
+        community=community or None,
+    )
+    balances = (await sq.partners.result(name, community=community or None)).balances
+    out.table(balances, ["kind", "unit", "gave", "got"])
 
 
-@command
+@client_command
 async def result(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what working with a partner brought."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.partners.result(name, community=community or None)
+    found = await sq.partners.result(name, community=community or None)
     if out.as_json:
         out.json(found)
-        return None
+        return
     columns = ["clicks", "joined", "present", "active", "open_agreements", "overdue"]
-    out.table([found.model_dump(mode="json")], columns, title=found.partner.title)
+    out.table([found], columns, title=found.partner.title)
     rows = [{**one.model_dump(mode="json"), "balance": str(one.got - one.gave)} for one in found.balances]
     out.table(rows, ["kind", "unit", "gave", "got", "balance"], empty="nothing given or got yet")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.domain import Grain
 from shequn_sdk.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
@@ -20,8 +23,9 @@ CommunityOption = Annotated[
 ]
 
 
-@command
+@client_command
 async def import_(
+    sq: AsyncShequn,
     out: Output,
     form: Annotated[
         str,
@@ -42,35 +46,30 @@ async def import_(
         list[str] | None,
         typer.Option("--option", help="Option of the format, for example --option separator=,"),
     ] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Import a community's history. A killed import goes on where it was; importing again adds nothing."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        if formats or not form:
-            out.table(
-                [{"format": name, "what": title} for name, title in sq.import_formats().items()],
-                ["format", "what"],
-            )
-            return None
-        if file is None and form not in sq.import_formats():
-            form, file = "", Path(form)
-        if file is None:
-            raise InvalidInput(f"say which file: shequn import {form} FILE")
-        if not file.is_file():
-            raise InvalidInput(f"{file} is no file", source=str(file))
-        with out.progress(f"importing {file.name}", float(file.stat().st_size)) as show:
-            result = await sq.import_history(
-                file,
-                format=form or None,
-                community=community,
-                zone=zone,
-                columns=_pairs(column, "--column"),
-                options=_pairs(option, "--option"),
-                progress=lambda state: show(float(state.bytes_read)),
-            )
+    if formats or not form:
+        out.table(
+            [{"format": name, "what": title} for name, title in sq.import_formats().items()],
+            ["format", "what"],
+        )
+        return None
+    if file is None and form not in sq.import_formats():
+        form, file = "", Path(form)
+    if file is None:
+        raise InvalidInput(f"say which file: shequn import {form} FILE")
+    if not file.is_file():
+        raise InvalidInput(f"{file} is no file", source=str(file))
+    with out.progress(f"importing {file.name}", float(file.stat().st_size)) as show:
+        result = await sq.import_history(
+            file,
+            format=form or None,
+            community=community,
+            zone=zone,
+            columns=_pairs(column, "--column"),
+            options=_pairs(option, "--option"),
+            progress=lambda state: show(float(state.bytes_read)),
+        )
     code = None if result.complete else Exit.PARTLY
     if out.as_json:
         out.json(result)
@@ -103,8 +102,9 @@ def _day(value: datetime | None) -> date | None:
     return value.date() if value is not None else None
 
 
-@command
+@client_command
 async def metrics(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Name of the metric, for example active_members.dau.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the metrics.")] = False,
@@ -127,40 +127,35 @@ async def metrics(
         list[str] | None,
         typer.Option("--param", help="Parameter of the metric, for example --param window=30"),
     ] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Compute a metric, or list them."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        if list_ or not name:
-            rows = [
-                {
-                    "metric": item.name,
-                    "version": item.version,
-                    "unit": str(item.unit),
-                    "what": item.doc.get("en", ""),
-                    "zh": item.doc.get("zh", ""),
-                    "formula": item.formula,
-                }
-                for item in await sq.metrics.list()
-            ]
-            out.table(rows, ["metric", "unit", "what", "zh"])
-            return None
-        result = await sq.metrics.compute(
-            name,
-            community=community or None,
-            start=_day(start),
-            end=_day(end),
-            last=timedelta(days=last) if last else None,
-            grain=grain,
-            by=tuple(by or ()),
-            params=_pairs(param, "--param") or None,
-        )
+    if list_ or not name:
+        rows = [
+            {
+                "metric": item.name,
+                "version": item.version,
+                "unit": str(item.unit),
+                "what": item.doc.get("en", ""),
+                "zh": item.doc.get("zh", ""),
+                "formula": item.formula,
+            }
+            for item in await sq.metrics.list()
+        ]
+        out.table(rows, ["metric", "unit", "what", "zh"])
+        return
+    result = await sq.metrics.compute(
+        name,
+        community=community or None,
+        start=_day(start),
+        end=_day(end),
+        last=timedelta(days=last) if last else None,
+        grain=grain,
+        by=tuple(by or ()),
+        params=_pairs(param, "--param") or None,
+    )
     if out.as_json:
         out.json(result)
-        return None
+        return
     dims = sorted({key for point in result.points for key in point.dims})
     rows = [
         {
@@ -181,11 +176,11 @@ async def metrics(
         out.note(warning)
     if result.data_as_of is not None:
         out.note(f"data as of {result.data_as_of.isoformat(timespec='seconds')}")
-    return None
 
 
-@command
+@client_command
 async def report(
+    sq: AsyncShequn,
     out: Output,
     directory: Annotated[
         Path | None, typer.Option("--out", help="Where to write; `reports` in the workspace when not given.")
@@ -197,21 +192,16 @@ async def report(
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     last: Annotated[int, typer.Option("--last", help="The last so many days; all when not given.")] = 0,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write the community's report; the HTML page needs no network."""
     import webbrowser
 
-    from shequn_sdk.client import AsyncShequn
-
     wanted = frozenset(part.strip() for part in formats.split(",") if part.strip())
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.report(
-            community=community or None, language=language, last=timedelta(days=last) if last else None
-        )
-        target = directory or sq.settings.home / "reports"
-        paths = made.write(target, formats=wanted)
+    made = await sq.report(
+        community=community or None, language=language, last=timedelta(days=last) if last else None
+    )
+    target = directory or sq.settings.home / "reports"
+    paths = made.write(target, formats=wanted)
     if out.as_json:
         out.json({"files": [{"path": path, "bytes": path.stat().st_size} for path in paths]})
     else:
@@ -220,7 +210,6 @@ async def report(
     page = next((path for path in paths if path.suffix == ".html"), None)
     if open_ and page is not None:
         webbrowser.open(page.resolve().as_uri())
-    return None
 
 
 @command
@@ -230,14 +219,13 @@ async def dashboard(
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 8088,
     home: HomeOption = Path(),
-) -> Exit | None:
+) -> None:
     """Serve the live report to browsers on this machine."""
     from shequn_sdk.client import AsyncShequn
 
     async with AsyncShequn.open(home=home) as sq:
         out.note(f"http://127.0.0.1:{port}/ – stop with Ctrl+C")
         await sq.dashboard(community=community or None, language=language, port=port)
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

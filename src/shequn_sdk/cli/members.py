@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.members.models import MemberInfo, PersonChange
 
 __all__ = ["add_commands"]
@@ -45,44 +46,35 @@ def _change(change: PersonChange) -> dict[str, Any]:
     return change.model_dump(mode="json") | {"moved": [str(one) for one in change.moved]}
 
 
-@command
+@client_command
 async def list_(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     find: Annotated[str, typer.Option(help="Part of a name or user name.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show members, those seen last first."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        rows = [_row(one) for one in await sq.members.find(find, limit=limit)]
+        return
+    rows = [_row(one) for one in await sq.members.find(find, limit=limit)]
     out.table(rows, ["member", "name", "identities", "stages", "tags"], empty="no members")
-    return None
 
 
-@command
+@client_command
 async def show(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     contacts: Annotated[bool, typer.Option("--contacts", help="Open phone numbers and addresses.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show everything that is known of a member."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        info = await sq.members.get(member, contacts=contacts)
+    info = await sq.members.get(member, contacts=contacts)
     if out.as_json:
         out.json(info)
-        return None
+        return
     out.table([_row(info)], ["member", "name", "identities", "tags"])
-    rows = [one.model_dump(mode="json") for one in info.memberships]
+    rows = info.memberships
     out.table(
         rows, ["community", "stage", "role", "joins", "entrance", "last_active"], empty="in no community"
     )
@@ -90,166 +82,125 @@ async def show(
         out.table(
             [{"field": name, "value": value} for name, value in info.fields.items()], ["field", "value"]
         )
-    return None
 
 
-@command
+@client_command
 async def merge(
+    sq: AsyncShequn,
     out: Output,
     first: Member,
     second: Member,
     reason: Annotated[str, typer.Option(help="Kept in the history.")],
     by: Actor,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make two identities one person."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.merge(first, second, reason=reason, actor=by)
+    found = await sq.members.merge(first, second, reason=reason, actor=by)
     out.table([_change(found)] if found else [], _CHANGES, empty="they were one person already")
-    return None
 
 
-@command
+@client_command
 async def unmerge(
+    sq: AsyncShequn,
     out: Output,
     change: Annotated[int, typer.Argument(help="Number from `members history`.")],
     reason: Annotated[str, typer.Option(help="Kept in the history.")],
     by: Actor,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Take a merge back."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.unmerge(change, reason=reason, actor=by)
+    found = await sq.members.unmerge(change, reason=reason, actor=by)
     out.table([_change(found)], _CHANGES)
-    return None
 
 
-@command
-async def history(
-    out: Output, member: Member, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def history(sq: AsyncShequn, out: Output, member: Member) -> None:
     """Show the merges of a member and their undoing."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        rows = [_change(one) for one in await sq.members.history(member)]
+    rows = [_change(one) for one in await sq.members.history(member)]
     out.table(rows, _CHANGES, empty="never merged")
-    return None
 
 
-@command
+@client_command
 async def suggest(
+    sq: AsyncShequn,
     out: Output,
     minimum: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.5,
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show pairs that may be one person, with reasons."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.suggest_merges(minimum=minimum, limit=limit)
+    found = await sq.members.suggest_merges(minimum=minimum, limit=limit)
     rows = [
         one.model_dump(mode="json") | {"a": str(one.a), "b": str(one.b), "names": list(one.names)}
         for one in found
     ]
     out.table(rows, ["score", "a", "b", "names", "reasons"], empty="no pair looks alike")
-    return None
 
 
-@command
-async def proof(
-    out: Output, member: Member, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def proof(sq: AsyncShequn, out: Output, member: Member) -> None:
     """Make a code that proves that another account is theirs."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.start_proof(member)
+    found = await sq.members.start_proof(member)
     if out.as_json:
         out.json({"member": str(found.member), "code": found.code, "expires_at": found.expires_at})
     else:
         out.line(f"{found.code}  until {found.expires_at.isoformat(timespec='minutes')}")
         out.line("Give it to the member privately; they write it with their other account.")
-    return None
 
 
-@command
+@client_command
 async def tag(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     tags: Annotated[list[str], typer.Argument(help="Tags.")],
     by: Actor,
     remove: Annotated[bool, typer.Option("--remove", help="Take them off instead.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Put tags on a member, or take them off."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        change = sq.members.untag if remove else sq.members.tag
-        reasons = await change(member, *tags, community=community or None, actor=by)
-        rows = [_row(await sq.members.get(member))]
+    change = sq.members.untag if remove else sq.members.tag
+    reasons = await change(member, *tags, community=community or None, actor=by)
+    rows = [_row(await sq.members.get(member))]
     out.table(rows, ["member", "name", "tags"])
     for reason in reasons:
         out.note(reason)
     return Exit.PARTLY if reasons else None
 
 
-@command
+@client_command
 async def consent(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     purpose: Annotated[str, typer.Argument(help="service, care, marketing, research or do_not_disturb.")],
     answer: Annotated[str, typer.Argument(help="yes or no.")],
     source: Annotated[str, typer.Option(help="Where they said it.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note what a member said to being written to."""
-    from shequn_sdk.client import AsyncShequn
-
     if answer not in {"yes", "no"}:
         raise InvalidInput(f"{answer!r} is neither yes nor no")
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.members.set_consent(
-            member, purpose, allowed=answer == "yes", source=source, community=community or None
-        )
-        info = await sq.members.get(member)
+    await sq.members.set_consent(
+        member, purpose, allowed=answer == "yes", source=source, community=community or None
+    )
+    info = await sq.members.get(member)
     rows = [
         {"community": one.community, **said.model_dump(mode="json")}
         for one in info.memberships
         for said in one.consents
     ]
     out.table(rows, ["community", "purpose", "allowed", "until", "source"], empty="noted")
-    return None
 
 
-@command
+@client_command
 async def count(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="Channel as account:native-id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Explain our number of members in a channel against the platform's."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.explain_count(channel)
+    found = await sq.members.explain_count(channel)
     if out.as_json:
         out.json(found)
-        return None
+        return
     rows = [{"what": "our members", "number": found.ours, "note": ""}]
     rows += [{"what": one.why, "number": one.number, "note": one.note} for one in found.reasons]
     rows.append(
@@ -260,69 +211,54 @@ async def count(
         }
     )
     out.table(rows, ["what", "number", "note"])
-    return None
 
 
-@command
+@client_command
 async def import_(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="Channel as account:native-id.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Read the platform's list of members into ours."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        with out.progress("members", None) as bar:
-            found = await sq.members.import_directory(channel, progress=bar)
+    with out.progress("members", None) as bar:
+        found = await sq.members.import_directory(channel, progress=bar)
     out.table([found.model_dump()], ["read", "new", "left"])
-    return None
 
 
-@command
+@client_command
 async def export(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     to: Annotated[Path | None, typer.Option("--to", help="File to write; stdout when not given.")] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write everything that is kept of a member as one JSON document."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        document = await sq.members.export(member)
+    document = await sq.members.export(member)
     if to is None:
         out.json(document)
-        return None
+        return
     to.write_text(json.dumps(document, ensure_ascii=False, indent=2), encoding="utf-8")
     to.chmod(0o600)
     if out.as_json:
         out.json({"written": str(to)})
     else:
         out.line(f"written to {to}, readable by you only")
-    return None
 
 
-@command
+@client_command
 async def erase(
+    sq: AsyncShequn,
     out: Output,
     member: Member,
     by: Actor,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Erase a member everywhere; this cannot be taken back."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        info = await sq.members.get(member)
-        shown = ", ".join(str(one.ref) for one in info.identities)
-        if not yes:
-            raise InvalidInput(f"this erases {shown} for good: add --yes to do it")
-        found = await sq.members.erase(member, actor=by)
+    info = await sq.members.get(member)
+    shown = ", ".join(str(one.ref) for one in info.identities)
+    if not yes:
+        raise InvalidInput(f"this erases {shown} for good: add --yes to do it")
+    found = await sq.members.erase(member, actor=by)
     if out.as_json:
         out.json(found)
     else:
@@ -330,126 +266,99 @@ async def erase(
         out.line(f"erased {shown}: {found.events} events of the event store")
         if found.raw_events is None:
             out.note("raw events stay in the inbox until its retention period ends")
-    return None
 
 
-@command
-async def sweep(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> Exit | None:
+@client_command
+async def sweep(sq: AsyncShequn, out: Output) -> None:
     """Enforce the retention periods of the settings now."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.members.sweep()
+    found = await sq.members.sweep()
     out.table([found.model_dump()], ["raw_events", "texts", "members", "unfinished"])
-    return None
 
 
-@command
+@client_command
 async def list_segments(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show saved segments with their live counts."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        rows = [
-            {
-                "name": one.name,
-                "members": await sq.segments.count(one.name, community=one.community),
-                "filter": one.filter.model_dump_json(exclude_defaults=False),
-                "note": one.note,
-            }
-            for one in await sq.segments.list(community=community or None)
-        ]
+        return
+    rows = [
+        {
+            "name": one.name,
+            "members": await sq.segments.count(one.name, community=one.community),
+            "filter": one.filter.model_dump_json(exclude_defaults=False),
+            "note": one.note,
+        }
+        for one in await sq.segments.list(community=community or None)
+    ]
     out.table(rows, ["name", "members", "note", "filter"], empty="no segments")
-    return None
 
 
-@command
+@client_command
 async def save_segment(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Its name.")],
     wanted: Annotated[str, typer.Argument(help='Filter as JSON, such as {"kind": "tag", "tag": "gold"}.')],
     note: Annotated[str, typer.Option(help="For people.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Save a filter by name."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.members.filters import parse_filter
 
-    async with AsyncShequn.open(home=home) as sq:
-        saved = await sq.segments.save(name, parse_filter(wanted), note=note, community=community or None)
-        number = await sq.segments.count(name, community=saved.community)
+    saved = await sq.segments.save(name, parse_filter(wanted), note=note, community=community or None)
+    number = await sq.segments.count(name, community=saved.community)
     out.table([{"name": name, "members": number}], ["name", "members"])
-    return None
 
 
-@command
+@client_command
 async def count_segment(
+    sq: AsyncShequn,
     out: Output,
     wanted: Annotated[str, typer.Argument(help="Name of a saved segment, or a filter as JSON.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Count the members of a segment."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.members.filters import parse_filter
 
-    async with AsyncShequn.open(home=home) as sq:
-        chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
-        number = await sq.segments.count(chosen, community=community or None)
+    chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
+    number = await sq.segments.count(chosen, community=community or None)
     out.table([{"members": number}], ["members"])
-    return None
 
 
-@command
+@client_command
 async def show_segment(
+    sq: AsyncShequn,
     out: Output,
     wanted: Annotated[str, typer.Argument(help="Name of a saved segment, or a filter as JSON.")],
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 100,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """List the members of a segment."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.members.filters import parse_filter
 
-    async with AsyncShequn.open(home=home) as sq:
-        chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
-        found = await sq.segments.members(chosen, limit=limit, community=community or None)
+    chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
+    found = await sq.segments.members(chosen, limit=limit, community=community or None)
     rows = [{"member": str(one.ref), "name": one.name, "person": one.person} for one in found]
     out.table(rows, ["member", "name"], empty="nobody")
-    return None
 
 
-@command
+@client_command
 async def delete_segment(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Its name.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Forget a saved segment."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.segments.delete(name, community=community or None)
+    await sq.segments.delete(name, community=community or None)
     if out.as_json:
         out.json({"deleted": name})
     else:
         out.line(f"segment {name} is forgotten")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._common import JsonOption, client_command, command
+from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.moderation.crisis import Incident
     from shequn_sdk.moderation.results import Case
 
@@ -51,39 +52,28 @@ def _incident(out: Output, one: Incident) -> None:
             out.line(line)
 
 
-@command
+@client_command
 async def set_rules(
+    sq: AsyncShequn,
     out: Output,
     path: Annotated[str, typer.Argument(help="A TOML file, or standard, or standard-en.")],
     actor: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Let rules hold from now on."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.moderation.set_rules(path, community=community or None, actor=actor)
-    out.table([one.model_dump(mode="json") for one in made.rules], ["name", "priority", "title"])
-    return None
+    made = await sq.moderation.set_rules(path, community=community or None, actor=actor)
+    out.table(made.rules, ["name", "priority", "title"])
 
 
-@command
-async def show_rules(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def show_rules(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show the rules that hold."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.rules(community=community or None)
+    found = await sq.moderation.rules(community=community or None)
     if out.as_json:
         out.json(found)
     else:
         rows = [one.model_dump(mode="json") | {"what": _what(one)} for one in found.rules]
         out.table(rows, ["name", "priority", "enabled", "title", "what"], empty="no rules")
-    return None
 
 
 def _what(rule: Any) -> str:
@@ -98,71 +88,60 @@ async def check_rules(
     out: Output,
     path: Annotated[str, typer.Argument(help="A TOML file, or standard.")],
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Check a file of rules: what is wrong is an error, what is probably not meant a remark."""
     from shequn_sdk.moderation.checks import check
     from shequn_sdk.moderation.rules import load_rules, standard_rules
 
     found = standard_rules() if path == "standard" else load_rules(path)
     out.table([one.model_dump() for one in check(found)], ["rule", "problem"], empty="nothing to remark")
-    return None
 
 
 @command
-async def schema(out: Output, as_json: JsonOption = False) -> Exit | None:
+async def schema(out: Output, as_json: JsonOption = False) -> None:
     """Write the JSON Schema of a file of rules, for editors."""
     from shequn_sdk.moderation.rules import rules_schema
 
     out.json(rules_schema())
-    return None
 
 
-@command
+@client_command
 async def dry_run(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="What somebody might write.")],
     rules_: RulesOption = "",
     member: Annotated[str, typer.Option(help="As whom, platform:native-id.")] = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say what the rules would do to a text; nothing is done."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.dry_run(
-            text, member=member or None, community=community or None, rules=rules_ or None
-        )
+    found = await sq.moderation.dry_run(
+        text, member=member or None, community=community or None, rules=rules_ or None
+    )
     if out.as_json:
         out.json(found)
-        return None
+        return
     out.line(found.explain())
     for verdict in found.verdicts:
         out.line(f"{verdict.kind} {verdict.score:.2f}: {verdict.words()}")
-    return None
 
 
-@command
+@client_command
 async def backtest(
+    sq: AsyncShequn,
     out: Output,
     rules_: RulesOption = "",
     since: Annotated[datetime | None, typer.Option(help="Only from this instant (UTC) on.")] = None,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say what rules would have done to stored history."""
     from datetime import UTC
 
-    from shequn_sdk.client import AsyncShequn
-
     start = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.backtest(rules_ or None, community=community or None, since=start)
+    found = await sq.moderation.backtest(rules_ or None, community=community or None, since=start)
     if out.as_json:
         out.json(found)
-        return None
+        return
     out.line(
         f"{found.hits:,} of {found.messages:,} messages by {found.members:,} members, {found.reviews:,} before a person; "
         f"{found.without_text:,} messages have no stored text"
@@ -170,285 +149,210 @@ async def backtest(
     if found.precision is not None:
         out.line(f"precision {found.precision:.2f} on {found.labelled:,} messages that people decided on")
     out.table([{"rule": name, "hits": number} for name, number in found.by_rule.items()], ["rule", "hits"])
-    out.table(
-        [one.model_dump(mode="json") for one in found.examples], ["at", "member", "rule", "score", "words"]
-    )
-    return None
+    out.table(found.examples, ["at", "member", "rule", "score", "words"])
 
 
-@command
+@client_command
 async def show_queue(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show the cases that wait for a person."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        states = () if everything else ("queued",)
-        found = await sq.moderation.cases(community=community or None, states=states)
+        return
+    states = () if everything else ("queued",)
+    found = await sq.moderation.cases(community=community or None, states=states)
     out.table([_case(one) for one in found], _CASE, empty="nothing waits")
-    return None
 
 
-@command
+@client_command
 async def approve(
+    sq: AsyncShequn,
     out: Output,
     case: CaseArgument,
     actor: ActorOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Agree with the rules: what they call for is done now."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.approve(case, actor=actor, note=note)
-        await sq.deliver_due()
-        done = await sq.moderation.actions(case)
+    found = await sq.moderation.approve(case, actor=actor, note=note)
+    await sq.deliver_due()
+    done = await sq.moderation.actions(case)
     if out.as_json:
         out.json({"case": _case(found), "actions": done})
     else:
         out.table([_case(found)], _CASE)
-        out.table(
-            [one.model_dump(mode="json") for one in done], ["kind", "state", "error"], empty="no actions"
-        )
-    return None
+        out.table(done, ["kind", "state", "error"], empty="no actions")
 
 
-@command
+@client_command
 async def overrule(
+    sq: AsyncShequn,
     out: Output,
     case: CaseArgument,
     actor: ActorOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say that nothing was wrong, and take back what can be taken back."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.overrule(case, actor=actor, note=note)
+    found = await sq.moderation.overrule(case, actor=actor, note=note)
     out.table([_case(found)], _CASE)
-    return None
 
 
-@command
+@client_command
 async def show_appeals(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show open appeals."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.appeals(community=community or None, decided=everything)
-    out.table([one.model_dump(mode="json") for one in found], ["case", "state", "text", "created_at", "note"])
-    return None
+        return
+    found = await sq.moderation.appeals(community=community or None, decided=everything)
+    out.table(found, ["case", "state", "text", "created_at", "note"])
 
 
-@command
+@client_command
 async def decide_appeal(
+    sq: AsyncShequn,
     out: Output,
     case: CaseArgument,
     grant: Annotated[bool, typer.Option("--grant/--deny", help="Whether the member is right.")],
     actor: ActorOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Decide an appeal."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.decide(case, grant=grant, actor=actor, note=note)
-    out.table([found.model_dump(mode="json")], ["case", "state", "text", "note"])
-    return None
+    found = await sq.moderation.decide(case, grant=grant, actor=actor, note=note)
+    out.table([found], ["case", "state", "text", "note"])
 
 
-@command
+@client_command
 async def audit(
+    sq: AsyncShequn,
     out: Output,
     subject: Annotated[str, typer.Option(help="Such as case:7.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most lines.")] = 50,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show who did what, newest first."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.audit(community=community or None, subject=subject, limit=limit)
-    out.table([one.model_dump(mode="json") for one in found], ["at", "actor", "what", "subject", "detail"])
-    return None
+    found = await sq.moderation.audit(community=community or None, subject=subject, limit=limit)
+    out.table(found, ["at", "actor", "what", "subject", "detail"])
 
 
-@command
+@client_command
 async def show_raids(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show raids, newest first; those without an end go on."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.raids(community=community or None)
+        return
+    found = await sq.moderation.raids(community=community or None)
     columns = ["id", "channel", "cause", "began_at", "quiet_at", "ended_at", "notes"]
-    out.table([one.model_dump(mode="json") for one in found], columns, empty="no raids")
-    return None
+    out.table(found, columns, empty="no raids")
 
 
-@command
+@client_command
 async def raid_on(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="account:native-id")],
     reason: Annotated[str, typer.Option(help="For the audit trail.")] = "by hand",
     actor: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Protect a channel now."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.moderation.raid_on(channel, reason=reason, actor=actor, community=community or None)
-    out.table([found.model_dump(mode="json")], ["id", "channel", "cause", "quiet_at", "notes"])
-    return None
+    found = await sq.moderation.raid_on(channel, reason=reason, actor=actor, community=community or None)
+    out.table([found], ["id", "channel", "cause", "quiet_at", "notes"])
 
 
-@command
+@client_command
 async def raid_off(
+    sq: AsyncShequn,
     out: Output,
     channel: Annotated[str, typer.Argument(help="account:native-id")],
     actor: ActorOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """End raid mode now and restore what it changed."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        ended = await sq.moderation.raid_off(channel, actor=actor)
+    ended = await sq.moderation.raid_off(channel, actor=actor)
     if out.as_json:
         out.json({"channel": channel, "ended": ended})
     else:
         out.line("ended" if ended else "was not on")
-    return None
 
 
-@command
+@client_command
 async def show_incidents(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show drills and crises, newest first."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.crises.list(community=community or None)
+        return
+    found = await sq.crises.list(community=community or None)
     rows = [one.model_dump(mode="json") | {"taken": f"{one.done}/{len(one.steps)}"} for one in found]
     out.table(rows, ["id", "drill", "cause", "began_at", "ended_at", "taken"], empty="none")
-    return None
 
 
-@command
+@client_command
 async def set_plan(
+    sq: AsyncShequn,
     out: Output,
     path: Annotated[Path, typer.Argument(help="A TOML file.")],
     actor: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Let a crisis playbook hold from now on."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.crises.set_plan(path, community=community or None, actor=actor)
-    out.table([one.model_dump(mode="json") for one in made.steps], ["name", "role", "within", "text"])
-    return None
+    made = await sq.crises.set_plan(path, community=community or None, actor=actor)
+    out.table(made.steps, ["name", "role", "within", "text"])
 
 
-@command
+@client_command
 async def start_drill(
+    sq: AsyncShequn,
     out: Output,
     cause: Annotated[str, typer.Option(help="What is rehearsed.")] = "drill",
     real: Annotated[bool, typer.Option("--real", help="No drill: it burns.")] = False,
     actor: ActorOption = "",
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Begin a drill; with --real a crisis."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        begin = sq.crises.start if real else sq.crises.drill
-        found = await begin(cause=cause, community=community or None, actor=actor)
-        await sq.deliver_due()
+    begin = sq.crises.start if real else sq.crises.drill
+    found = await begin(cause=cause, community=community or None, actor=actor)
+    await sq.deliver_due()
     _incident(out, found)
-    return None
 
 
-@command
+@client_command
 async def step_done(
+    sq: AsyncShequn,
     out: Output,
     incident: Annotated[int, typer.Argument(help="Its number.")],
     step: Annotated[str, typer.Argument(help="Name of the step.")],
     actor: ActorOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Note that a step was taken."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _incident(out, await sq.crises.done(incident, step, actor=actor, note=note))
-    return None
+    _incident(out, await sq.crises.done(incident, step, actor=actor, note=note))
 
 
-@command
+@client_command
 async def end_incident(
+    sq: AsyncShequn,
     out: Output,
     incident: Annotated[int, typer.Argument(help="Its number.")],
     actor: ActorOption = "",
     note: NoteOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """End a drill or crisis, and show its report."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        _incident(out, await sq.crises.end(incident, actor=actor, note=note))
-    return None
+    _incident(out, await sq.crises.end(incident, actor=actor, note=note))
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output, printable
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.playbook.playbooks import PlaybookDiff
 
 __all__ = ["add_commands"]
@@ -32,7 +33,7 @@ async def template(
     out: Output,
     name: Annotated[str, typer.Argument(help="Lists them when not given.")] = "",
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write a template to edit, or list them; its output is a file to edit."""
     from shequn_sdk.playbook.source import builtin_playbook, template_text, templates
 
@@ -42,24 +43,22 @@ async def template(
             out.json({"name": name, "text": text})
         else:
             typer.echo(text, nl=False)
-        return None
+        return
     rows = [
         {"name": one, "title": plan.title, "kind": str(plan.kind), "positioning": plan.positioning}
         for one, plan in ((one, builtin_playbook(one)) for one in templates())
     ]
     out.table(rows, ["name", "title", "kind", "positioning"])
-    return None
 
 
 @command
-async def schema(out: Output) -> Exit | None:
+async def schema(out: Output) -> None:
     """Write the JSON Schema of playbooks, for editors."""
     import json
 
     from shequn_sdk.playbook.model import Playbook
 
     typer.echo(json.dumps(Playbook.model_json_schema(), ensure_ascii=False, indent=2))
-    return None
 
 
 @command
@@ -83,28 +82,24 @@ async def check(
     else:
         async with AsyncShequn.open(home=home) as sq:
             found = await sq.playbook.check(plan)
-    rows = [one.model_dump(mode="json") for one in found]
+    rows = found
     out.table(rows, ["level", "where", "message", "advice"], empty="nothing to object to")
     return Exit.FAILED if any(one.level is Level.ERROR for one in found) else None
 
 
-@command
+@client_command
 async def plan(
+    sq: AsyncShequn,
     out: Output,
     file: FileArgument,
     days: Annotated[int, typer.Option(min=1, max=3660, help="How many days.")] = 30,
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First local day.")] = None,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what a playbook publishes, and what each channel cannot do."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.playbook.plan(file, days=days, start=start.date() if start is not None else None)
+    found = await sq.playbook.plan(file, days=days, start=start.date() if start is not None else None)
     if out.as_json:
         out.json([one.model_dump(mode="json", exclude_defaults=True) for one in found])
-        return None
+        return
     rows: list[dict[str, Any]] = [
         {
             "due": f"{one.due:%a %Y-%m-%d %H:%M}",
@@ -118,11 +113,10 @@ async def plan(
     out.table(
         rows, ["due", "slot", "channel", "text", "not as written"], empty="nothing is planned in these days"
     )
-    return None
 
 
 def _show(out: Output, diff: PlaybookDiff) -> Exit | None:
-    rows = [one.model_dump(mode="json") for one in diff.changes]
+    rows = diff.changes
     if out.as_json:
         out.json(diff)
     else:
@@ -131,37 +125,22 @@ def _show(out: Output, diff: PlaybookDiff) -> Exit | None:
     return Exit.PARTLY if any(one.error for one in diff.changes) else None
 
 
-@command
-async def diff(
-    out: Output, file: FileArgument, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def diff(sq: AsyncShequn, out: Output, file: FileArgument) -> Exit | None:
     """Show what applying would change."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        return _show(out, await sq.playbook.diff(file))
+    return _show(out, await sq.playbook.diff(file))
 
 
-@command
-async def apply(
-    out: Output, file: FileArgument, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def apply(sq: AsyncShequn, out: Output, file: FileArgument) -> Exit | None:
     """Make what a playbook asks for; a second time changes nothing."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        return _show(out, await sq.playbook.apply(file))
+    return _show(out, await sq.playbook.apply(file))
 
 
-@command
-async def withdraw(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def withdraw(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> Exit | None:
     """End everything that a playbook made."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        return _show(out, await sq.playbook.withdraw(community=community or None))
+    return _show(out, await sq.playbook.withdraw(community=community or None))
 
 
 @command
@@ -177,7 +156,7 @@ async def rehearse(
         "rehearsal"
     ),
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Live a playbook on local sandboxes with simulated members, and report."""
     from shequn_sdk.playbook.source import load_playbook, template_text, templates
     from shequn_sdk.testing.rehearsal import Rehearsal
@@ -195,7 +174,7 @@ async def rehearse(
         lived = await rehearsal.run(progress=show)
     if out.as_json:
         out.json(lived)
-        return None
+        return
     out.line(
         f"{book.title}: {days} days on {', '.join(lived.platforms)}, {members} members, seed {seed}, {lived.seconds:.0f} s"
     )
@@ -206,21 +185,15 @@ async def rehearse(
     for path in lived.report:
         if path.suffix == ".html":
             out.line(f"report: {path}")
-    return None
 
 
-@command
-async def list_goals(
-    out: Output, community: CommunityOption = "", home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def list_goals(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
     """Show how each goal stands, and what would close the gap."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.goals.report(community=community or None)
+    found = await sq.goals.report(community=community or None)
     if out.as_json:
         out.json(found)
-        return None
+        return
     rows: list[dict[str, Any]] = []
     for one in found:
         progress = one.progress
@@ -243,11 +216,11 @@ async def list_goals(
             }
         )
     out.table(rows, ["goal", "due", "status", "value", "target", "forecast", "advice"], empty="no goals")
-    return None
 
 
-@command
+@client_command
 async def put_goal(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="By which it is found.")],
     metric: Annotated[str, typer.Argument(help="Such as members.total.")],
@@ -259,45 +232,34 @@ async def put_goal(
     ] = False,
     at_most: Annotated[bool, typer.Option("--at-most", help="The value is to stay below.")] = False,
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Set a goal, or change it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        made = await sq.goals.put(
-            name,
-            metric=metric,
-            target=target,
-            due=due.date(),
-            title=title,
-            relative=relative,
-            at_most=at_most,
-            community=community or None,
-        )
-    out.table([made.model_dump(mode="json")], ["name", "title", "metric", "target", "start", "due"])
-    return None
+    made = await sq.goals.put(
+        name,
+        metric=metric,
+        target=target,
+        due=due.date(),
+        title=title,
+        relative=relative,
+        at_most=at_most,
+        community=community or None,
+    )
+    out.table([made], ["name", "title", "metric", "target", "start", "due"])
 
 
-@command
+@client_command
 async def remove_goal(
+    sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the goal.")],
     community: CommunityOption = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give a goal up."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        await sq.goals.remove(name, community=community or None)
+    await sq.goals.remove(name, community=community or None)
     if out.as_json:
         out.json({"removed": name})
     else:
         out.line(f"goal {name} removed")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import Content
     from shequn_sdk.publishing.preview import Preview
 
@@ -21,8 +22,9 @@ __all__ = ["add_commands"]
 _MOST_BYTES = 10 * 1024 * 1024
 
 
-@command
+@client_command
 async def preview(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="Markdown; `-` reads it from standard input.")] = "",
     to: Annotated[
@@ -35,18 +37,14 @@ async def preview(
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with all previews.")] = None,
     png: Annotated[Path | None, typer.Option("--png", help="Write a picture per channel here.")] = None,
     language: Annotated[str, typer.Option(help="Language of the page: zh or en.")] = "zh",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Show what a content becomes in each channel, what is changed and why; sends nothing."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.publishing.preview_page import previews_html
 
     if not to:
         raise InvalidInput("say where: --to account:native-id")
     said = _content(text, photo or [], content)
-    async with AsyncShequn.open(home=home) as sq:
-        previews = await sq.preview(said, to=to)
+    previews = await sq.preview(said, to=to)
     if html is not None:
         html.write_text(previews_html(previews, language=language), encoding="utf-8")
         out.note(f"written: {html}")
@@ -56,7 +54,7 @@ async def preview(
             file = png / f"{number:02d}-{one.channel.account}.png"
             file.write_bytes(one.png())
             out.note(f"written: {file}")
-    if as_json:
+    if out.as_json:
         out.json([_row(one) for one in previews])
     else:
         for one in previews:

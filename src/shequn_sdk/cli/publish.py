@@ -5,22 +5,26 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.domain import Delivery, DeliveryState, OnUnknown
 from shequn_sdk.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
 _COLUMNS = ["id", "channel", "state", "due", "attempts", "text", "error"]
 
 
-@command
+@client_command
 async def publish(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="Markdown; `-` reads it from standard input.")] = "",
     to: Annotated[
@@ -44,13 +48,10 @@ async def publish(
         bool, typer.Option("--needs-approval", help="Wait until somebody approves it.")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the outcome.")] = 60.0,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
 ) -> Exit | None:
     """Publish to channels and say what became of it, channel by channel."""
     from pydantic import ValidationError
 
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import Content, Media, MediaKind, Poll, ReceiptStatus
 
     if not to:
@@ -70,16 +71,15 @@ async def publish(
         )
     except ValidationError as error:
         raise InvalidInput(error.errors(include_url=False)[0]["msg"]) from None
-    async with AsyncShequn.open(home=home) as sq:
-        receipts = await sq.publish(
-            content,
-            to=to,
-            at=sq.local(at, to[0]) if at is not None else None,
-            idempotency_key=key or None,
-            on_unknown=on_unknown,
-            needs_approval=approval,
-            timeout=timeout,
-        )
+    receipts = await sq.publish(
+        content,
+        to=to,
+        at=sq.local(at, to[0]) if at is not None else None,
+        idempotency_key=key or None,
+        on_unknown=on_unknown,
+        needs_approval=approval,
+        timeout=timeout,
+    )
     rows = [
         {
             "channel": str(receipt.channel),
@@ -118,8 +118,9 @@ def _row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-@command
+@client_command
 async def list_(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     state: Annotated[
@@ -128,45 +129,32 @@ async def list_(
     channel: Annotated[str, typer.Option(help="Only this channel.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
     counts: Annotated[bool, typer.Option("--counts", help="Only how many are in each state.")] = False,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show deliveries, newest first."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        if counts:
-            found = await sq.deliveries.counts()
-            out.table(
-                [{"state": str(key), "deliveries": value} for key, value in found.items()],
-                ["state", "deliveries"],
-            )
-            return None
-        rows = [
-            _row(item)
-            for item in await sq.deliveries.list(
-                states=tuple(state or ()), channel=channel or None, limit=limit
-            )
-        ]
+        return
+    if counts:
+        found = await sq.deliveries.counts()
+        out.table(
+            [{"state": str(key), "deliveries": value} for key, value in found.items()],
+            ["state", "deliveries"],
+        )
+        return
+    rows = [
+        _row(item)
+        for item in await sq.deliveries.list(states=tuple(state or ()), channel=channel or None, limit=limit)
+    ]
     out.table(rows, _COLUMNS, empty="no deliveries")
-    return None
 
 
-@command
-async def show(
-    out: Output, delivery: int, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def show(sq: AsyncShequn, out: Output, delivery: int) -> None:
     """Show one delivery with its audit trail."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        item = await sq.deliveries.get(delivery)
-        trail = await sq.deliveries.history(delivery)
+    item = await sq.deliveries.get(delivery)
+    trail = await sq.deliveries.history(delivery)
     if out.as_json:
         out.json({"delivery": item, "history": list(trail)})
-        return None
+        return
     out.table([_row(item)], _COLUMNS)
     out.table(
         [
@@ -181,90 +169,62 @@ async def show(
         ],
         ["at", "from", "to", "cause", "by"],
     )
-    return None
 
 
-@command
-async def retry(
-    out: Output, delivery: int, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def retry(sq: AsyncShequn, out: Output, delivery: int) -> None:
     """Plan a refused or expired delivery again."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.deliveries.retry(delivery))], _COLUMNS)
-    return None
+    out.table([_row(await sq.deliveries.retry(delivery))], _COLUMNS)
 
 
-@command
-async def cancel(
-    out: Output, delivery: int, home: HomeOption = Path(), as_json: JsonOption = False
-) -> Exit | None:
+@client_command
+async def cancel(sq: AsyncShequn, out: Output, delivery: int) -> None:
     """Cancel a delivery that was not sent yet."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.deliveries.cancel(delivery))], _COLUMNS)
-    return None
+    out.table([_row(await sq.deliveries.cancel(delivery))], _COLUMNS)
 
 
-@command
+@client_command
 async def approve(
+    sq: AsyncShequn,
     out: Output,
     delivery: int,
     by: Annotated[str, typer.Option(help="Who approves.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Approve a delivery that waits for it."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.deliveries.approve(delivery, by=by or "command line"))], _COLUMNS)
-    return None
+    out.table([_row(await sq.deliveries.approve(delivery, by=by or "command line"))], _COLUMNS)
 
 
-@command
+@client_command
 async def resolve(
+    sq: AsyncShequn,
     out: Output,
     delivery: int,
     landed: Annotated[
         bool | None, typer.Option("--landed/--not-landed", help="What you saw on the platform.")
     ] = None,
     message: Annotated[str, typer.Option(help="Native id of the message, when it landed.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Say whether an unknown delivery landed; what did not land is planned again."""
-    from shequn_sdk.client import AsyncShequn
-
     if landed is None:
         raise InvalidInput("look at the channel, then say --landed or --not-landed")
-    async with AsyncShequn.open(home=home) as sq:
-        out.table([_row(await sq.deliveries.resolve(delivery, landed=landed, native_id=message))], _COLUMNS)
-    return None
+    out.table([_row(await sq.deliveries.resolve(delivery, landed=landed, native_id=message))], _COLUMNS)
 
 
-@command
+@client_command
 async def export(
+    sq: AsyncShequn,
     out: Output,
     file: Annotated[Path, typer.Argument(help="Where to write; ends in .csv or .jsonl.")],
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Write the whole ledger to a file."""
-    from shequn_sdk.client import AsyncShequn
-
     if file.suffix not in {".csv", ".jsonl"}:
         raise InvalidInput(f"{file} must end in .csv or .jsonl")
-    async with AsyncShequn.open(home=home) as sq:
-        text = await sq.deliveries.export("csv" if file.suffix == ".csv" else "jsonl")
+    text = await sq.deliveries.export("csv" if file.suffix == ".csv" else "jsonl")
     file.write_text(text, encoding="utf-8")
     if out.as_json:
         out.json({"file": file, "bytes": len(text.encode())})
     else:
         out.line(f"wrote {file}")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
@@ -22,25 +25,20 @@ async def run(
     port: Annotated[int, typer.Option(help="Port for webhooks; 0 serves none.")] = 0,
     home: HomeOption = Path(),
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Listen, deliver what is due, and fill the event store, until stopped (SIGTERM finishes what is under way)."""
     from shequn_sdk.client import AsyncShequn
 
     async with AsyncShequn.open(home=home) as sq:
         out.note(f"running {len(sq.accounts.names())} accounts of {home.resolve()}; stop with Ctrl+C")
         await sq.run(webhook_host=host, webhook_port=port)
-    return None
 
 
-@command
-async def worker(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> Exit | None:
+@client_command
+async def worker(sq: AsyncShequn, out: Output) -> None:
     """Deliver what is due, as one of several workers, until stopped."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        out.note("delivering; stop with Ctrl+C")
-        await sq.deliver()
-    return None
+    out.note("delivering; stop with Ctrl+C")
+    await sq.deliver()
 
 
 @command
@@ -53,7 +51,7 @@ async def sandbox(
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-) -> Exit | None:
+) -> None:
     """Serve the platforms' sandboxes; prints one JSON line with addresses, tokens, channels and members."""
     from shequn_sdk.platforms.discovery import load_plugins
     from shequn_sdk.testing.sandbox.server import serve
@@ -63,7 +61,6 @@ async def sandbox(
     if not names:
         raise InvalidInput("no sandbox is installed: platforms are packages named shequn-PLATFORM")
     await serve([plugins.sandbox(name) for name in names], host=host, port=port, seed=seed, out=sys.stdout)
-    return None
 
 
 @command

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -61,38 +61,29 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-@command
+@client_command
 async def list_(
+    sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
     ended: Annotated[bool, typer.Option("--all", help="Also those that ended or were cancelled.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 100,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show schedules."""
-    from shequn_sdk.client import AsyncShequn
-
     if ctx.invoked_subcommand is not None:
-        return None
-    async with AsyncShequn.open(home=home) as sq:
-        rows = [_row(item) for item in await sq.schedules.list(limit=limit, ended=ended)]
+        return
+    rows = [_row(item) for item in await sq.schedules.list(limit=limit, ended=ended)]
     out.table(rows, _COLUMNS, empty="no schedules")
-    return None
 
 
-@command
+@client_command
 async def upcoming(
+    sq: AsyncShequn,
     out: Output,
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what comes next, of all schedules."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.schedules.upcoming(count)
+    found = await sq.schedules.upcoming(count)
     rows = [
         {
             "due": item.due.isoformat(),
@@ -104,27 +95,22 @@ async def upcoming(
         for item in found
     ]
     out.table(rows, ["due", "schedule", "handler", "notes"], empty="nothing to come")
-    return None
 
 
-@command
+@client_command
 async def history(
+    sq: AsyncShequn,
     out: Output,
     schedule: Annotated[str, typer.Argument(help="Id or name; all when not given.")] = "",
     dead: Annotated[bool, typer.Option("--dead", help="Only what waits for a person.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Show what became of occurrences, latest first."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.scheduling.models import RunState
 
     states = (RunState.FAILED, RunState.PARKED, RunState.ASKING) if dead else ()
-    async with AsyncShequn.open(home=home) as sq:
-        found = await sq.schedules.history(schedule or None, states=states, limit=limit)
+    found = await sq.schedules.history(schedule or None, states=states, limit=limit)
     out.table([_run(item) for item in found], _RUNS, empty="nothing yet")
-    return None
 
 
 def _changes(name: str, text: str) -> Callable[..., None]:
@@ -205,8 +191,9 @@ def _trigger(
     return LunarDate(int(month), int(number), clock or "09:00", tz=zone, only=chosen)
 
 
-@command
+@client_command
 async def add(
+    sq: AsyncShequn,
     out: Output,
     text: Annotated[str, typer.Argument(help="Markdown to publish.")],
     to: Annotated[
@@ -221,24 +208,20 @@ async def add(
     only: Annotated[str, typer.Option(help="workdays, days_off or holidays of the Chinese calendar.")] = "",
     zone: Annotated[str, typer.Option(help="IANA zone; the community's when not given.")] = "",
     name: Annotated[str, typer.Option(help="By which you will find it.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Publish a text again and again."""
-    from shequn_sdk.client import AsyncShequn
     from shequn_sdk.domain import Content
 
     if not to:
         raise InvalidInput("say where: --to account:native-id")
-    async with AsyncShequn.open(home=home) as sq:
-        when = _trigger(_zone(sq, zone, to), cron=cron, at=at, weekly=weekly or [], lunar=lunar, only=only)
-        made = await sq.schedule(Content(text=text), to=to, when=when, name=name)
+    when = _trigger(_zone(sq, zone, to), cron=cron, at=at, weekly=weekly or [], lunar=lunar, only=only)
+    made = await sq.schedule(Content(text=text), to=to, when=when, name=name)
     out.table([_row(made)], _COLUMNS)
-    return None
 
 
-@command
+@client_command
 async def reschedule(
+    sq: AsyncShequn,
     out: Output,
     schedule: Annotated[str, typer.Argument(help="Id or name.")],
     cron: Annotated[str, typer.Option(help="Cron expression, such as '0 20 * * fri'.")] = "",
@@ -249,19 +232,11 @@ async def reschedule(
     lunar: Annotated[str, typer.Option(help="Lunar date, such as '8-15 09:00'.")] = "",
     only: Annotated[str, typer.Option(help="workdays, days_off or holidays of the Chinese calendar.")] = "",
     zone: Annotated[str, typer.Option(help="IANA zone; the one it has when not given.")] = "",
-    home: HomeOption = Path(),
-    as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Give a schedule another trigger from now on; an ended one lives again, a paused one stays paused."""
-    from shequn_sdk.client import AsyncShequn
-
-    async with AsyncShequn.open(home=home) as sq:
-        present = await sq.schedules.get(schedule)
-        when = _trigger(
-            zone or present.trigger.tz, cron=cron, at=at, weekly=weekly or [], lunar=lunar, only=only
-        )
-        out.table([_row(await sq.schedules.reschedule(schedule, when=when))], _COLUMNS)
-    return None
+    present = await sq.schedules.get(schedule)
+    when = _trigger(zone or present.trigger.tz, cron=cron, at=at, weekly=weekly or [], lunar=lunar, only=only)
+    out.table([_row(await sq.schedules.reschedule(schedule, when=when))], _COLUMNS)
 
 
 def add_commands(app: typer.Typer) -> None:

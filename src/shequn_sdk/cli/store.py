@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from shequn_sdk.cli._common import HomeOption, JsonOption, command
-from shequn_sdk.cli._output import Exit, Output
+from shequn_sdk.cli._output import Output
 from shequn_sdk.errors import InvalidInput
 
 __all__ = ["add_commands"]
@@ -20,7 +20,7 @@ store_app = typer.Typer(
 
 @store_app.command("info")
 @command
-async def info(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> Exit | None:
+async def info(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> None:
     """Show where the store is, its schema, and how much it holds."""
     from shequn_sdk.settings import load_settings
     from shequn_sdk.stores.store import Store
@@ -41,11 +41,10 @@ async def info(out: Output, home: HomeOption = Path(), as_json: JsonOption = Fal
                 "rows": found.rows,
             }
         )
-        return None
+        return
     out.line(f"{found.kind} at {found.where}, schema {found.schema}")
     out.line(f"other processes that have it open: {found.workers - 1}")
     out.table([{"table": name, "rows": number} for name, number in found.rows.items()], ["table", "rows"])
-    return None
 
 
 @store_app.command("migrate")
@@ -67,7 +66,7 @@ async def move(
         typer.Option(help="Copy although a process has the store open; what it still writes stays behind."),
     ] = False,
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Copy the workspace's SQLite store into an empty PostgreSQL database; the source stays as it is."""
     from shequn_sdk.settings import load_settings
     from shequn_sdk.stores.transfer import transfer
@@ -84,14 +83,13 @@ async def move(
         )
     if out.as_json:
         out.json({"source": moved.source, "target": moved.target, "rows": moved.rows})
-        return None
+        return
     out.line(
         f"copied {sum(moved.rows.values())} rows of {len(moved.rows)} tables to {moved.target}, counts agree"
     )
     out.line("now change shequn.toml on every host, and give the URL with its password in the environment:")
     out.line('  store = "env:SHEQUN_STORE"')
     out.line(f"{moved.source} is untouched; keep it until the move has proved itself")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, command
+from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput, ShequnError
+
+if TYPE_CHECKING:
+    from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
 
@@ -27,7 +30,7 @@ async def init(
         list[str] | None, typer.Option(help="Add an account on this platform; may be repeated.")
     ] = None,
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a workspace: writes `shequn.toml` for you to fill in."""
     from pydantic import SecretStr, ValidationError
 
@@ -63,14 +66,11 @@ async def init(
                     f"set {account.name.upper()}_{key.upper()} in the environment, then run: "
                     f"shequn doctor{'' if home == Path() else f' --home {home}'}"
                 )
-    return None
 
 
-@command
-async def doctor(out: Output, home: HomeOption = Path(), as_json: JsonOption = False) -> Exit | None:
+@client_command
+async def doctor(sq: AsyncShequn, out: Output) -> Exit | None:
     """Check settings, plugins, stores and every account's credentials, and say what to do."""
-    from shequn_sdk.client import AsyncShequn
-
     rows: list[dict[str, object]] = []
 
     def found(what: str, problem: ShequnError | None, detail: str = "") -> None:
@@ -78,29 +78,28 @@ async def doctor(out: Output, home: HomeOption = Path(), as_json: JsonOption = F
             {"check": what, "ok": problem is None, "detail": detail if problem is None else str(problem)}
         )
 
-    async with AsyncShequn.open(home=home) as sq:
-        found(
-            "settings",
-            None,
-            f"{len(sq.settings.communities)} communities, {len(sq.settings.accounts)} accounts",
-        )
-        for plugin in sq.plugins.loaded:
-            problem = next((error for error in sq.plugins.load_errors if error.plugin == plugin.name), None)
-            found(f"plugin {plugin.name}", problem, ", ".join(plugin.offers))
-        for what, check in (
-            ("store", sq.check_store),
-            ("inbox", sq.check_inbox),
-            ("event store", sq.check_events),
-        ):
-            try:
-                found(what, None, await check())
-            except ShequnError as error:
-                found(what, error)
-        for name in sq.accounts.names():
-            try:
-                found(f"account {name}", None, await sq.accounts.adapter(name).check())
-            except ShequnError as error:
-                found(f"account {name}", error)
+    found(
+        "settings",
+        None,
+        f"{len(sq.settings.communities)} communities, {len(sq.settings.accounts)} accounts",
+    )
+    for plugin in sq.plugins.loaded:
+        problem = next((error for error in sq.plugins.load_errors if error.plugin == plugin.name), None)
+        found(f"plugin {plugin.name}", problem, ", ".join(plugin.offers))
+    for what, check in (
+        ("store", sq.check_store),
+        ("inbox", sq.check_inbox),
+        ("event store", sq.check_events),
+    ):
+        try:
+            found(what, None, await check())
+        except ShequnError as error:
+            found(what, error)
+    for name in sq.accounts.names():
+        try:
+            found(f"account {name}", None, await sq.accounts.adapter(name).check())
+        except ShequnError as error:
+            found(f"account {name}", error)
     out.table(rows, ["check", "ok", "detail"])
     return None if all(row["ok"] for row in rows) else Exit.FAILED
 
@@ -159,7 +158,7 @@ async def new_plugin(
     name: Annotated[str, typer.Argument(help="Name of the platform: lower case letters and digits.")],
     directory: Annotated[Path, typer.Argument(help="Where to make the package.")] = Path(),
     as_json: JsonOption = False,
-) -> Exit | None:
+) -> None:
     """Make a complete, tested package for a new platform."""
     from shequn_sdk.testing.scaffold import create_plugin
 
@@ -170,7 +169,6 @@ async def new_plugin(
         for path in written:
             out.line(str(path))
         out.line("next: install it with `pip install -e`, run its tests with `pytest`, then read its README")
-    return None
 
 
 def add_commands(app: typer.Typer) -> None:
