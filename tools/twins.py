@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the blocking twins of the rooms, and both clients' properties, from the rooms' own signatures.
+"""Writes the blocking twins of the rooms and of the client's parts, and both clients' properties, from signatures.
 
 `python tools/twins.py` writes them, `python tools/twins.py --check` says whether they are up to date.
 """
@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REGISTRY = ROOT / "src" / "shequn_sdk" / "client" / "registry.py"
 # not imported: its package needs what is written here
-ROOMS: dict[str, str] = dict(runpy.run_path(str(REGISTRY))["ROOMS"])
+_REGISTERED = runpy.run_path(str(REGISTRY))
+ROOMS: dict[str, str] = dict(_REGISTERED["ROOMS"])
+PARTS: dict[str, str] = dict(_REGISTERED["PARTS"])
 OUT = ROOT / "src" / "shequn_sdk" / "client" / "rooms"
 SKIP = {"listen", "serve"}
 HEAD = '"""{doc} Written by tools/twins.py: change the room, not this file."""\n\nfrom __future__ import annotations\n\n'
@@ -26,7 +28,7 @@ HEAD = '"""{doc} Written by tools/twins.py: change the room, not this file."""\n
 def main() -> int:
     """Write or check."""
     check = "--check" in sys.argv
-    wanted = {f"{name}.py": _twin(name, where) for name, where in ROOMS.items()}
+    wanted = {f"{name}.py": _twin(name, where) for name, where in (ROOMS | PARTS).items()}
     wanted["__init__.py"] = _clients()
     stale: list[str] = []
     OUT.mkdir(exist_ok=True)
@@ -57,8 +59,9 @@ def _formatted(text: str, path: Path) -> str:
 
 def _twin(attribute: str, where: str) -> str:
     module_name, _, class_name = where.partition(":")
-    module = importlib.import_module(module_name)
-    tree = ast.parse(inspect.getsource(module))
+    path = ROOT.joinpath("src", *module_name.split(".")).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    name = class_name.removeprefix("Async")
     node = next(item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == class_name)
     methods = [item for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))]
     public = [item for item in methods if not item.name.startswith("_") and item.name not in SKIP]
@@ -67,19 +70,29 @@ def _twin(attribute: str, where: str) -> str:
     names |= {
         name for text in texts for name in text.replace("|", " ").replace("[", " ").replace("]", " ").split()
     }
-    lines = [HEAD.format(doc=f"The blocking twin of the room `{attribute}`.")]
+    lines = [HEAD.format(doc=f"The blocking twin of `{attribute}`.")]
     lines += ["from shequn_sdk.client._twin import Twin\n"]
-    lines += [f"from {module_name} import {class_name} as Async{class_name}\n"]
-    lines += sorted(_imports(tree, module_name, names))
+    values = {
+        part.id
+        for item in public
+        for value in (*item.args.defaults, *item.args.kw_defaults)
+        if value is not None
+        for part in ast.walk(value)
+        if isinstance(part, ast.Name)
+    }
+    lines += ["from typing import TYPE_CHECKING\n", *sorted(_imports(tree, module_name, values))]
     lines += [
-        "from collections.abc import Callable, Iterator\n",
-        "from anyio.from_thread import BlockingPortal\n",
+        "if TYPE_CHECKING:\n",
+        *(f"    {line}" for line in sorted(_imports(tree, module_name, names - values))),
     ]
-    lines += [f"\n__all__ = [{class_name!r}]\n\n\n"]
-    lines += [f'class {class_name}(Twin):\n    """The blocking twin of `{module_name}.{class_name}`."""\n\n']
     lines += [
-        f"    def __init__(self, inner: Async{class_name}, portal: Callable[[], BlockingPortal]) -> None:\n"
+        "    from collections.abc import Callable, Iterator\n",
+        "    from anyio.from_thread import BlockingPortal\n",
+        f"    from {module_name} import {class_name}{'' if name != class_name else f' as Async{name}'}\n",
     ]
+    lines += [f"\n__all__ = [{name!r}]\n\n\n"]
+    lines += [f'class {name}(Twin):\n    """The blocking twin of `{module_name}.{class_name}`."""\n\n']
+    lines += [f"    def __init__(self, inner: Async{name}, portal: Callable[[], BlockingPortal]) -> None:\n"]
     lines += [
         '        """Made by `Shequn`."""\n        super().__init__(portal)\n        self._inner = inner\n'
     ]

@@ -47,12 +47,17 @@ class AsyncChannelHandle:
 
     def __init__(self, ref: ChannelRef, accounts: Accounts) -> None:
         """Made by `AsyncShequn.channel`."""
-        self.ref = ref
+        self._ref = ref
         self._accounts = accounts
         self._id = ref.native_id
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.ref)!r})"
+
+    @property
+    def ref(self) -> ChannelRef:
+        """Which channel it is."""
+        return self._ref
 
     @property
     def manifest(self) -> Manifest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ROOMS"]
+__all__ = ["PARTS", "ROOMS"]
 
 ROOMS: Mapping[str, str] = MappingProxyType(
     {
@@ -48,3 +48,13 @@ ROOMS: Mapping[str, str] = MappingProxyType(
     }
 )
 """In the order in which they hear: who it is comes before what is to be done about it."""
+
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "deliveries": "shequn_sdk.client.facets:AsyncDeliveries",
+        "metrics": "shequn_sdk.client.facets:AsyncMetrics",
+        "schedules": "shequn_sdk.client.schedules:AsyncSchedules",
+        "channel": "shequn_sdk.client.channels:AsyncChannelHandle",
+    }
+)
+"""The client's own parts, which are no rooms; their blocking twins are written from them in the same way."""

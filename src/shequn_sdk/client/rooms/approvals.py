@@ -1,15 +1,19 @@
-"""The blocking twin of the room `approvals`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `approvals`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.editorial.approvals import Approvals as AsyncApprovals
-from shequn_sdk.editorial.model import Approval, ApprovalPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.editorial.approvals import Approvals as AsyncApprovals
+    from shequn_sdk.editorial.model import Approval, ApprovalPolicy
 
 __all__ = ["Approvals"]
 

@@ -1,15 +1,19 @@
-"""The blocking twin of the room `badges`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `badges`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.incentives.badges import Badge, BadgeAward
-from shequn_sdk.incentives.badges import Badges as AsyncBadges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.incentives.badges import Badge, BadgeAward
+    from shequn_sdk.incentives.badges import Badges as AsyncBadges
 
 __all__ = ["Badges"]
 

@@ -1,27 +1,24 @@
-"""The blocking twin of the room `calendar`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `calendar`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, Content
-from shequn_sdk.editorial.calendar import Calendar as AsyncCalendar
-from shequn_sdk.editorial.model import (
-    BestTime,
-    Clash,
-    Difference,
-    Entry,
-    EntryState,
-    ImportVerdict,
-    Step,
-    View,
-)
+from shequn_sdk.editorial.model import EntryState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime
+    from pathlib import Path
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, Content
+    from shequn_sdk.editorial.calendar import Calendar as AsyncCalendar
+    from shequn_sdk.editorial.model import BestTime, Clash, Difference, Entry, ImportVerdict, Step, View
 
 __all__ = ["Calendar"]
 

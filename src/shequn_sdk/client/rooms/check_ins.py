@@ -1,20 +1,25 @@
-"""The blocking twin of the room `check_ins`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `check_ins`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from datetime import time
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.check_ins import CheckIns as AsyncCheckIns
-from shequn_sdk.engagement.check_ins import CheckInState
-from shequn_sdk.engagement.models import Activity, ActivityState, Ranked, Span
-from shequn_sdk.listening.events import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, datetime
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.check_ins import CheckIns as AsyncCheckIns
+    from shequn_sdk.engagement.check_ins import CheckInState
+    from shequn_sdk.engagement.models import Activity, ActivityState, Ranked, Span
+    from shequn_sdk.listening.events import Heard
 
 __all__ = ["CheckIns"]
 

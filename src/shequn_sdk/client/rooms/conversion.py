@@ -1,18 +1,23 @@
-"""The blocking twin of the room `conversion`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `conversion`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
 from shequn_sdk.commerce.attribution import AttributionModel
-from shequn_sdk.commerce.conversion import AttributedRevenue, FunnelLine
-from shequn_sdk.commerce.conversion import Conversion as AsyncConversion
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.links.model import Entrance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.commerce.conversion import AttributedRevenue, FunnelLine
+    from shequn_sdk.commerce.conversion import Conversion as AsyncConversion
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.links.model import Entrance
 
 __all__ = ["Conversion"]
 

@@ -1,17 +1,21 @@
-"""The blocking twin of the room `coupons`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `coupons`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from decimal import Decimal
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.commerce.coupons import Coupons as AsyncCoupons
-from shequn_sdk.commerce.model import Coupon, Quote
-from shequn_sdk.domain import MemberRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.commerce.coupons import Coupons as AsyncCoupons
+    from shequn_sdk.commerce.model import Coupon, Quote
+    from shequn_sdk.domain import MemberRef
 
 __all__ = ["Coupons"]
 

@@ -1,15 +1,19 @@
-"""The blocking twin of the room `crises`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `crises`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.moderation.crises import Crises as AsyncCrises
-from shequn_sdk.moderation.crisis import CrisisPlan, Incident
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.moderation.crises import Crises as AsyncCrises
+    from shequn_sdk.moderation.crisis import CrisisPlan, Incident
 
 __all__ = ["Crises"]
 

@@ -1,16 +1,20 @@
-"""The blocking twin of the room `entrances`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `entrances`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef
-from shequn_sdk.links.entrances import Entrances as AsyncEntrances
-from shequn_sdk.links.model import Entrance, EntranceResult, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef
+    from shequn_sdk.links.entrances import Entrances as AsyncEntrances
+    from shequn_sdk.links.model import Entrance, EntranceResult, Source
 
 __all__ = ["Entrances"]
 

@@ -1,16 +1,22 @@
-"""The blocking twin of the room `experiments`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `experiments`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.commerce.experiments import Experiment, ExperimentResult, Outcome
-from shequn_sdk.commerce.experiments import Experiments as AsyncExperiments
-from shequn_sdk.domain import MemberRef, Name
+from shequn_sdk.commerce.experiments import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.commerce.experiments import Experiment, ExperimentResult
+    from shequn_sdk.commerce.experiments import Experiments as AsyncExperiments
+    from shequn_sdk.domain import MemberRef, Name
 
 __all__ = ["Experiments"]
 

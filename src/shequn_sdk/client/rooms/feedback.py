@@ -1,26 +1,30 @@
-"""The blocking twin of the room `feedback`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `feedback`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, Content, MemberRef
-from shequn_sdk.feedback.feedback import Feedback as AsyncFeedback
-from shequn_sdk.feedback.model import (
-    FeedbackDesk,
-    FeedbackItem,
-    FeedbackKind,
-    FeedbackReport,
-    FeedbackState,
-    Source,
-    Theme,
-    Urgency,
-)
-from shequn_sdk.scheduling.triggers import Trigger
+from shequn_sdk.feedback.model import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, Content, MemberRef
+    from shequn_sdk.feedback.feedback import Feedback as AsyncFeedback
+    from shequn_sdk.feedback.model import (
+        FeedbackDesk,
+        FeedbackItem,
+        FeedbackKind,
+        FeedbackReport,
+        FeedbackState,
+        Theme,
+        Urgency,
+    )
+    from shequn_sdk.scheduling.triggers import Trigger
 
 __all__ = ["Feedback"]
 

@@ -1,25 +1,30 @@
-"""The blocking twin of the room `feeds`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `feeds`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.feeds.feeds import Feeds as AsyncFeeds
-from shequn_sdk.feeds.model import (
-    Draft,
-    Feed,
-    FeedFilter,
-    FeedItem,
-    ItemState,
-    OpmlImport,
-    Refreshed,
-    Story,
-    TrendReport,
-)
+from shequn_sdk.feeds.model import ItemState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.feeds.feeds import Feeds as AsyncFeeds
+    from shequn_sdk.feeds.model import (
+        Draft,
+        Feed,
+        FeedFilter,
+        FeedItem,
+        OpmlImport,
+        Refreshed,
+        Story,
+        TrendReport,
+    )
 
 __all__ = ["Feeds"]
 

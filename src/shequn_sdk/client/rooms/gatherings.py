@@ -1,19 +1,24 @@
-"""The blocking twin of the room `gatherings`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `gatherings`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.gatherings import Gathering
-from shequn_sdk.engagement.gatherings import Gatherings as AsyncGatherings
-from shequn_sdk.engagement.models import Activity, ActivityState
-from shequn_sdk.listening.events import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.gatherings import Gathering
+    from shequn_sdk.engagement.gatherings import Gatherings as AsyncGatherings
+    from shequn_sdk.engagement.models import Activity, ActivityState
+    from shequn_sdk.listening.events import Heard
 
 __all__ = ["Gatherings"]
 

@@ -1,15 +1,19 @@
-"""The blocking twin of the room `goals`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `goals`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.playbook.goals import GoalReport, StoredGoal
-from shequn_sdk.playbook.goals import Goals as AsyncGoals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.playbook.goals import GoalReport, StoredGoal
+    from shequn_sdk.playbook.goals import Goals as AsyncGoals
 
 __all__ = ["Goals"]
 

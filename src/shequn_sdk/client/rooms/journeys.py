@@ -1,17 +1,21 @@
-"""The blocking twin of the room `journeys`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `journeys`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.journeys import models as m
-from shequn_sdk.journeys.journeys import F
-from shequn_sdk.journeys.journeys import Journeys as AsyncJourneys
-from shequn_sdk.journeys.looking import DateSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.journeys import models as m
+    from shequn_sdk.journeys.journeys import F
+    from shequn_sdk.journeys.journeys import Journeys as AsyncJourneys
+    from shequn_sdk.journeys.looking import DateSource
 
 __all__ = ["Journeys"]
 

@@ -1,17 +1,21 @@
-"""The blocking twin of the room `leaderboards`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `leaderboards`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef, Receipt
-from shequn_sdk.incentives.leaderboards import Leaderboard, Period
-from shequn_sdk.incentives.leaderboards import Leaderboards as AsyncLeaderboards
-from shequn_sdk.scheduling.models import Schedule
-from shequn_sdk.scheduling.triggers import AnyTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef, Receipt
+    from shequn_sdk.incentives.leaderboards import Leaderboard, Period
+    from shequn_sdk.incentives.leaderboards import Leaderboards as AsyncLeaderboards
+    from shequn_sdk.scheduling.models import Schedule
+    from shequn_sdk.scheduling.triggers import AnyTrigger
 
 __all__ = ["Leaderboards"]
 

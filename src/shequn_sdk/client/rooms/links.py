@@ -1,16 +1,21 @@
-"""The blocking twin of the room `links`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `links`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.links.links import Links as AsyncLinks
-from shequn_sdk.links.model import Clicks, ShortLink, Source
-from shequn_sdk.links.redirect import RedirectApp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.links.links import Links as AsyncLinks
+    from shequn_sdk.links.model import Clicks, ShortLink, Source
+    from shequn_sdk.links.redirect import RedirectApp
 
 __all__ = ["Links"]
 

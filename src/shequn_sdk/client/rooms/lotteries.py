@@ -1,21 +1,25 @@
-"""The blocking twin of the room `lotteries`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `lotteries`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.engagement._eligible import Eligibility
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.draw import Certificate
-from shequn_sdk.engagement.lotteries import Lotteries as AsyncLotteries
-from shequn_sdk.engagement.lotteries import LotteryResult, Prize
-from shequn_sdk.engagement.models import Activity, ActivityState, Span
-from shequn_sdk.listening.events import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.engagement._eligible import Eligibility
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.draw import Certificate
+    from shequn_sdk.engagement.lotteries import Lotteries as AsyncLotteries
+    from shequn_sdk.engagement.lotteries import LotteryResult, Prize
+    from shequn_sdk.engagement.models import Activity, ActivityState, Span
+    from shequn_sdk.listening.events import Heard
 
 __all__ = ["Lotteries"]
 

@@ -1,30 +1,35 @@
-"""The blocking twin of the room `members`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `members`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.members import consents, proofs
-from shequn_sdk.members.fields import FieldSpec
-from shequn_sdk.members.members import Members as AsyncMembers
-from shequn_sdk.members.models import (
-    Birthday,
-    DirectoryImport,
-    Erased,
-    MemberCount,
-    MemberInfo,
-    PersonChange,
-    Proof,
-    Purpose,
-    Suggestion,
-    Swept,
-)
+from shequn_sdk.members import proofs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, datetime, timedelta
+
+    from anyio.from_thread import BlockingPortal
+    from pydantic import JsonValue
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.members import consents
+    from shequn_sdk.members.fields import FieldSpec
+    from shequn_sdk.members.members import Members as AsyncMembers
+    from shequn_sdk.members.models import (
+        Birthday,
+        DirectoryImport,
+        Erased,
+        MemberCount,
+        MemberInfo,
+        PersonChange,
+        Proof,
+        Purpose,
+        Suggestion,
+        Swept,
+    )
 
 __all__ = ["Members"]
 

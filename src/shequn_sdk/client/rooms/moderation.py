@@ -1,19 +1,23 @@
-"""The blocking twin of the room `moderation`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `moderation`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.moderation.engine import Decision
-from shequn_sdk.moderation.moderation import Moderation as AsyncModeration
-from shequn_sdk.moderation.results import Action, Appeal, AuditLine, Backtest, Case, Raid, RuleCheck
-from shequn_sdk.moderation.rules import RuleSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.moderation.engine import Decision
+    from shequn_sdk.moderation.moderation import Moderation as AsyncModeration
+    from shequn_sdk.moderation.results import Action, Appeal, AuditLine, Backtest, Case, Raid, RuleCheck
+    from shequn_sdk.moderation.rules import RuleSet
 
 __all__ = ["Moderation"]
 

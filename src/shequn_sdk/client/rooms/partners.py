@@ -1,17 +1,21 @@
-"""The blocking twin of the room `partners`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `partners`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from decimal import Decimal
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, Content, MemberRef, Name
-from shequn_sdk.links.model import Agreement, Partner, PartnerKind, PartnerResult, Side
-from shequn_sdk.links.partners import Partners as AsyncPartners
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, Content, MemberRef, Name
+    from shequn_sdk.links.model import Agreement, Partner, PartnerKind, PartnerResult, Side
+    from shequn_sdk.links.partners import Partners as AsyncPartners
 
 __all__ = ["Partners"]
 

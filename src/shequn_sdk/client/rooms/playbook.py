@@ -1,18 +1,22 @@
-"""The blocking twin of the room `playbook`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `playbook`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
-from pathlib import Path
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.playbook.check import Finding
-from shequn_sdk.playbook.model import Playbook
-from shequn_sdk.playbook.playbooks import Applied, PlannedEntry, PlaybookDiff
-from shequn_sdk.playbook.playbooks import Playbooks as AsyncPlaybooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.playbook.check import Finding
+    from shequn_sdk.playbook.model import Playbook
+    from shequn_sdk.playbook.playbooks import Applied, PlannedEntry, PlaybookDiff
+    from shequn_sdk.playbook.playbooks import Playbooks as AsyncPlaybooks
 
 __all__ = ["Playbooks"]
 

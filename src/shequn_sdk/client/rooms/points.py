@@ -1,16 +1,20 @@
-"""The blocking twin of the room `points`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `points`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.incentives.models import Award, Balance, Entry, LedgerCheck, PointRules, Signal
-from shequn_sdk.incentives.points import Points as AsyncPoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.incentives.models import Award, Balance, Entry, LedgerCheck, PointRules, Signal
+    from shequn_sdk.incentives.points import Points as AsyncPoints
 
 __all__ = ["Points"]
 

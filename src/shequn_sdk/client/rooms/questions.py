@@ -1,21 +1,26 @@
-"""The blocking twin of the room `questions`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `questions`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.duty import Hours, Shift
-from shequn_sdk.engagement.models import Activity, ActivityState
-from shequn_sdk.engagement.questions import Question, QuestionReport
-from shequn_sdk.engagement.questions import Questions as AsyncQuestions
-from shequn_sdk.listening.events import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.duty import Hours, Shift
+    from shequn_sdk.engagement.models import Activity, ActivityState
+    from shequn_sdk.engagement.questions import Question, QuestionReport
+    from shequn_sdk.engagement.questions import Questions as AsyncQuestions
+    from shequn_sdk.listening.events import Heard
 
 __all__ = ["Questions"]
 

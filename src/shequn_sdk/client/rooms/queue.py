@@ -1,17 +1,21 @@
-"""The blocking twin of the room `queue`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `queue`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, Content
-from shequn_sdk.editorial.model import Blackout, Entry, Evergreen, FreeSlot, Slot
-from shequn_sdk.editorial.queue import Queue as AsyncQueue
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, Content
+    from shequn_sdk.editorial.model import Blackout, Entry, Evergreen, FreeSlot, Slot
+    from shequn_sdk.editorial.queue import Queue as AsyncQueue
 
 __all__ = ["Queue"]
 

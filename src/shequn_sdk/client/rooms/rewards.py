@@ -1,16 +1,20 @@
-"""The blocking twin of the room `rewards`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `rewards`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.incentives.rewards import Redemption, RedemptionState, Reward
-from shequn_sdk.incentives.rewards import Rewards as AsyncRewards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.incentives.rewards import Redemption, RedemptionState, Reward
+    from shequn_sdk.incentives.rewards import Rewards as AsyncRewards
 
 __all__ = ["Rewards"]
 

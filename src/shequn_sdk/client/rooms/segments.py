@@ -1,16 +1,20 @@
-"""The blocking twin of the room `segments`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `segments`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.members.filters import Filter
-from shequn_sdk.members.segments import Numbers, SavedSegment, SegmentMember
-from shequn_sdk.members.segments import Segments as AsyncSegments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.members.filters import Filter
+    from shequn_sdk.members.segments import Numbers, SavedSegment, SegmentMember
+    from shequn_sdk.members.segments import Segments as AsyncSegments
 
 __all__ = ["Segments"]
 

@@ -1,19 +1,25 @@
-"""The blocking twin of the room `shop`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `shop`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
-
-from anyio.from_thread import BlockingPortal
-from pydantic import SecretStr
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.commerce.hooks import ShopWebhooks
-from shequn_sdk.commerce.model import MembershipTerm, Order, Product, ProductKind
-from shequn_sdk.commerce.shop import Shop as AsyncShop
-from shequn_sdk.domain import MemberRef
+from shequn_sdk.commerce.model import ProductKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from anyio.from_thread import BlockingPortal
+    from pydantic import SecretStr
+
+    from shequn_sdk.commerce.hooks import ShopWebhooks
+    from shequn_sdk.commerce.model import MembershipTerm, Order, Product
+    from shequn_sdk.commerce.shop import Shop as AsyncShop
+    from shequn_sdk.domain import MemberRef
 
 __all__ = ["Shop"]
 

@@ -1,18 +1,22 @@
-"""The blocking twin of the room `sign_ups`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `sign_ups`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.models import Activity, ActivityState, Span
-from shequn_sdk.engagement.sign_ups import SignUpList
-from shequn_sdk.engagement.sign_ups import SignUps as AsyncSignUps
-from shequn_sdk.listening.events import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, MemberRef
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.models import Activity, ActivityState, Span
+    from shequn_sdk.engagement.sign_ups import SignUpList
+    from shequn_sdk.engagement.sign_ups import SignUps as AsyncSignUps
+    from shequn_sdk.listening.events import Heard
 
 __all__ = ["SignUps"]
 

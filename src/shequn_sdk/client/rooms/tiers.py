@@ -1,15 +1,19 @@
-"""The blocking twin of the room `tiers`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `tiers`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import MemberRef
-from shequn_sdk.incentives.tiers import Ladder, TierChange, TierState
-from shequn_sdk.incentives.tiers import Tiers as AsyncTiers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import MemberRef
+    from shequn_sdk.incentives.tiers import Ladder, TierChange, TierState
+    from shequn_sdk.incentives.tiers import Tiers as AsyncTiers
 
 __all__ = ["Tiers"]
 

@@ -1,22 +1,26 @@
-"""The blocking twin of the room `topics`. Written by tools/twins.py: change the room, not this file."""
+"""The blocking twin of `topics`. Written by tools/twins.py: change the room, not this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Literal
-
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.domain import ChannelRef, Name
-from shequn_sdk.engagement._rows import Row
-from shequn_sdk.engagement.models import Activity, ActivityState, Span
-from shequn_sdk.engagement.topics import TopicPlan, TopicSummary
-from shequn_sdk.engagement.topics import Topics as AsyncTopics
-from shequn_sdk.listening.events import Heard
-from shequn_sdk.scheduling.models import Schedule
-from shequn_sdk.scheduling.triggers import AnyTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    from anyio.from_thread import BlockingPortal
+
+    from shequn_sdk.domain import ChannelRef, Name
+    from shequn_sdk.engagement._rows import Row
+    from shequn_sdk.engagement.models import Activity, ActivityState, Span
+    from shequn_sdk.engagement.topics import TopicPlan, TopicSummary
+    from shequn_sdk.engagement.topics import Topics as AsyncTopics
+    from shequn_sdk.listening.events import Heard
+    from shequn_sdk.scheduling.models import Schedule
+    from shequn_sdk.scheduling.triggers import AnyTrigger
 
 __all__ = ["Topics"]
 
