@@ -13,7 +13,7 @@ from shequn_sdk.editorial import _days, _slots
 from shequn_sdk.editorial._lines import Line, content_of, load, said
 from shequn_sdk.editorial.model import Clash, ClashKind
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.publishing.similar import overlap
+from shequn_sdk.publishing.similar import FAR, SAME, distance, overlap
 from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 
@@ -35,11 +35,6 @@ _MARKS = Fast(
     "select id, fingerprint from calendar_entry where community = :community and at between :start and :end "
     "and id <> :but and state not in ('cancelled', 'removed')"
 )
-_MASK = (1 << 64) - 1
-_FAR = 20
-"""Bits by which fingerprints may differ for the texts themselves to be compared: a similarity of 0.55."""
-_SAME = 0.5
-"""Overlap of the texts from which they are near-duplicates."""
 _MOST = 20
 """Texts that are compared, nearest fingerprints first."""
 
@@ -139,11 +134,10 @@ def _duplicates(conn: Connection, question: Question) -> Sequence[Clash]:
         return ()
     moment, memory = to_us(question.at), question.memory // timedelta(microseconds=1)
     span = {"community": line.community, "start": moment - memory, "end": moment + memory, "but": line.id}
-    mark = line.fingerprint
     near = sorted(
-        (distance, number)
+        (differing, number)
         for number, other in _MARKS.all(conn, span)
-        if (distance := ((mark ^ other) & _MASK).bit_count()) <= _FAR
+        if (differing := distance(line.fingerprint, other)) <= FAR
     )[:_MOST]
     others = load(conn, [number for _, number in near])
     text = said(content_of(line.content))
@@ -152,7 +146,7 @@ def _duplicates(conn: Connection, question: Question) -> Sequence[Clash]:
         if number not in others:
             continue
         shared = overlap(text, said(content_of(others[number].content)))
-        if shared >= _SAME:
+        if shared >= SAME:
             found.append(
                 Clash(
                     kind=ClashKind.NEAR_DUPLICATE,

@@ -14,7 +14,7 @@ from shequn_sdk.domain import ChannelRef, Content
 from shequn_sdk.editorial import _slots
 from shequn_sdk.editorial.model import Card, Entry, EntryState
 from shequn_sdk.errors import InvalidInput, UnknownName
-from shequn_sdk.publishing.similar import fingerprint
+from shequn_sdk.publishing.similar import fingerprint, signed
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.editorial import calendar_entry, calendar_place, calendar_version
 
@@ -113,7 +113,6 @@ def _title(content: Content) -> str:
 
 def with_content(line: Line, content: Content) -> Line:
     """Give the line with another content, and what is kept of it for lists."""
-    mark = fingerprint(said(content))
     try:
         document = content.model_dump_json(exclude_defaults=True)
     except ValueError as error:  # bytes that are no UTF-8 cannot be kept as JSON
@@ -124,7 +123,7 @@ def with_content(line: Line, content: Content) -> Line:
         category=content.category,
         promotional=int(content.promotional),
         pictures=len(content.media),
-        fingerprint=mark - (1 << 64) if mark >> 63 else mark,
+        fingerprint=signed(fingerprint(said(content))),
     )
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, 
 
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.feeds.model import Feed, FeedFilter, FeedItem, FeedState, ItemState
-from shequn_sdk.feeds.nearness import nearest, shingles, simhash
 from shequn_sdk.feeds.reading import ParsedItem
+from shequn_sdk.publishing.similar import FAR, SAME, distance, fingerprint, overlap, signed
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.feeds import feed, feed_item
 
@@ -178,6 +178,27 @@ def remove_feed(conn: Connection, number: int) -> None:
     conn.execute(delete(feed).where(feed.c.id == number))
 
 
+class _Told(NamedTuple):
+    """An item that others are compared with."""
+
+    mark: int
+    story: int
+    text: str
+
+
+def _story(mark: int, text: str, others: Iterable[_Told]) -> int | None:
+    """Give the story of the item that says most nearly the same; None when none does."""
+    if not mark:
+        return None
+    best, story = SAME, None
+    for other in others:
+        if other.mark and distance(mark, other.mark) <= FAR:
+            shared = overlap(text, other.text)
+            if shared > best or (story is None and shared >= SAME):
+                best, story = shared, other.story
+    return story
+
+
 def store_items(conn: Connection, about: Feed, items: Sequence[ParsedItem], *, now: int) -> Stored:
     """Keep the items that are new, each with the story to which it belongs."""
     keys = [item.key for item in items]
@@ -192,13 +213,12 @@ def store_items(conn: Connection, about: Feed, items: Sequence[ParsedItem], *, n
     if not fresh:
         return Stored(0, 0)
     recent = conn.execute(
-        select(feed_item.c.story, feed_item.c.print, feed_item.c.title, feed_item.c.text)
+        select(feed_item.c.print, feed_item.c.story, feed_item.c.title, feed_item.c.text)
         .where(feed_item.c.published_at >= now - _RECENT)
         .order_by(feed_item.c.id.desc())
         .limit(_MOST_COMPARED)
     ).all()
-    stories = [row[0] for row in recent]
-    marks = [(row[1], shingles(f"{row[2]}\n{row[3]}")) for row in recent]
+    others = [_Told(mark, story, f"{title}\n{text}") for mark, story, title, text in recent]
     new = filtered = 0
     for item in reversed(fresh):  # feeds give the newest first
         published = min(to_us(item.published_at), now) if item.published_at is not None else now
@@ -209,9 +229,9 @@ def store_items(conn: Connection, about: Feed, items: Sequence[ParsedItem], *, n
             categories=item.categories,
             age=(now - published) * _US,
         )
-        found = shingles(f"{item.title}\n{item.text}")
-        mark = simhash(found)
-        like = nearest(found, mark, marks)
+        text = f"{item.title}\n{item.text}"
+        mark = signed(fingerprint(text))
+        story = _story(mark, text, others)
         number = conn.execute(
             insert(feed_item)
             .values(
@@ -226,15 +246,14 @@ def store_items(conn: Connection, about: Feed, items: Sequence[ParsedItem], *, n
                 published_at=published,
                 seen_at=now,
                 print=mark,
-                story=0 if like is None else stories[like],
+                story=story or 0,
                 state=str(ItemState.NEW if wanted else ItemState.FILTERED),
             )
             .returning(feed_item.c.id)
         ).scalar_one()
-        if like is None:
+        if story is None:
             conn.execute(update(feed_item).where(feed_item.c.id == number).values(story=number))
-        stories.append(number if like is None else stories[like])
-        marks.append((mark, found))
+        others.append(_Told(mark, story or number, text))
         new += wanted
         filtered += not wanted
     return Stored(new, filtered)

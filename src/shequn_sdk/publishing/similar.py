@@ -3,7 +3,7 @@
 A fingerprint can be stored and compared for nothing; where two are near, `overlap` of the texts themselves decides.
 
 ```python
-near = similarity(fingerprint(one), fingerprint(other)) > 0.7 and overlap(one, other) > 0.5
+near = distance(fingerprint(one), fingerprint(other)) <= FAR and overlap(one, other) >= SAME
 ```
 """
 
@@ -17,7 +17,12 @@ from hashlib import blake2b
 
 import regex
 
-__all__ = ["fingerprint", "overlap", "shingles", "similarity"]
+__all__ = ["FAR", "SAME", "distance", "fingerprint", "overlap", "shingles", "signed", "similarity"]
+
+FAR = 20
+"""Bits by which fingerprints may differ for the texts themselves to be compared: a similarity of 0.55."""
+SAME = 0.5
+"""Overlap from which on two texts say nearly the same."""
 
 _BITS = 64
 _MASK = (1 << _BITS) - 1
@@ -86,6 +91,16 @@ def fingerprint(text: str) -> int:
     )
 
 
+def signed(mark: int) -> int:
+    """Give a fingerprint as the signed number of 64 bits that any database keeps."""
+    return mark - (1 << _BITS) if mark >> (_BITS - 1) else mark
+
+
+def distance(a: int, b: int) -> int:
+    """Count the bits in which two fingerprints differ, signed or not."""
+    return ((a ^ b) & _MASK).bit_count()
+
+
 def similarity(a: int | str, b: int | str) -> float:
     """Estimate how similar two texts are from their fingerprints, from 0 (unrelated) to 1; texts are fingerprinted first.
 
@@ -96,8 +111,7 @@ def similarity(a: int | str, b: int | str) -> float:
     other = fingerprint(b) if isinstance(b, str) else b
     if (one & _MASK == 0) or (other & _MASK == 0):
         return 0.0
-    differing = ((one ^ other) & _MASK).bit_count()
-    return max(0.0, math.cos(math.pi * differing / _BITS))
+    return max(0.0, math.cos(math.pi * distance(one, other) / _BITS))
 
 
 def overlap(a: str, b: str) -> float:

@@ -113,12 +113,22 @@ async def test_local_days_are_of_the_community(sq):
 async def test_feeds_tell_too_and_copies_count_once(sq, web, clock):
     def item(number: int, text: str, day: int) -> str:
         return (
-            f"<item><guid>{number}</guid><title>{text}第{number}篇</title>"
-            f"<pubDate>{day:02} Nov 2026 06:00:00 GMT</pubDate><description>{text * 3}{number * 7919}</description></item>"
+            f"<item><guid>{number}</guid><title>{text}</title>"
+            f"<pubDate>{day:02} Nov 2026 06:00:00 GMT</pubDate><description>{text}，编辑推荐</description></item>"
         )
 
-    old = "".join(item(n, f"早餐燕麦之{n * 31}法", 1 + n % 10) for n in range(20))
-    new = "".join(item(n, f"冬至饺子之{n * 37}法", 20) for n in range(30, 36))
+    said = [
+        "馅料怎么调才鲜香",
+        "面皮要醒多久才筋道",
+        "在南方为什么吃汤圆",
+        "这顿饭老人小孩怎么分量",
+        "冷冻之后会不会开裂",
+        "蘸醋还是蘸酱油各地不同",
+    ]
+    old = "".join(
+        item(n, f"早餐燕麦的第{n * 31}种吃法和{chr(0x4E00 + n * 97) * 6}", 1 + n % 10) for n in range(20)
+    )
+    new = "".join(item(30 + n, f"冬至饺子，{text}", 20) for n, text in enumerate(said))
     for host in ("a", "b"):
         url = f"https://{host}.example/f"
         web.put(url, f"<rss version='2.0'><channel><title>{host}</title>{new}{old}</channel></rss>")
