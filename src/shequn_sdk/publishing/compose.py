@@ -64,11 +64,15 @@ class _Composer:
         self.content = content
         self.manifest = manifest
         self.limits = manifest.limits
-        self.changes: list[Change] = []
-        self.layout = Layout(manifest, self.change)
+        changes: list[Change] = []
 
-    def change(self, field: str, what: str, why: str) -> None:
-        self.changes.append(Change(what=what, why=why, field=field))
+        def change(field: str, what: str, why: str) -> None:
+            changes.append(Change(what=what, why=why, field=field))
+
+        # Not methods: the layout would hold this object, and thousands of circles keep the collector busy.
+        self.changes = changes
+        self.change = change
+        self.layout = Layout(manifest, change)
 
     def can(self, capability: Capability) -> bool:
         return capability in self.manifest.capabilities

@@ -125,6 +125,9 @@ _TRAIL = Fast(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) "
     "values (:delivery_id, :at, :old, :new, :cause, :actor)"
 )
+_TRAIL_BULK = Fast(
+    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (?, ?, null, ?, ?, ?)"
+)
 _TRAIL_CLAIM = Fast(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (:delivery_id, :at, "
     "(select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
@@ -253,33 +256,27 @@ def _trail(row: Row, old: str | None, cause: str, actor: str, at: int) -> dict[s
     return {"delivery_id": row.id, "at": at, "old": old, "new": row.state, "cause": cause, "actor": actor}
 
 
-def insert(
-    conn: Connection, rows: Sequence[Row], *, actor: str, causes: Sequence[str] | None = None
-) -> list[Row]:
+def insert(conn: Connection, rows: Sequence[Row], *, actor: str) -> list[Row]:
     """Write new rows, whose ids the database gives, and the first line of their trails."""
-    written: list[Row] = []
-    if conn.dialect.name == "sqlite" and rows:
+    if not rows:
+        return []
+    if conn.dialect.name == "sqlite":
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
         written = [Row._make((number, *row[1:])) for number, row in enumerate(rows, int(last[0]) + 1)]
         _INSERT_BULK.many(conn, written)
-    elif len(rows) > 1:
+        _TRAIL_BULK.many(conn, [(row.id, row.created_at, row.state, "published", actor) for row in written])
+        return written
+    if len(rows) > 1:
         ids = _NEW_IDS.all(conn, {"count": len(rows)})
         written = [Row._make((number, *row[1:])) for (number,), row in zip(ids, rows, strict=True)]
         _INSERT_WHOLE.many(conn, [row._asdict() for row in written])
     else:
-        for row in rows:
-            found = _INSERT.one(conn, row._asdict())
-            assert found is not None
-            written.append(row._replace(id=found[0]))
-    _TRAIL.many(
-        conn,
-        [
-            _trail(row, None, causes[index] if causes else "published", actor, row.created_at)
-            for index, row in enumerate(written)
-        ],
-    )
+        found = _INSERT.one(conn, rows[0]._asdict())
+        assert found is not None
+        written = [rows[0]._replace(id=found[0])]
+    _TRAIL.many(conn, [_trail(row, None, "published", actor, row.created_at) for row in written])
     return written
 
 
