@@ -125,8 +125,31 @@ async def test_feeds_tell_too_and_copies_count_once(sq, web, clock):
         "冷冻之后会不会开裂",
         "蘸醋还是蘸酱油各地不同",
     ]
+    eaten = [
+        "坚果",
+        "牛奶",
+        "蓝莓",
+        "香蕉",
+        "鸡蛋",
+        "酸奶",
+        "蜂蜜",
+        "红枣",
+        "桂圆",
+        "南瓜",
+        "紫薯",
+        "玉米",
+        "豆浆",
+        "虾仁",
+        "海苔",
+        "芝麻",
+        "核桃",
+        "葡萄",
+        "木耳",
+        "银耳",
+    ]
     old = "".join(
-        item(n, f"早餐燕麦的第{n * 31}种吃法和{chr(0x4E00 + n * 97) * 6}", 1 + n % 10) for n in range(20)
+        item(n, f"早餐燕麦配{one}，{one}要先{eaten[n - 7]}那样处理再加{eaten[n - 3]}", 1 + n % 10)
+        for n, one in enumerate(eaten)
     )
     new = "".join(item(30 + n, f"冬至饺子，{text}", 20) for n, text in enumerate(said))
     for host in ("a", "b"):
