@@ -75,6 +75,8 @@ class Settings(Frozen):
     """Names of the plugins to load; None is all that are installed."""
     rooms: tuple[Name, ...] | None = None
     """Rooms that listen and carry out schedules in `run`; None is all, () is none."""
+    private_hosts: tuple[str, ...] = ()
+    """`host:port` in private networks from which media may be fetched; public addresses need no mention."""
     delivery: DeliverySettings = DeliverySettings()
     privacy: PrivacySettings = PrivacySettings()
 
@@ -102,7 +104,17 @@ class Settings(Frozen):
         return next((item for item in self.communities if channel in item.channels), None)
 
 
-_TABLES = {"communities", "accounts", "store", "events", "plugins", "rooms", "delivery", "privacy"}
+_TABLES = {
+    "communities",
+    "accounts",
+    "store",
+    "events",
+    "plugins",
+    "rooms",
+    "private_hosts",
+    "delivery",
+    "privacy",
+}
 _ACCOUNT_KEYS = {"platform", "base_url", "secrets", "options"}
 
 

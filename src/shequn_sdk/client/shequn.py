@@ -124,7 +124,12 @@ class AsyncShequn(AsyncRooms):
         )
         clock = clock or SystemClock()
         plugins = plugins or load_plugins(only=settings.plugins)
-        context = AdapterContext(clock=clock, transport=transport, timeout=timeout)
+        context = AdapterContext(
+            clock=clock,
+            transport=transport,
+            timeout=timeout,
+            private_hosts=frozenset(settings.private_hosts),
+        )
         return cls(Workspace(settings, plugins=plugins, clock=clock, context=context), stack=stack)
 
     async def __aenter__(self) -> Self:

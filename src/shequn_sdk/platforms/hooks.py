@@ -56,6 +56,8 @@ class AdapterContext:
     """
     timeout: float = 30.0
     """Seconds for one request."""
+    private_hosts: frozenset[str] = frozenset()
+    """`host:port` in private networks from which media may be fetched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,16 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from shequn_handoff.api import Backend, FolderBackend, HttpBackend
 from shequn_handoff.desk import Desk
 from shequn_handoff.errors import refuse
 from shequn_handoff.manifest import PLACES, PLATFORM, manifest_for, options_of
 from shequn_handoff.tasks import NewTask, Task, TaskFile, Verdict, task_id
 from shequn_sdk.domain import Account, ChannelRef, Media, MediaKind, Piece, Post
-from shequn_sdk.errors import ConfigError, InvalidInput, TargetNotFound
+from shequn_sdk.errors import ConfigError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
-from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.platforms.manifest import Capability, Manifest, measure
+from shequn_sdk.platforms.media import read_media
 from shequn_sdk.platforms.ports import Confirmation, PostNumbers
 
 __all__ = ["HandoffAdapter"]
@@ -43,6 +41,7 @@ class HandoffAdapter:
         self.account = account
         self.options = options_of(account)
         self._manifest = manifest_for(account)
+        self._context = context
         self._clock = context.clock
         self._backend: Backend
         if account.base_url is not None:
@@ -59,10 +58,6 @@ class HandoffAdapter:
                 f"the handoff account {account.name!r} needs option folder (where tasks are kept), or base_url and "
                 "the secret token of a desk"
             )
-        # fetches pictures that are given by address
-        self._http = HttpClient(
-            platform=PLATFORM, base_url="https://localhost", context=context, max_connections=2
-        )
 
     @property
     def platform(self) -> str:
@@ -76,7 +71,6 @@ class HandoffAdapter:
 
     async def __aenter__(self) -> Self:
         """Open connections; makes no request."""
-        await self._http.__aenter__()
         await self._backend.__aenter__()
         return self
 
@@ -85,7 +79,6 @@ class HandoffAdapter:
     ) -> None:
         """Close connections."""
         await self._backend.__aexit__(kind, error, trace)
-        await self._http.__aexit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"HandoffAdapter({self.account.name!r})"
@@ -155,23 +148,8 @@ class HandoffAdapter:
             )
 
     async def _file(self, number: int, media: Media) -> TaskFile:
-        if media.data is not None:
-            data = media.data
-        elif media.path is not None:
-            try:
-                data = await anyio.Path(media.path).read_bytes()
-            except OSError as error:
-                raise InvalidInput(
-                    f"{media.path} cannot be read: {error.strerror or error}", source=str(media.path)
-                ) from error
-        elif media.url is not None:
-            response = await self._http.request(
-                "GET", str(media.url), operation="fetch the file", idempotent=True
-            )
-            if response.status >= 400:
-                raise refuse(f"the file's address answered HTTP {response.status}")
-            data = response.body
-        else:
+        data = await read_media(media, self._context)
+        if data is None:
             raise refuse("a native id names no file here; give the file itself")
         name = media.filename or (media.path.name if media.path is not None else "")
         if not name:

@@ -182,12 +182,7 @@ class ApiAdapter(BaseAdapter):
             meant_for = self.options.corp_id if self.options.receive_id is None else self.options.receive_id
             crypto = CallbackCrypto(token=token, encoding_aes_key=key, receive_id=meant_for)
             self._receiver = CallbackReceiver(crypto)
-        self._shelf = MediaShelf(
-            self._upload,
-            http=self.api.http,
-            clock=context.clock,
-            limits=self._manifest.limits.media_bytes,
-        )
+        self._shelf = MediaShelf(self._upload, context=context, limits=self._manifest.limits.media_bytes)
 
     @property
     def _http(self) -> HttpClient:

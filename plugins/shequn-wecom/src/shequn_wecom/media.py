@@ -7,43 +7,30 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
-import anyio
-
-from shequn_sdk.domain import Clock, Media, MediaKind
-from shequn_sdk.errors import InvalidInput
-from shequn_sdk.platforms.http import FilePart, HttpClient
+from shequn_sdk.domain import Media, MediaKind
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.http import FilePart
+from shequn_sdk.platforms.media import read_media
 from shequn_wecom.manifest import SMALLEST_FILE
 from shequn_wecom.render import MEDIA_TYPES, file_name, refuse
 
-__all__ = ["MediaShelf", "read_media"]
+__all__ = ["MediaShelf", "file_of"]
 
 _KEPT = timedelta(days=3) - timedelta(hours=2)
 """WeCom keeps a file for three days; some are left for a late retry."""
 _SHELF = 512
 
 
-async def read_media(media: Media, *, http: HttpClient, limits: Mapping[MediaKind, int]) -> bytes:
+async def file_of(media: Media, context: AdapterContext, *, limits: Mapping[MediaKind, int]) -> bytes:
     """Read a file's bytes from where it is.
 
     Raises:
         InvalidInput: the file cannot be read.
         InvalidContent: it is too small or too large for its kind.
+        Unavailable: its address does not answer now.
     """
-    if media.data is not None:
-        data = media.data
-    elif media.path is not None:
-        try:
-            data = await anyio.Path(media.path).read_bytes()
-        except OSError as error:
-            raise InvalidInput(
-                f"{media.path} cannot be read: {error.strerror or error}", source=str(media.path)
-            ) from error
-    elif media.url is not None:
-        response = await http.request("GET", str(media.url), operation="fetch the file", idempotent=True)
-        if response.status >= 400:
-            raise refuse(f"the file's address answered HTTP {response.status}")
-        data = response.body
-    else:
+    data = await read_media(media, context)
+    if data is None:
         raise refuse("a media_id has no bytes here")
     limit = limits.get(media.kind)
     if limit is not None and len(data) > limit:
@@ -63,13 +50,11 @@ class MediaShelf:
         self,
         upload: Callable[[FilePart, str], Awaitable[str]],
         *,
-        http: HttpClient,
-        clock: Clock,
+        context: AdapterContext,
         limits: Mapping[MediaKind, int],
     ) -> None:
         self._upload = upload
-        self._http = http
-        self._clock = clock
+        self._context = context
         self._limits = limits
         self._known: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
 
@@ -77,12 +62,12 @@ class MediaShelf:
         """Give the id under which WeCom holds the file."""
         if media.native_id is not None:
             return media.native_id
-        data = await read_media(media, http=self._http, limits=self._limits)
+        data = await file_of(media, self._context, limits=self._limits)
         kind = MEDIA_TYPES[media.kind]
         name = file_name(media, data)
         key = hashlib.sha256(f"{kind}/{name}/".encode() + data).hexdigest()
         known = self._known.get(key)
-        now = self._clock.now()
+        now = self._context.clock.now()
         if known is not None and known[1] > now:
             return known[0]
         part = FilePart(filename=name, data=data, content_type=media.mime or "application/octet-stream")

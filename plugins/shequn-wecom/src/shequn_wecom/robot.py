@@ -13,7 +13,7 @@ from shequn_sdk.platforms.http import FilePart, HttpClient
 from shequn_wecom.adapter import BaseAdapter
 from shequn_wecom.api import RobotApi
 from shequn_wecom.errors import PLATFORM
-from shequn_wecom.media import MediaShelf, read_media
+from shequn_wecom.media import MediaShelf, file_of
 from shequn_wecom.render import (
     MEDIA_TYPES,
     article_link,
@@ -47,9 +47,8 @@ class RobotAdapter(BaseAdapter):
                 f"the wecom account {account.name!r} needs secret key: what follows key= in the robot's address"
             )
         self.api = RobotApi(key=key, base_url=account.base_url, context=context)
-        self._shelf = MediaShelf(
-            self._upload, http=self.api.http, clock=context.clock, limits=self._manifest.limits.media_bytes
-        )
+        self._context = context
+        self._shelf = MediaShelf(self._upload, context=context, limits=self._manifest.limits.media_bytes)
 
     @property
     def _http(self) -> HttpClient:
@@ -101,7 +100,7 @@ class RobotAdapter(BaseAdapter):
         if media.kind is MediaKind.PHOTO:
             if media.native_id is not None:
                 raise refuse("a robot sends a picture's bytes; give it as path, url or data")
-            data = await read_media(media, http=self.api.http, limits=self.manifest.limits.media_bytes)
+            data = await file_of(media, self._context, limits=self.manifest.limits.media_bytes)
             if sniff(data) not in {"png", "jpg"}:
                 raise refuse("a robot's picture is a JPG or PNG")
             md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -166,7 +166,7 @@ class WeiboAdapter:
         await self._own(channel, "statuses/share")
         picture = None
         if piece.media:
-            picture = await picture_of(piece.media[0], http=self._api.http, limit=MAX_PICTURE)
+            picture = await picture_of(piece.media[0], self._context, limit=MAX_PICTURE)
         form = form_of(status=piece.text, rip=self.options.rip)
         try:
             status = await self._api.post("statuses/share", wire.Status, form, picture=picture)

@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import anyio
-
 from shequn_sdk.domain import Media, MediaKind, Piece
-from shequn_sdk.errors import InvalidContent, InvalidInput, NotSupported
-from shequn_sdk.platforms.http import FilePart, HttpClient
+from shequn_sdk.errors import InvalidContent, NotSupported
+from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.http import FilePart
 from shequn_sdk.platforms.manifest import Capability, Manifest, TextLimit, measure
+from shequn_sdk.platforms.media import read_media
 from shequn_weibo.errors import PLATFORM
 
 __all__ = ["check_comment", "check_piece", "fingerprint", "picture_of", "refuse", "safe_link"]
@@ -92,28 +92,16 @@ def _fit(text: str, limit: TextLimit, operation: str) -> None:
         )
 
 
-async def picture_of(media: Media, *, http: HttpClient, limit: int) -> FilePart:
+async def picture_of(media: Media, context: AdapterContext, *, limit: int) -> FilePart:
     """Read a picture from where it is, and check what Weibo would check.
 
     Raises:
         InvalidInput: it cannot be read.
         InvalidContent: it is no JPEG, PNG or GIF, or too big.
+        Unavailable: its address does not answer now.
     """
-    if media.data is not None:
-        data = media.data
-    elif media.path is not None:
-        try:
-            data = await anyio.Path(media.path).read_bytes()
-        except OSError as error:
-            raise InvalidInput(
-                f"{media.path} cannot be read: {error.strerror or error}", source=str(media.path)
-            ) from error
-    elif media.url is not None:
-        response = await http.request("GET", str(media.url), operation="fetch the picture", idempotent=True)
-        if response.status >= 400:
-            raise refuse(f"the picture's address answered HTTP {response.status}")
-        data = response.body
-    else:
+    data = await read_media(media, context)
+    if data is None:
         raise NotSupported(
             "weibo keeps no pictures for later posts: give the file, not a native id",
             platform=PLATFORM,
