@@ -166,14 +166,14 @@ async def test_the_ladder_climbs_and_strikes_expire(scene):
 
 async def test_doubtful_cases_wait_for_a_person(scene):
     wang = scene.person()
-    await scene.say(wang, "想了解的扣1，家里闲置跑步机转让")
+    await scene.say(wang, "家里闲置跑步机转让")
     (case,) = await scene.sq.moderation.queue()
     assert case.state == "queued"
     assert any("待判定" in text for text in scene.told())
     assert await scene.sq.moderation.actions(case.id) == []
     done = await scene.sq.moderation.approve(case.id, actor="林", note="广告")
     assert (done.state, done.actor) == ("acted", "林")
-    assert "想了解的扣1，家里闲置跑步机转让" not in scene.said()
+    assert "家里闲置跑步机转让" not in scene.said()
     with pytest.raises(InvalidInput, match="acted already"):
         await scene.sq.moderation.approve(case.id)
     await scene.say(wang, "家里面膜买二送一，要的群里说")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import regex
 
 from shequn_sdk.domain import ChannelRef, Frozen, Interaction, InteractionKind, MemberRef, Role
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.moderation.detectors.content import Content, Reading
+from shequn_sdk.moderation.detectors.content import CLEAN, Content, Reading
 from shequn_sdk.moderation.detectors.hunch import Hunch
-from shequn_sdk.moderation.detectors.lexicon import Entry
+from shequn_sdk.moderation.detectors.lexicon import KEYWORD, Entry, Words
 from shequn_sdk.moderation.detectors.normal import Folded
 from shequn_sdk.moderation.detectors.recent import Copies, Pace
 from shequn_sdk.moderation.model import Evidence, Verdict, evidence
@@ -24,7 +25,6 @@ __all__ = ["Decision", "Engine", "Facts", "Message", "Sighting", "Trace", "membe
 _PATTERN_SECONDS = 0.05
 _PATTERN_TEXT = 4000
 _US = timedelta(microseconds=1)
-KEYWORD = "keyword"
 Extra = Callable[["Message"], Sequence[Verdict]]
 """A plugin's detector."""
 
@@ -121,10 +121,10 @@ class Engine:
         active = sorted((one for one in rules.rules if one.enabled), key=lambda one: (one.priority, one.name))
         self._order = {rule.name: number for number, rule in enumerate(active)}
         self._by_name = {rule.name: rule for rule in active}
-        entries = [
+        self._entries = [
             Entry(word, KEYWORD, 1.0, rule.name) for rule in active for word in dict.fromkeys(rule.keywords)
         ]
-        self._content = Content(entries, pinyin=rules.pinyin, hunch=hunch)
+        self._content = Content(self._entries, pinyin=rules.pinyin, hunch=hunch)
         self._patterns = [
             (rule, [regex.compile(one) for one in rule.patterns]) for rule in active if rule.patterns
         ]
@@ -140,41 +140,46 @@ class Engine:
 
     def look(self, message: Message) -> Sighting | None:
         """Look at one message; gives None when no rule is triggered and no verdict is worth noting."""
-        text = message.text
+        text, event, channel, member, _, at, _ = message
         folded = Folded(text)
         reading = self._content.read_folded(folded)
-        found: list[Verdict] = list(reading.verdicts)
-        member = message.member
-        if member and message.event != "edit":
-            pace = self._pace.see(message.channel, member, message.at, text)
-            if pace is not None:
-                found.append(pace)
-            copies = self._copies.see(member, message.at, folded.plain, text)
-            if copies is not None:
-                found.append(copies)
+        pace = copies = None
+        if member and event != "edit":
+            pace = self._pace.see(channel, member, at, text)
+            copies = self._copies.see(member, at, folded.plain, text)
+        if (
+            reading is CLEAN
+            and pace is None
+            and copies is None
+            and not (self._extras or self._patterns or self._names)
+        ):
+            return None
+        found = [*reading.verdicts, *(one for one in (pace, copies) if one is not None)]
         for extra in self._extras:
             found.extend(extra(message))
-        if not found and not reading.keywords and not self._patterns and not self._names:
-            return None
-        return self._sighting(message, reading, found)
+        return self._sighting(message, folded, reading, found)
 
     def find_keywords(self, text: str) -> tuple[str, ...]:
         """Give the names of the rules whose keywords are in a text; no other trigger is looked at."""
-        hits = self._content.keywords(Folded(text))
+        hits = self._keywords.find_in(text)
         return tuple(dict.fromkeys(hit.entry.why for hit in hits)) if hits else ()
 
-    def _sighting(self, message: Message, reading: Reading, found: list[Verdict]) -> Sighting | None:
+    @cached_property
+    def _keywords(self) -> Words:
+        return Words(self._entries)
+
+    def _sighting(
+        self, message: Message, folded: Folded, reading: Reading, found: list[Verdict]
+    ) -> Sighting | None:
         triggered: dict[str, tuple[float, list[Evidence]]] = {}
         for verdict in found:
             for rule in self._by_kind.get(verdict.kind, ()):
                 if verdict.score >= rule.kinds[verdict.kind]:
                     _note(triggered, rule, verdict.score, verdict.evidence)
-        if reading.keywords:
-            folded = Folded(message.text)
-            for hit in reading.keywords:
-                start, end = folded.span(hit.start, hit.end)
-                shown = evidence(message.text, start, end, f"keyword {hit.entry.word!r}")
-                _note(triggered, self._by_name[hit.entry.why], 1.0, (shown,))
+        for hit in reading.keywords:
+            start, end = folded.span(hit.start, hit.end)
+            shown = evidence(message.text, start, end, f"keyword {hit.entry.word!r}")
+            _note(triggered, self._by_name[hit.entry.why], 1.0, (shown,))
         for rule, patterns in self._patterns:
             _search(triggered, rule, patterns, message.text[:_PATTERN_TEXT], "pattern")
         for rule, patterns in self._names:

@@ -63,6 +63,7 @@ if __name__ == "__main__":
     content = Content()
     rows = load()
     for name, part in (
+        ("fresh", load("fresh")),
         ("blind", load("blind")),
         ("tune", [r for r in rows if not r.held_out]),
         ("held out", [r for r in rows if r.held_out]),

@@ -12,8 +12,9 @@ CONTENT = Content()
 
 
 def test_there_are_enough_labelled_messages():
-    rows = quality.load() + quality.load("blind")
-    assert len(rows) >= 400
+    rows = quality.load() + quality.load("blind") + quality.load("fresh")
+    assert len(quality.load("fresh")) >= 200
+    assert len(rows) >= 1000
     assert len({row.text for row in rows}) == len(rows)
     assert {row.language for row in rows} == {"zh", "en"}
     assert sum(not row.labels for row in rows) >= 150
@@ -36,18 +37,29 @@ def test_on_messages_that_were_looked_at(kind, precision, recall):
 
 
 @pytest.mark.parametrize(
-    ("kind", "precision", "recall"), [("junk", 0.9, 0.6), ("conflict", 0.85, 0.6), ("negative", 0.6, 0.15)]
+    ("name", "kind", "precision", "recall"),
+    [
+        ("blind", "junk", 0.9, 0.55),
+        ("blind", "scam", 0.9, 0.55),
+        ("blind", "conflict", 0.9, 0.6),
+        ("blind", "negative", 0.9, 0.3),
+        ("fresh", "junk", 0.95, 0.85),
+        ("fresh", "advert", 0.9, 0.7),
+        ("fresh", "scam", 0.9, 0.85),
+        ("fresh", "conflict", 0.85, 0.7),
+        ("fresh", "negative", 0.9, 0.5),
+    ],
 )
-def test_on_messages_written_afterwards(kind, precision, recall):
-    """Low where a lexicon is all there is: new words of bad mood are mostly missed."""
-    found, reached, *_ = quality.measure(CONTENT, quality.load("blind"))[kind]
+def test_on_messages_that_were_not_learnt_from(name, kind, precision, recall):
+    """Precision comes first: what is missed is a nuisance, who is accused wrongly leaves."""
+    found, reached, *_ = quality.measure(CONTENT, quality.load(name))[kind]
     assert found >= precision
     assert reached >= recall
 
 
 def test_hardly_an_honest_message_is_punished():
     """At the scores from which the standard rules act without a person."""
-    honest = [row for row in quality.load() + quality.load("blind") if not row.labels]
+    honest = [row for row in quality.load() + quality.load("blind") + quality.load("fresh") if not row.labels]
     wrong = [
         row.text
         for row in honest
@@ -60,18 +72,25 @@ def test_hardly_an_honest_message_is_punished():
 
 def test_the_packaged_model_is_the_one_that_these_messages_give():
     rows = quality.load()
-    made = train(
-        [(row.text, bool({"advert", "scam"} & row.labels), "conflict" in row.labels) for row in rows]
-    )
+    made = train([(row.text, row.labels) for row in rows])
     kept = builtin_hunch()
     assert made.weights.keys() == kept.weights.keys()
     assert all(made.weights[word] == pytest.approx(kept.weights[word], abs=0.02) for word in made.weights)
 
 
 def test_a_model_can_be_written_and_read():
-    model = train([("加我买药", True, False), ("今天跑步", False, False), ("你滚", False, True)], rounds=5)
+    model = train(
+        [
+            ("加我买药", {"advert"}),
+            ("先交押金", {"scam"}),
+            ("今天跑步", set()),
+            ("你滚", {"conflict"}),
+            ("好烦", {"negative"}),
+        ],
+        rounds=5,
+    )
     assert loads(dumps(model)).weights == model.weights
     with pytest.raises(InvalidInput, match="label some of each"):
-        train([("今天", False, False)])
+        train([("今天", set())])
     with pytest.raises(InvalidInput, match="train it again"):
         loads("nonsense")

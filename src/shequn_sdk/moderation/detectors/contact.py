@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from shequn_sdk.moderation.detectors.normal import Folded
 
-__all__ = ["Link", "find_handles", "find_links", "normal_url"]
+__all__ = ["Link", "find_handles", "find_links", "may_link", "normal_url"]
 
 _ENDINGS = (
     "com|cn|net|org|io|me|cc|tv|co|us|uk|ru|info|biz|top|xyz|vip|icu|club|shop|site|online|store|live|link|app|dev|gg|ly"
@@ -23,6 +23,7 @@ _HIDDEN_DOTS = re.compile(
     rf"\s*(?:\[\s*\.\s*\]|\(\s*\.\s*\)|\[dot\]|\(dot\)|\s+dot\s+|。|点|點)\s*(?={_ENDINGS}(?![a-z0-9]))",
     re.IGNORECASE,
 )
+_DOT_WORD = re.compile(r"[。｡点點]\s*[^\s\u3000-\u9fff0-9]")
 _SHORTENERS = frozenset(
     [
         "bit.ly",
@@ -110,16 +111,28 @@ def normal_url(text: str) -> str:
     return f"{scheme.casefold().replace('hxxp', 'http')}://{host}{slash}{path}"
 
 
+def may_link(folded: Folded) -> bool:
+    """Say at once that there is no address in a message; True means that `find_links` has to look.
+
+    A dot written as a word counts only before something that may be the ending of a host.
+    """
+    shown = folded.shown
+    return (
+        "." in shown
+        or "．" in shown
+        or "://" in shown
+        or "：//" in shown
+        or "dot" in folded.plain
+        or (("点" in shown or "。" in shown or "點" in shown) and _DOT_WORD.search(shown) is not None)
+    )
+
+
 def find_links(folded: Folded) -> list[Link]:
     """Give the addresses in a message, those with dots written as words too."""
     text = folded.shown
     if not text.isascii():
         # the same length, so that offsets stay: characters of several letters are left as they are
         text = "".join([_narrow(one) for one in text])
-    if "." not in text and not (
-        "://" in text or "。" in text or "点" in text or "點" in text or "dot" in text
-    ):
-        return []
     found = [_link(match.group(), match.start(), match.end()) for match in _URL.finditer(text)]
     for match in _HIDDEN_DOTS.finditer(text):
         start = match.start()

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shequn_sdk.moderation.detectors.contact import Link, find_at, find_handles, find_links
-from shequn_sdk.moderation.detectors.hunch import Hunch, builtin_hunch
-from shequn_sdk.moderation.detectors.lexicon import Entry, Hit, Words, builtin_entries
+from shequn_sdk.moderation.detectors.contact import Link, find_at, find_handles, find_links, may_link
+from shequn_sdk.moderation.detectors.hunch import Hunch, Opinion, builtin_hunch
+from shequn_sdk.moderation.detectors.lexicon import KEYWORD, Entry, Hit, Words, builtin_entries
 from shequn_sdk.moderation.detectors.normal import Folded
+from shequn_sdk.moderation.detectors.ploys import PLOY, entries, find_ploys
 from shequn_sdk.moderation.model import (
     ADVERT,
     CONFLICT,
@@ -22,7 +23,7 @@ from shequn_sdk.moderation.model import (
     noisy_or,
 )
 
-__all__ = ["LEAST", "Content", "Reading", "flooded"]
+__all__ = ["CLEAN", "LEAST", "Content", "Reading", "flooded"]
 
 LEAST = 0.3
 """Verdicts with a lower score are not given."""
@@ -30,6 +31,13 @@ LEAST = 0.3
 _CONTEXT = frozenset({"warn", "ask", "aimed", "strong", "cover"})
 _HUNCH_MOST = 0.7
 """What the model alone may give: enough for a person to look, not to punish."""
+_ALONE = 0.95
+"""What the model's probability counts where no word speaks for it: a false alarm costs more than a miss."""
+_MOODS = frozenset({"negative", "negative_weak"})
+_NEVER_COVERED = frozenset({KEYWORD, PLOY})
+_IDLE = frozenset({PLOY, "scam_weak", "negative_weak"})
+_SURELY_FRAUD = 0.6
+_DOUBT = 0.1
 _OPEN = frozenset({"app", "call", "sell", "scam", "scam_sure", "scam_weak", "pledge"})
 _TRADE = re.compile(
     r"买[一二两三四五1-9][送赠][一二两三四五1-9]|\bcode\s+[A-Z0-9]{4,}\b|[斤盒瓶箱盘份件]\s?\d{2,4}|\d+[斤盒瓶箱盘]\d{2,4}"
@@ -56,7 +64,8 @@ class Reading(NamedTuple):
     links: Sequence[Link] = ()
 
 
-_CLEAN = Reading(())
+CLEAN = Reading(())
+"""That of a message in which nothing was found."""
 
 
 def flooded(text: str, folded: Folded) -> Verdict | None:
@@ -99,19 +108,14 @@ class Content:
             hunch: a model of your own; that of the package by default.
         """
         self._hunch = hunch or builtin_hunch()
-        entries = builtin_entries()
-        self._words = Words([*(one for one in entries if one.group not in _CONTEXT), *keywords])
-        self._context = Words([one for one in entries if one.group in _CONTEXT])
+        known = builtin_entries()
+        self._words = Words([*(one for one in known if one.group not in _CONTEXT), *entries(), *keywords])
+        self._context = Words([one for one in known if one.group in _CONTEXT])
         self._sounds = None
         if pinyin:
             from shequn_sdk.moderation.detectors.sound import Sounds  # noqa: PLC0415 - the extra `chinese`
 
             self._sounds = Sounds()
-
-    def keywords(self, folded: Folded) -> Sequence[Hit]:
-        """Give the words of rules in a message, and nothing else."""
-        hits = self._words.find(folded)
-        return [hit for hit in hits if hit.entry.group == "keyword"] if hits else ()
 
     def read(self, text: str) -> Reading:
         """Give the verdicts on a text and the words of rules in it."""
@@ -122,58 +126,117 @@ class Content:
         text = folded.text
         flood = flooded(text, folded) if len(text) > 60 else None
         hits = self._words.find(folded)
-        links = find_links(folded) if _may_link(text) else ()
+        links = find_links(folded) if may_link(folded) else ()
         opinion = self._hunch.ask(folded)
         if (
             not hits
             and not links
             and opinion.junk < LEAST
             and opinion.conflict < LEAST
+            and opinion.negative < LEAST
             and not (self._sounds and any(map(str.isdigit, folded.plain)))
         ):
-            return _CLEAN if flood is None else Reading((flood,))
+            return CLEAN if flood is None else Reading((flood,))
+        if len(hits) == 1 and not links and not self._sounds and self._is_idle(folded, hits[0], opinion):
+            return CLEAN if flood is None else Reading((flood,))
+        return self._weigh(folded, hits, links, opinion, flood)
+
+    def _is_idle(self, folded: Folded, hit: Hit, opinion: Opinion) -> bool:
+        """Whether one weak word is all there is; `_weigh` would find nothing either, and take ten times as long."""
+        group = hit.entry.group
+        if group not in _IDLE or max(opinion) >= LEAST or _TRADE.search(folded.shown):
+            return False
+        if group == PLOY:
+            return not find_ploys(folded, {int(hit.entry.why)})
+        if group == "scam_weak":
+            return True
+        context = self._context.find(folded)
+        return opinion.negative < _DOUBT / 2 and not any(one.entry.group == "strong" for one in context)
+
+    def _weigh(
+        self,
+        folded: Folded,
+        hits: Sequence[Hit],
+        links: Sequence[Link],
+        opinion: Opinion,
+        flood: Verdict | None,
+    ) -> Reading:
+        """Join what was found to verdicts; the few messages in which something was found come here."""
         sound = self._sounds.find(folded) if self._sounds else ()
         context = self._context.find(folded)
         covers = [hit for hit in context if hit.entry.group == "cover"]
+        kept = hits
         if covers:
-            hits = [hit for hit in hits if hit.entry.group == "keyword" or not _covered(hit, covers)]
-        judge = _Judge(folded, hits, context, links, sound)
-        advert, scam, mood, conflict = judge.advert(), judge.scam(), judge.mood(), judge.conflict()
+            kept = [hit for hit in hits if hit.entry.group in _NEVER_COVERED or not _covered(hit, covers)]
+        judge = _Judge(folded, kept, context, links, sound)
+        judge.denies = any(hit.entry.group in _MOODS and _covered(hit, covers) for hit in hits)
         warned = "warn" in judge.said
-        if opinion.junk >= LEAST:
-            score = opinion.junk * (0.5 if warned else 1.0)
-            if scam is not None and scam.score >= LEAST and not warned:
-                scam = _raised(scam, opinion.junk)
-            if advert is not None and not warned:
-                advert = _raised(advert, opinion.junk)
-            elif advert is None and scam is None and score >= LEAST:
-                advert = _verdict(ADVERT, min(score, _HUNCH_MOST), self._why(folded))
-        elif opinion.junk < 0.1 and not judge.firm:
-            advert, scam = _lowered(advert), _lowered(scam)
-        if advert and scam and scam.score >= advert.score - 0.1 and not judge.sells:
-            advert = None  # what is sold is a fraud, and called that
-        if opinion.conflict >= LEAST:
-            if conflict is not None:
-                conflict = _raised(conflict, opinion.conflict)
-            elif not warned:
-                score = min(opinion.conflict, _HUNCH_MOST)
-                conflict = _verdict(CONFLICT, score, self._why(folded, conflict=True))
-        elif opinion.conflict < 0.05:
-            conflict = _lowered(conflict)
+        advert, scam = self._junk(judge, folded, opinion, warned=warned)
+        verdicts = (
+            advert,
+            scam,
+            self._mood(judge, folded, opinion.negative),
+            self._conflict(judge, folded, opinion.conflict, warned=warned),
+            flood,
+        )
         return Reading(
-            tuple(one for one in (advert, scam, mood, conflict, flood) if one is not None),
-            tuple(hit for hit in hits if hit.entry.group == "keyword"),
+            tuple(one for one in verdicts if one is not None),
+            tuple(hit for hit in kept if hit.entry.group == KEYWORD),
             links,
         )
 
-    def _why(self, folded: Folded, *, conflict: bool = False) -> list[Evidence]:
+    def _junk(
+        self, judge: _Judge, folded: Folded, opinion: Opinion, *, warned: bool
+    ) -> tuple[Verdict | None, Verdict | None]:
+        """Give the verdicts on advert and fraud, the model's opinion taken into account."""
+        junk = opinion.junk
+        advert, scam = judge.advert(), judge.scam()
+        if junk >= LEAST and not warned:
+            if scam is None and advert is None:
+                kind = SCAM if self._hunch.fraud(folded) >= _SURELY_FRAUD else ADVERT
+                found = _verdict(kind, min(junk * _ALONE, _HUNCH_MOST), self._why(folded, kind))
+                return (found, None) if kind == ADVERT else (None, found)
+            advert, scam = _raised(advert, junk), _raised(scam, junk)
+        elif junk < _DOUBT and not judge.firm:
+            advert, scam = _lowered(advert), _lowered(scam)
+        if advert and scam:
+            # what is sold is a fraud, and called that
+            fraud = scam.score >= advert.score - 0.1 or self._hunch.fraud(folded) >= _SURELY_FRAUD
+            if fraud and not judge.sells:
+                joined = max(scam.score, min(advert.score, _HUNCH_MOST))
+                return None, scam.model_copy(update={"score": joined})
+        elif advert and not judge.sells and self._hunch.fraud(folded) >= _SURELY_FRAUD:
+            return None, advert.model_copy(update={"kind": SCAM, "score": min(advert.score, _HUNCH_MOST)})
+        return advert, scam
+
+    def _conflict(self, judge: _Judge, folded: Folded, opinion: float, *, warned: bool) -> Verdict | None:
+        found = judge.conflict()
+        if opinion >= LEAST:
+            if found is not None:
+                return _raised(found, opinion)
+            if not warned:
+                return _verdict(CONFLICT, min(opinion * _ALONE, _HUNCH_MOST), self._why(folded, CONFLICT))
+        return _lowered(found) if opinion < _DOUBT / 2 else found
+
+    def _mood(self, judge: _Judge, folded: Folded, opinion: float) -> Verdict | None:
+        found = judge.mood()
+        if opinion >= LEAST:
+            if found is not None:
+                return _raised(found, opinion)
+            if not judge.denies:
+                return _verdict(NEGATIVE, min(opinion * _ALONE, _HUNCH_MOST), self._why(folded, NEGATIVE))
+        return _lowered(found) if opinion < _DOUBT / 2 else found
+
+    def _why(self, folded: Folded, kind: str) -> list[Evidence]:
         return [
-            evidence(folded.text, *folded.original(start, end), "words that go with such messages")
-            for start, end in self._hunch.reasons(folded, conflict=conflict)
+            evidence(folded.text, *folded.span(start, end), "words that go with such messages")
+            for start, end in self._hunch.reasons(folded, kind)
         ]
 
 
-def _raised(verdict: Verdict, by: float) -> Verdict:
+def _raised(verdict: Verdict | None, by: float) -> Verdict | None:
+    if verdict is None:
+        return None
     score = noisy_or((verdict.score, 0.5 * by))
     return verdict.model_copy(update={"score": round(score, 3)})
 
@@ -184,19 +247,6 @@ def _lowered(verdict: Verdict | None) -> Verdict | None:
         return verdict
     score = round(verdict.score * 0.75, 3)
     return verdict.model_copy(update={"score": score}) if score >= LEAST else None
-
-
-def _may_link(text: str) -> bool:
-    return (
-        "." in text
-        or "://" in text
-        or "。c" in text
-        or "点" in text
-        or "點" in text
-        or "．" in text
-        or "[dot]" in text
-        or " dot " in text
-    )
 
 
 def _covered(hit: Hit, covers: Sequence[Hit]) -> bool:
@@ -229,9 +279,13 @@ class _Judge:
             self._hits.setdefault(hit.entry.group, []).append(hit)
         self.said = {hit.entry.group for hit in context}
         self._context = context
+        self.denies = False
+        """Whether bad mood is named and denied: "not disappointed"."""
         self._links = links
         self._sound = sound
-        opened = bool(_OPEN & self._hits.keys()) or bool(sound)
+        told = {int(hit.entry.why) for hit in self._hits.pop(PLOY, ())}
+        self._ploys = find_ploys(folded, told) if told else ()
+        opened = bool(_OPEN & self._hits.keys()) or bool(sound) or bool(self._ploys)
         ends = [hit.end for group in ("app", "call") for hit in self._hits.get(group, ())]
         ends += [end for _, end in sound]
         self._handles = find_handles(folded, ends) if opened or links else []
@@ -360,11 +414,14 @@ class _Judge:
 
     def scam(self) -> Verdict | None:
         scams = self._distinct("scam", "scam_sure", "scam_weak")
-        if not scams:
+        if not scams and not self._ploys:
             return None
         scams.sort(key=lambda one: -one.entry.weight)
         weights = [one.entry.weight * (1.0 if not number else 0.8) for number, one in enumerate(scams[:4])]
         shown = [self._of(hit) for hit in scams[:4]]
+        for start, end, weight, why in self._ploys[:2]:
+            weights.append(weight)
+            shown.append(_Mark(start, end, why, folded=True))
         for group, weight in (("pledge", 0.2), ("call", 0.2), ("sell", 0.15)):
             if found := self._distinct(group):
                 weights.append(weight)
@@ -382,10 +439,11 @@ class _Judge:
         shown: list[_Mark] = []
         for hit in self._distinct("negative", "negative_weak")[:6]:
             if self._denied(hit):
+                self.denies = True
                 continue
             weight = hit.entry.weight
             if self._near("strong", hit):
-                weight += 0.15
+                weight += 0.2
             weights.append(weight)
             shown.append(self._of(hit))
         if not weights:

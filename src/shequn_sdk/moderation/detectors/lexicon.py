@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any, NamedTuple
 
 from shequn_sdk.errors import ConfigError
-from shequn_sdk.moderation.detectors.normal import Folded, fold_character
+from shequn_sdk.moderation.detectors.normal import LONGEST, TURNED, Folded, fold, fold_character
 
-__all__ = ["Entry", "Hit", "Words", "builtin_entries", "fold_word"]
+__all__ = ["KEYWORD", "Entry", "Hit", "Words", "automaton", "builtin_entries", "fold_word"]
+
+
+KEYWORD = "keyword"
+"""The group of words of rules."""
 
 
 class Entry(NamedTuple):
@@ -84,7 +88,14 @@ class Words:
             _Pattern(tuple(found), form.isascii(), frozenset(len(one.word.split()) for one in found))
             for form, found in by_form.items()
         ]
-        self._find = _automaton(list(by_form))
+        self.forms = tuple(by_form)
+        """What is looked for in the folded text."""
+        self._find = automaton(self.forms)
+
+    def find_in(self, text: str) -> Sequence[Hit]:
+        """Give what `find` does; a text in which nothing is found is folded and no more."""
+        turned = TURNED in text or len(text) > LONGEST
+        return self.find(Folded(text)) if turned or self._find(fold(text)) else ()
 
     def find(self, folded: Folded) -> Sequence[Hit]:
         """Give what was found, in order; Latin words inside others are left out."""
@@ -122,13 +133,17 @@ def _alike(character: str, edge: str) -> bool:
     return bool(folded) and folded[0].isascii() and folded[0].isalpha() == edge.isalpha()
 
 
-def _automaton(forms: list[str]) -> Any:
+def automaton(forms: Sequence[str]) -> Callable[[str], Sequence[tuple[int, int, int]]]:
+    """Make what finds all of these at once: the number of the form, start and end of each, overlapping ones too.
+
+    Raises:
+        ConfigError: the extra `moderation` is not installed.
+    """
     if not forms:
         return lambda _: ()
     try:
         import ahocorasick_rs  # noqa: PLC0415 - the extra `moderation`
     except ImportError:
         raise ConfigError("moderation needs its extra: install shequn-sdk[moderation]") from None
-    machine: Any = ahocorasick_rs.AhoCorasick(forms)
-    find: Any = machine.find_matches_as_indexes
-    return lambda text: find(text, overlapping=True)
+    machine: Any = ahocorasick_rs.AhoCorasick(list(forms))
+    return partial(machine.find_matches_as_indexes, overlapping=True)

@@ -7,9 +7,10 @@ matching runs over the folded text, and offsets in the original are worked out o
 from __future__ import annotations
 
 import unicodedata
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 
-__all__ = ["LONGEST", "Folded", "fold_character", "simplify"]
+__all__ = ["LONGEST", "TURNED", "Folded", "fold", "fold_character", "simplify"]
 
 LONGEST = 100_000
 """Characters looked at; what stands behind them is not."""
@@ -96,7 +97,14 @@ class _Table(dict[int, str]):
 
 _TABLE = _Table()
 _ASCII_GONE = {code: None for code in range(128) if not chr(code).isalnum()}
-_TURNED = "\u202e"
+
+
+def fold(text: str) -> str:
+    """Give the letters and digits that a text is read as, in the order in which they stand."""
+    return text.translate(_ASCII_GONE).lower() if text.isascii() else text.translate(_TABLE)
+
+
+TURNED = "\u202e"
 _ENDS = "\u202c\u2066\u2067\u2068\u2069\n"
 
 
@@ -105,7 +113,7 @@ def _unturned(text: str) -> tuple[str, list[int]]:
     order: list[int] = []
     position = 0
     while position < len(text):
-        if text[position] != _TURNED:
+        if text[position] != TURNED:
             order.append(position)
             position += 1
             continue
@@ -120,7 +128,7 @@ def _unturned(text: str) -> tuple[str, list[int]]:
 class Folded:
     """A message and its folded text (归一化)."""
 
-    __slots__ = ("__dict__", "_order", "plain", "shown", "text")
+    __slots__ = ("_offsets", "_order", "plain", "shown", "text")
 
     def __init__(self, text: str) -> None:
         """Fold `text`, of which the first `LONGEST` characters are looked at."""
@@ -129,27 +137,30 @@ class Folded:
         self.text = text
         """The original."""
         self._order: list[int] | None = None
+        self._offsets: Sequence[int] | None = None
         self.shown = text
         """As it is shown: where a right-to-left override turns it round, turned back."""
-        if _TURNED in text:
+        if TURNED in text:
             self.shown, self._order = _unturned(text)
-        if text.isascii():
-            self.plain = text.translate(_ASCII_GONE).lower()
-        else:
-            self.plain = self.shown.translate(_TABLE)
+        self.plain = fold(self.shown)
         """Folded letters and digits, nothing between them."""
 
-    @cached_property
-    def _offsets(self) -> list[int]:
+    def _origins(self) -> Sequence[int]:
+        """Give, for each letter of `plain`, where in `shown` it stands."""
+        if self._offsets is not None:
+            return self._offsets
         table = _TABLE
-        offsets: list[int] = []
-        for index, character in enumerate(self.shown):
-            offsets += [index] * len(table[ord(character)])
+        parts = [table[ord(character)] for character in self.shown]
+        offsets = [index for index, part in enumerate(parts) if part]
+        if len(offsets) != len(self.plain):  # a character that is read as several letters
+            offsets = [index for index, part in enumerate(parts) for _ in part]
+        self._offsets = offsets
         return offsets
 
     def shown_span(self, start: int, end: int) -> tuple[int, int]:
         """Give the part of `shown` that a part of `plain` came from."""
-        return self._offsets[start], self._offsets[end - 1] + 1
+        offsets = self._origins()
+        return offsets[start], offsets[end - 1] + 1
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Give the part of the original that a part of `shown` came from."""

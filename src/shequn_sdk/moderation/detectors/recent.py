@@ -5,6 +5,7 @@ Each detector keeps a short, bounded memory in the process; after a restart it b
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -16,7 +17,7 @@ __all__ = ["Copies", "Joins", "Pace", "name_stem"]
 
 _SECOND = 1_000_000
 _SHORTEST = 16
-_NO_DIGITS = dict.fromkeys(range(48, 58))
+_DIGITS = re.compile("[0-9]+")
 _MOST = 50_000
 """Members, messages or channels remembered at once."""
 K = TypeVar("K", bound=Hashable)
@@ -67,21 +68,27 @@ class Copies:
         self._members = members
         self._repeats = times
         self._window = int(seconds * _SECOND)
+        self._once: _Bounded[str, tuple[int, str]] = _Bounded()
         self._seen: _Bounded[str, deque[tuple[int, str]]] = _Bounded()
 
     def see(self, member: str, at: int, plain: str, text: str) -> Verdict | None:
         """Note a message with its folded text; gives the verdict on it."""
         if len(plain) < _SHORTEST:
             return None
-        key = plain if plain.isalpha() else plain.translate(_NO_DIGITS)
+        key = plain if plain.isalpha() else _DIGITS.sub("", plain)
         if len(key) < _SHORTEST:
+            return None
+        first = self._once.get(key)
+        if first is None:  # most are never written again: a pair costs a tenth of what a queue does
+            self._once[key] = (at, member)
+            if len(self._once) > _MOST:
+                self._once.trim()
             return None
         seen = self._seen.get(key)
         if seen is None:
-            self._seen[key] = deque(((at, member),), 32)
+            seen = self._seen[key] = deque((first,), 32)
             if len(self._seen) > _MOST:
                 self._seen.trim()
-            return None
         seen.append((at, member))
         while seen[0][0] < at - self._window:
             seen.popleft()
