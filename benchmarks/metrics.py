@@ -115,11 +115,13 @@ def ingest(rows: int) -> None:
         store = DuckDBEventStore(Path(folder) / "events.duckdb", idle=60)
         store.ensure_community("bench")
         peers: dict[str, sqlite3.Connection] = {}
-        for name in ("text key", "128-bit hash key"):
+        more = "channel text, value real, currency text, is_bot integer, attrs text"
+        for name in ("text key", "128-bit hash key", "128-bit hash key, what the event store keeps"):
             con = sqlite3.connect(Path(folder) / f"{name}.sqlite")
             con.executescript(
                 "pragma journal_mode = wal; pragma synchronous = normal; create table e(id primary key, kind text, "
-                "ts integer, member text, target text, message text, parent text) without rowid;"
+                "ts integer, member text, target text, message text, parent text"
+                f"{', ' + more if 'keeps' in name else ''}) without rowid;"
             )
             peers[name] = con
         spent = dict.fromkeys(("ours", *peers), (0.0, 0.0))
@@ -128,7 +130,7 @@ def ingest(rows: int) -> None:
             wall, cpu = best(work, 1)
             spent[name] = (spent[name][0] + wall, spent[name][1] + cpu)
 
-        def insert(con: sqlite3.Connection, batch: InteractionBatch, *, hashed: bool) -> None:
+        def insert(con: sqlite3.Connection, batch: InteractionBatch, *, hashed: bool, whole: bool) -> None:
             keys = (
                 f"{batch.platform}:{i}:{k}:{m}"
                 for i, k, m in zip(batch.id, batch.kind, batch.member, strict=True)
@@ -138,16 +140,18 @@ def ingest(rows: int) -> None:
                 if hashed
                 else keys
             )
-            columns = (batch.kind, batch.occurred_at, batch.member, batch.target, batch.message, batch.parent)
+            columns = [batch.kind, batch.occurred_at, batch.member, batch.target, batch.message, batch.parent]
+            if whole:
+                columns += [batch.channel, batch.value, batch.currency, batch.is_bot, batch.attrs]
+            marks = ", ".join("?" * (len(columns) + 1))
             with con:
-                con.executemany(
-                    "insert or ignore into e values (?, ?, ?, ?, ?, ?, ?)", zip(ids, *columns, strict=True)
-                )
+                con.executemany(f"insert or ignore into e values ({marks})", zip(ids, *columns, strict=True))
 
         for batch in _batches(rows):
             timed("ours", lambda batch=batch: store.append(batch, community="bench"))
             for name, con in peers.items():
-                timed(name, lambda batch=batch, con=con, name=name: insert(con, batch, hashed="hash" in name))
+                whole = "keeps" in name
+                timed(name, partial(insert, con, batch, hashed="hash" in name, whole=whole))
         # closing writes what is still in the logs of changes into the files: it belongs to the work of both
         timed("ours", store.close)
         for name, con in peers.items():
@@ -272,8 +276,9 @@ def _search(con: object, community: object, newest: int, ids: np.ndarray, micros
     """Look for rows among the stored ones, as `append` does."""
     from shequn_sdk.metrics.store import ingest
     from shequn_sdk.metrics.store.known import Known
+    from shequn_sdk.metrics.store.recent import Recent
 
-    known = Known(newest={community.number: newest * 1_000_000}, archives=[])  # type: ignore[attr-defined]
+    known = Known(newest={community.number: Recent(newest * 1_000_000)}, archives=[])  # type: ignore[attr-defined]
     ingest._stored(con, community, known, np.ascontiguousarray(ids), micros)  # type: ignore[arg-type]  # noqa: SLF001
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["array", "flags_of"]
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["array", "flags_of", "run"]
 
 
 def array(values: Any, kind: Any = None, *, missing: Any = None) -> Any:
@@ -33,6 +36,19 @@ def array(values: Any, kind: Any = None, *, missing: Any = None) -> Any:
     if values.dtype == np.dtype("datetime64[D]"):
         return _numbers(values.astype(np.int32), pa.date32(), missing)
     return _numbers(values, kind if kind is not None else pa.from_numpy_dtype(values.dtype), missing)
+
+
+def run(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    given: Any,  # noqa: ARG001 - read by DuckDB
+    parameters: Mapping[str, object] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Run a statement that reads the Arrow table `given`.
+
+    DuckDB finds it by the name of the local variable: to register it makes a view, which costs more than the statement.
+    """
+    return con.execute(sql, dict(parameters or {}))
 
 
 def flags_of(values: Any) -> Any:

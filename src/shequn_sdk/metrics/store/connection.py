@@ -244,6 +244,9 @@ class TurnTaker:
                     ):  # who waits for the file must not be kept by a copy that fails
                         copying = False
                 with contextlib.suppress(duckdb.Error):  # what was committed is in the log file beside it
+                    self._use_threads(
+                        connection, self._threads
+                    )  # to write that into the file is work for all
                     connection.close()
                 # Closed first: to close another handle of a file gives up DuckDB's own lock on it.
                 if copying:

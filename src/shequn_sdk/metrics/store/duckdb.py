@@ -18,7 +18,7 @@ from shequn_sdk.errors import (
     UnknownName,
 )
 from shequn_sdk.metrics.store import ingest, log, people, portable, rollup, tombstones
-from shequn_sdk.metrics.store.arrays import array
+from shequn_sdk.metrics.store.arrays import array, run
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo, Forgotten, MemberFacts
 from shequn_sdk.metrics.store.connection import TurnTaker, translate
 
@@ -91,18 +91,17 @@ class DuckDBSession:
         keys = {"a": ask, "c": community}
         try:
             con.begin()
-            con.register("finished", table)
-            con.execute(
-                "delete from metric_point where ask = $a and community_no = $c and bucket in (select bucket from finished)",
+            run(
+                con,
+                "delete from metric_point where ask = $a and community_no = $c and bucket in (select bucket from given)",
+                table,
                 keys,
             )
-            con.execute("insert into metric_point select $a, $c, bucket, f, l, p from finished", keys)
+            run(con, "insert into metric_point select $a, $c, bucket, f, l, p from given", table, keys)
             con.commit()
         except duckdb.Error as error:
             con.rollback()
             raise translate(error, self._path) from error
-        finally:
-            con.unregister("finished")
 
 
 class DuckDBEventStore(TurnTaker):

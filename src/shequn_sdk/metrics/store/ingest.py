@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from shequn_sdk.domain import InteractionBatch
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.metrics.store.arrays import array, flags_of
+from shequn_sdk.metrics.store.arrays import array, flags_of, run
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo
 from shequn_sdk.metrics.store.known import Known, micros_of
 from shequn_sdk.metrics.store.log import LOG
@@ -68,16 +68,17 @@ def append_batch(
     Raises:
         InvalidInput: see `rows.check`.
     """
-    check(batch)
+    micros = check(batch)
     known = known or Known()
     given = len(batch)
     if tombstones := known.erased(con):
         batch = without_erased(batch, tombstones)
+        micros = check(batch)
     erased = given - len(batch)
     if not len(batch):
         return Appended(new=0, duplicates=0, late=0, erased=erased)
     try:
-        fresh = _fresh(con, batch, community, known)
+        fresh = _fresh(con, batch, micros, community, known)
         if not fresh.rows:
             return Appended(new=0, duplicates=len(batch), late=0, erased=erased)
         _Fresh(con, batch, community, now, known, fresh).store()
@@ -97,7 +98,7 @@ class _Rows:
     micros: NDArray[np.int64]
     ids: Any
     """Their identities as an Arrow array."""
-    pick: Callable[[list[Any]], Sequence[Any]]
+    pick: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def _uuids(digests: NDArray[np.uint8]) -> Any:
@@ -123,13 +124,16 @@ def _nullable(numbers: NDArray[Any]) -> Any:
 
 
 def _fresh(
-    con: duckdb.DuckDBPyConnection, batch: InteractionBatch, community: CommunityInfo, known: Known
+    con: duckdb.DuckDBPyConnection,
+    batch: InteractionBatch,
+    micros: NDArray[np.int64],
+    community: CommunityInfo,
+    known: Known,
 ) -> _Rows:
     """Find the rows that are neither twice in the batch nor in the store."""
     import numpy as np  # noqa: PLC0415
 
     digests = event_digests(batch)
-    micros = np.array(batch.occurred_at, dtype=np.int64)
     order = unique_rows(digests, micros)
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
     ids = np.ascontiguousarray(packed[order])
@@ -139,6 +143,7 @@ def _fresh(
         keep = np.ones(len(order), bool)
         keep[old] = False
         order, times, ids = order[keep], times[keep], np.ascontiguousarray(ids[keep])
+    known.recent(con, community.number, int(micros.min())).add(ids, times)
     whole = len(order) == len(digests) and bool((order[1:] > order[:-1]).all())
     rows = order.tolist()
     return _Rows(rows, times, _uuids(ids) if rows else None, picker(rows, whole=whole))
@@ -153,25 +158,43 @@ def _stored(
 ) -> NDArray[np.int64]:
     """Give the positions, of rows in order of time, that the store has."""
     import numpy as np  # noqa: PLC0415
+
+    if known.archived(con, int(times[0]), int(times[-1])):
+        return _searched(con, community, known, ids, times)
+    recent = known.recent(con, community.number, int(times[0]))
+    size = int(np.searchsorted(times, recent.floor, side="right"))
+    found = recent.find(ids[size:], times[size:])
+    if found is None:
+        return _searched(con, community, known, ids, times)
+    newest = np.array(found, np.int64) + size
+    if not size:
+        return newest
+    return np.concatenate(
+        [_searched(con, community, known, np.ascontiguousarray(ids[:size]), times[:size]), newest]
+    )
+
+
+def _searched(
+    con: duckdb.DuckDBPyConnection,
+    community: CommunityInfo,
+    known: Known,
+    ids: NDArray[np.uint8],
+    times: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Ask the engine which of these rows it has; it looks only into the time that they cover."""
+    import numpy as np  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
-    low, high = int(times[0]), int(times[-1])
-    newest = known.overlaps(con, community.number, low, high)
-    if not known.archived(con, low, high):
-        if newest is None:
-            return np.empty(0, np.int64)
-        # What is newer than all that is stored cannot be stored.
-        size = int(np.searchsorted(times, newest, side="right"))
-        ids, times = np.ascontiguousarray(ids[:size]), times[:size]
     seen = " union all ".join(
         f"select event_id from {LOG if known.archived(con, first, last) else 'events'} "
         f"where ts between make_timestamp({first}) and make_timestamp({last}) "
         f"and community_no = {community.number}"
         for first, last in time_ranges(times)
     )
-    con.register("probe", pa.table({"event_id": _uuids(ids), "n": array(np.arange(len(ids)))}))
-    found: Any = con.execute(
-        f"select p.n from probe as p semi join ({seen}) as old using (event_id)"
+    found: Any = run(
+        con,
+        f"select p.n from given as p semi join ({seen}) as old using (event_id)",
+        pa.table({"event_id": _uuids(ids), "n": array(np.arange(len(ids)))}),
     ).fetchnumpy()["n"]
     return found
 
@@ -210,6 +233,7 @@ class _Fresh:
         self._members()
         table = self._table(channels)
         self._insert(table)
+        self._contents(channels)
         self._dirty()
         self._entrances()
         if "retract" in self.kind:
@@ -220,22 +244,23 @@ class _Fresh:
     def _members(self) -> None:
         """Give numbers to the members of the rows, new ones where needed; note new names and bots."""
         batch, known, fresh = self.batch, self.known, self.fresh
-        targets = fresh.pick(batch.target)
-        self.numbers, missing = known.member_numbers(self.con, batch.platform, {*self.member, *targets})
+        targets: Sequence[str] = fresh.pick(batch.target) if any(batch.target) else ()
+        self.numbers, found = known.member_numbers(self.con, batch.platform, self.member, targets)
+        self.members, self.targets = found
         named = any(batch.member_name) or any(batch.is_bot)
-        if not (missing or named):
+        if not (self.numbers.new or named):
             return
         names = fresh.pick(batch.member_name)
         bots = fresh.pick(batch.is_bot)
-        if missing:
-            new: dict[str, tuple[str, bool]] = {}
-            for native, target, name, bot in zip(self.member, targets, names, bots, strict=True):
-                if native in missing:
-                    before = new.get(native, ("", False))
-                    new[native] = (name or before[0], bot or before[1])
-                if target in missing:
-                    new.setdefault(target, ("", False))
-            known.add_members(self.con, batch.platform, new)
+        if self.numbers.new:
+            facts: dict[str, tuple[str, bool]] = {}
+            if named:
+                new = set(self.numbers.new)
+                for native, name, bot in zip(self.member, names, bots, strict=True):
+                    if native in new:
+                        before = facts.get(native, ("", False))
+                        facts[native] = (name or before[0], bot or before[1])
+            known.add_members(self.con, batch.platform, facts)
         if named:
             self._rename(names, bots)
 
@@ -260,13 +285,11 @@ class _Fresh:
             table = pa.table(
                 {"member_no": array(list(called), pa.int32()), "name": array(list(called.values()))}
             )
-            self.con.register("called", table)
-            try:
-                self.con.execute(
-                    "update members set name = c.name from called as c where c.member_no = members.member_no"
-                )
-            finally:
-                self.con.unregister("called")
+            run(
+                self.con,
+                "update members set name = c.name from given as c where c.member_no = members.member_no",
+                table,
+            )
         if found:
             known.bots |= found
             listed = ", ".join(map(str, sorted(found)))
@@ -278,11 +301,6 @@ class _Fresh:
             self.con.execute(f"update events set is_bot = true where member_no in ({listed})")
 
     # -- rows
-
-    def _numbers(self, natives: Sequence[str]) -> NDArray[np.int32]:
-        import numpy as np  # noqa: PLC0415
-
-        return np.fromiter(map(self.numbers.__getitem__, natives), np.int32, len(natives))
 
     def _persons(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
         import numpy as np  # noqa: PLC0415
@@ -301,7 +319,7 @@ class _Fresh:
         pick, size = fresh.pick, len(fresh.rows)
         days, hours = local_days_and_hours(fresh.micros, self.community.zone)
         self.days = days
-        members = self._numbers(self.member)
+        members = self.members
         persons = self._persons(members)
         self.contents = content_numbers(batch.platform, self.channel, self.message)
         parents = pick(batch.parent)
@@ -337,8 +355,8 @@ class _Fresh:
             "attrs": "null",
             "ingested_at": "cast($now as timestamp)",
         }
-        if any(batch.target):
-            columns["target_no"] = _nullable(self._numbers(pick(batch.target)))
+        if len(self.targets):
+            columns["target_no"] = _nullable(self.targets)
         if batch.value.count(None) < len(batch):
             columns["value"] = array(pick(batch.value), pa.float64())
             columns["amount"] = (
@@ -410,45 +428,45 @@ class _Fresh:
     def _insert(self, columns: dict[str, Any]) -> None:
         import pyarrow as pa  # noqa: PLC0415
 
-        columns["written"] = self._written()
         arrays = {name: value for name, value in columns.items() if not isinstance(value, str)}
         selected = ", ".join(
             columns[name] if isinstance(columns[name], str) else f"r.{name}" for name in EVENT_COLUMNS
         )
-        selected_channel = columns["channel_no"] if isinstance(columns["channel_no"], str) else "r.channel_no"
-        self.con.register("ready", pa.table(arrays))
-        self.con.execute(
-            f"insert into events select {selected} from ready as r",
+        run(
+            self.con,
+            f"insert into events select {selected} from given as r",
+            pa.table(arrays),
             {"platform": self.batch.platform, "now": self.now},
         )
-        if "written" in arrays:
-            self.con.execute(
-                f"""insert into contents select r.content_no, $platform, {selected_channel}, r.written
-                from ready as r where r.written is not null""",
-                {"platform": self.batch.platform},
-            )
 
-    def _written(self) -> Any:
-        """Give the native ids of messages that these rows are, each once, null for other rows."""
+    def _contents(self, channels: dict[str, int]) -> None:
+        """Keep the native ids of messages that these rows are, each once."""
         import numpy as np  # noqa: PLC0415
         import pyarrow as pa  # noqa: PLC0415
 
         own = [KINDS.index(kind) for kind in MESSAGE_KINDS]
-        said = np.isin(self.codes, own) & (self.contents != 0)
-        rows = np.flatnonzero(said)
+        rows = np.flatnonzero(np.isin(self.codes, own) & (self.contents != 0))
         if not len(rows):
-            return "null"
-        _, first = np.unique(self.contents[rows], return_index=True)
-        natives: list[str | None] = [None] * len(said)
-        for row in rows[first].tolist():
-            natives[row] = self.message[row]
-        return array(natives, pa.string())
+            return
+        numbers, first = np.unique(self.contents[rows], return_index=True)
+        pick = picker(rows[first].tolist(), whole=False)
+        written: Sequence[str] = pick(self.channel)
+        places = np.fromiter(map(channels.__getitem__, written), np.int32, len(written))
+        natives = array(pick(self.message))
+        run(
+            self.con,
+            "insert into contents select content_no, $platform, channel_no, native from given",
+            pa.table({"content_no": array(numbers), "channel_no": array(places), "native": natives}),
+            {"platform": self.batch.platform},
+        )
 
     def _dirty(self) -> None:
         import numpy as np  # noqa: PLC0415
 
         number, known = self.community.number, self.known.dirty
-        new = [day for day in np.unique(self.days).tolist() if (number, day) not in known]
+        # The rows are in order of time, so are most of their days.
+        first = np.append(True, self.days[1:] != self.days[:-1])
+        new = [day for day in dict.fromkeys(self.days[first].tolist()) if (number, day) not in known]
         if new:
             values = ", ".join(f"({number}, cast('1970-01-01' as date) + {day})" for day in new)
             self.con.execute(f"insert into dirty_days values {values}")
@@ -471,16 +489,14 @@ class _Fresh:
         table = pa.table(
             {"member_no": array(list(found), pa.int32()), "entrance": array(list(found.values()))}
         )
-        self.con.register("entered", table)
-        try:
-            self.con.execute(
-                """insert into profiles select $c, i.member_no, null, i.entrance, null, null from entered as i
-                where not exists (select 1 from profiles as o where o.community_no = $c
-                    and o.member_no = i.member_no)""",
-                {"c": self.community.number},
-            )
-        finally:
-            self.con.unregister("entered")
+        run(
+            self.con,
+            """insert into profiles select $c, i.member_no, null, i.entrance, null, null from given as i
+            where not exists (select 1 from profiles as o where o.community_no = $c
+                and o.member_no = i.member_no)""",
+            table,
+            {"c": self.community.number},
+        )
 
     # -- what is taken back
 
@@ -489,13 +505,11 @@ class _Fresh:
         import numpy as np  # noqa: PLC0415
 
         table = self._arrow(columns, "content_no", "member_no", "kind", "detail", "ts")
-        self.con.register("coming", table.append_column("n", array(np.arange(len(self.kind)))))
-        try:
-            rows: Any = self.con.execute(
-                f"select distinct e.n from coming as e join retractions as r on {taken_back('e')}"
-            ).fetchnumpy()["n"]
-        finally:
-            self.con.unregister("coming")
+        rows: Any = run(
+            self.con,
+            f"select distinct e.n from given as e join retractions as r on {taken_back('e')}",
+            table.append_column("n", array(np.arange(len(self.kind)))),
+        ).fetchnumpy()["n"]
         if not len(rows):
             return "false"
         flags = np.zeros(len(self.kind), bool)
@@ -508,18 +522,15 @@ class _Fresh:
 
         table = self._arrow(columns, "content_no", "member_no", "kind", "detail", "ts")
         retracts = self.fresh.pick(self.extras.retracts) if self.extras.retracts else [""] * len(self.kind)
-        table = table.append_column("retracts", array(retracts, pa.string()))
-        self.con.register("coming", table)
-        try:
-            self.con.execute(
-                """create or replace temp table taken as
-                select $c as community_no, cast(content_no as bigint) as content_no,
-                    cast(member_no as integer) as member_no, retracts as kind, detail, ts
-                from coming where kind = 'retract' and content_no is not null""",
-                {"c": self.community.number},
-            )
-        finally:
-            self.con.unregister("coming")
+        run(
+            self.con,
+            """create or replace temp table taken as
+            select $c as community_no, cast(content_no as bigint) as content_no,
+                cast(member_no as integer) as member_no, retracts as kind, detail, ts
+            from given where kind = 'retract' and content_no is not null""",
+            table.append_column("retracts", array(retracts, pa.string())),
+            {"c": self.community.number},
+        )
         self.con.execute("insert into retractions select * from taken")
         self.known.retractions = None
         self.con.execute(

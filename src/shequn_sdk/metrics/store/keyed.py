@@ -58,10 +58,9 @@ def keyed_rows(batch: InteractionBatch, zone: str) -> Any:
     import pyarrow.compute  # noqa: PLC0415
 
     kernels: Any = pyarrow.compute
-    check(batch)
+    micros = check(batch)
     size = len(batch)
     extras = read_attrs(batch)
-    micros = np.array(batch.occurred_at, dtype=np.int64)
     days, hours = local_days_and_hours(micros, zone)
     platform = batch.platform
     none, blank, false = [None] * size, [""] * size, [False] * size

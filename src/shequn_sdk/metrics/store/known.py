@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shequn_sdk.metrics.store import people
-from shequn_sdk.metrics.store.arrays import array
+from shequn_sdk.metrics.store.arrays import array, run
 from shequn_sdk.metrics.store.base import CommunityInfo
+from shequn_sdk.metrics.store.recent import Recent
 from shequn_sdk.metrics.store.tombstones import Tombstones, read_tombstones
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["Known", "micros_of"]
+__all__ = ["Known", "Numbers", "micros_of"]
 
 _MEMBERS = 300_000
 """So many are remembered at most; past that the memory is emptied and fills anew."""
@@ -29,6 +32,36 @@ def micros_of(instant: datetime) -> int:
     return int(instant.replace(tzinfo=UTC).timestamp()) * 1_000_000 + instant.microsecond
 
 
+class Numbers(dict[str, int]):
+    """Native ids of a platform's members to their numbers; "" is 0, who is looked up for the first time gets the next."""
+
+    __slots__ = ("last", "new")
+
+    def __init__(self) -> None:
+        """Know nobody."""
+        super().__init__({"": 0})
+        self.new: list[str] = []
+        self.last = 0
+
+    def begin(self, last: int) -> None:
+        """Number newcomers after `last`, and list them in `new`."""
+        self.last = last
+        self.new = []
+
+    def __missing__(self, native: str) -> int:
+        """Number a newcomer."""
+        self.last += 1
+        self.new.append(native)
+        self[native] = self.last
+        return self.last
+
+    def of(self, natives: Sequence[str]) -> NDArray[np.int32]:
+        """Give the numbers of many."""
+        import numpy as np  # noqa: PLC0415
+
+        return np.fromiter(map(self.__getitem__, natives), np.int32, len(natives))
+
+
 @dataclass(slots=True)
 class Known:
     """Numbers behind names, valid while nobody else can write: whoever lets go of the file clears it."""
@@ -37,8 +70,7 @@ class Known:
     channels: dict[tuple[int, str], dict[str, int]] = field(
         default_factory=dict[tuple[int, str], dict[str, int]]
     )
-    members: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
-    """Per platform: native id to number; "" is 0."""
+    members: dict[str, Numbers] = field(default_factory=dict[str, "Numbers"])
     names: dict[int, str] = field(default_factory=dict[int, str])
     persons: dict[int, int] = field(default_factory=dict[int, int])
     """Person numbers that differ from the member's own."""
@@ -51,8 +83,8 @@ class Known:
     """Whether any are kept."""
     tombstones: Tombstones | None = None
     last_member: int | None = None
-    newest: dict[int, int] = field(default_factory=dict[int, int])
-    """Per community, a time after which the live table has no event."""
+    newest: dict[int, Recent] = field(default_factory=dict[int, Recent])
+    """Per community, the identities of its newest events."""
     totals: dict[str, int] = field(default_factory=dict[str, int])
     """How many members of a platform the store has."""
     size: int = 0
@@ -120,30 +152,45 @@ class Known:
         return numbers
 
     def member_numbers(
-        self, con: duckdb.DuckDBPyConnection, platform: str, wanted: Iterable[str]
-    ) -> tuple[dict[str, int], set[str]]:
-        """Give the numbers of members of a platform, and which of the wanted ones the store does not have."""
+        self, con: duckdb.DuckDBPyConnection, platform: str, *columns: Sequence[str]
+    ) -> tuple[Numbers, list[NDArray[np.int32]]]:
+        """Give the numbers of members of a platform, and each column's; who is new has the next numbers already."""
         if self.size > _MEMBERS:
             self._clear_members()
-        numbers = self.members.setdefault(platform, {"": 0})
-        missing = set(wanted) - numbers.keys()
-        if missing and self._rest(con, platform, len(numbers) - 1):
-            import pyarrow as pa  # noqa: PLC0415
+        numbers = self.members.setdefault(platform, Numbers())
+        numbers.begin(self._last_member(con))
+        found = [numbers.of(column) for column in columns]
+        if numbers.new and self._rest(con, platform, len(numbers) - 1 - len(numbers.new)):
+            stored = self._look_up(con, platform, numbers.new)
+            if stored:
+                for native in numbers.new:
+                    del numbers[native]
+                numbers.update(stored)
+                numbers.begin(self._last_member(con))
+                found = [numbers.of(column) for column in columns]
+        return numbers, found
 
-            con.register("wanted", pa.table({"native_id": array(list(missing), pa.string())}))
-            try:
-                rows = con.execute(
-                    "select m.native_id, m.member_no, m.person_no, m.is_bot, m.name from members as m "
-                    "semi join wanted using (native_id) where m.platform = $p",
-                    {"p": platform},
-                ).fetchall()
-            finally:
-                con.unregister("wanted")
-            for native, member, person, bot, name in rows:
-                numbers[native] = member
-                self._note(member, person, bot=bot, name=name)
-                missing.discard(native)
-        return numbers, missing
+    def _last_member(self, con: duckdb.DuckDBPyConnection) -> int:
+        if self.last_member is None:
+            rows = con.execute("select coalesce(max(member_no), 0) from members").fetchall()
+            self.last_member = int(rows[0][0])
+        return self.last_member
+
+    def _look_up(
+        self, con: duckdb.DuckDBPyConnection, platform: str, natives: Sequence[str]
+    ) -> dict[str, int]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        rows = run(
+            con,
+            "select m.native_id, m.member_no, m.person_no, m.is_bot, m.name from members as m "
+            "semi join given using (native_id) where m.platform = $p",
+            pa.table({"native_id": array(natives)}),
+            {"p": platform},
+        ).fetchall()
+        for _, member, person, bot, name in rows:
+            self._note(member, person, bot=bot, name=name)
+        return {row[0]: row[1] for row in rows}
 
     def _rest(self, con: duckdb.DuckDBPyConnection, platform: str, seen: int) -> bool:
         """Tell whether the store has members of a platform that are not remembered."""
@@ -166,50 +213,45 @@ class Known:
             self.names[member] = name
 
     def add_members(
-        self, con: duckdb.DuckDBPyConnection, platform: str, new: dict[str, tuple[str, bool]]
+        self, con: duckdb.DuckDBPyConnection, platform: str, facts: Mapping[str, tuple[str, bool]]
     ) -> None:
-        """Number new members in this order; each has a name and a mark whether it is a bot."""
+        """Keep the new members of `member_numbers`; of some there is a name, and a mark whether they are bots."""
         import numpy as np  # noqa: PLC0415
         import pyarrow as pa  # noqa: PLC0415
 
-        if self.last_member is None:
-            self.last_member = int(
-                con.execute("select coalesce(max(member_no), 0) from members").fetchall()[0][0]
-            )
-        first = self.last_member + 1
-        table: Any = pa.table(
-            {
-                "n": array(np.arange(first, first + len(new), dtype=np.int32)),
-                "native_id": array(list(new), pa.string()),
-                "name": array([name for name, _ in new.values()], pa.string()),
-                "bot": array([bot for _, bot in new.values()], pa.bool_()),
-            }
-        )
-        con.register("arrived", table)
-        try:
-            con.execute(
-                "insert into members select n, n, $p, native_id, name, bot from arrived", {"p": platform}
-            )
-        finally:
-            con.unregister("arrived")
         numbers = self.members[platform]
-        for number, (native, (name, bot)) in enumerate(new.items(), first):
-            numbers[native] = number
+        new, nobody = numbers.new, ("", False)
+        first = self._last_member(con) + 1
+        known = [facts.get(native, nobody) for native in new] if facts else [nobody] * len(new)
+        names, bots = zip(*known, strict=True)
+        run(
+            con,
+            "insert into members select n, n, $p, native_id, name, bot from given",
+            pa.table(
+                {
+                    "n": array(np.arange(first, first + len(new), dtype=np.int32)),
+                    "native_id": array(new),
+                    "name": array(names),
+                    "bot": array(bots, pa.bool_()),
+                }
+            ),
+            {"p": platform},
+        )
+        for number, (name, bot) in enumerate(known, first):
             self._note(number, number, bot=bot, name=name)
-        self.last_member += len(new)
+        self.last_member = first + len(new) - 1
         if platform in self.totals:
             self.totals[platform] += len(new)
 
-    def overlaps(self, con: duckdb.DuckDBPyConnection, community: int, low: int, high: int) -> int | None:
-        """Give the time up to which a batch from `low` to `high` may meet stored events; None when none does.
+    def recent(self, con: duckdb.DuckDBPyConnection, community: int, low: int) -> Recent:
+        """Give what a batch of events from `low` on is compared with before the live table.
 
-        The answer is for the live table; it holds for the next batch as well, which therefore asks nothing.
+        The live table is asked once: what the next batches store is remembered.
         """
-        newest = self.newest.get(community)
-        if newest is None:
+        recent = self.newest.get(community)
+        if recent is None:
             found = con.execute(
                 f"select max(ts) from events where ts >= make_timestamp({low}) and community_no = {community}"
             ).fetchall()[0][0]
-            newest = self.newest[community] = low - 1 if found is None else micros_of(found)
-        self.newest[community] = max(newest, high)
-        return newest if newest >= low else None
+            recent = self.newest[community] = Recent(low - 1 if found is None else micros_of(found))
+        return recent

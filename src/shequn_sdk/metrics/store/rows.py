@@ -61,12 +61,14 @@ def _md5() -> Callable[[bytes], _Hash]:
 _hash = _md5()
 
 
-def check(batch: InteractionBatch) -> None:
-    """Refuse what cannot be stored.
+def check(batch: InteractionBatch) -> NDArray[np.int64]:
+    """Refuse what cannot be stored; give the times.
 
     Raises:
         InvalidInput: columns of different lengths, an unknown kind, or times outside 1970-2200.
     """
+    import numpy as np  # noqa: PLC0415
+
     lengths = {name: len(values) for name, values in batch.columns()}
     if len(set(lengths.values())) > 1:
         raise InvalidInput(
@@ -76,11 +78,16 @@ def check(batch: InteractionBatch) -> None:
         raise InvalidInput(
             f"unknown kind of interaction {min(unknown)!r}; known: {', '.join(sorted(_KINDS))}"
         )
-    if batch.occurred_at and not (min(batch.occurred_at) >= _EARLIEST and max(batch.occurred_at) < _LATEST):
+    try:
+        micros = np.array(batch.occurred_at, np.int64)
+    except OverflowError:
+        micros = np.array([_LATEST])
+    if len(micros) and not (micros.min() >= _EARLIEST and micros.max() < _LATEST):
         raise InvalidInput(
             f"a batch of {batch.source or batch.platform} has times outside 1970-2200; occurred_at is in "
             "microseconds since 1970 UTC"
         )
+    return micros
 
 
 def event_digests(batch: InteractionBatch) -> list[bytes]:
@@ -169,13 +176,13 @@ def _widest_gaps(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(ranges[start][0], ranges[stop - 1][1]) for start, stop in pairwise(bounds)]
 
 
-def picker(rows: Sequence[int], *, whole: bool) -> Callable[[list[_T]], Sequence[_T]]:
+def picker(rows: Sequence[int], *, whole: bool) -> Callable[[Sequence[_T]], Sequence[_T]]:
     """Give the function that takes these rows out of a column; `whole` says that they are all, in order."""
     if whole:
         return lambda column: column
     if len(rows) < 2:
         return lambda column: [column[row] for row in rows]
-    return cast("Callable[[list[_T]], Sequence[_T]]", itemgetter(*rows))
+    return cast("Callable[[Sequence[_T]], Sequence[_T]]", itemgetter(*rows))
 
 
 @dataclass(slots=True)
