@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -320,13 +320,13 @@ async def check_ins_ranking(
     sq: AsyncShequn,
     out: Output,
     number: Annotated[str, typer.Argument(metavar="CHECK_IN", help="Its id.")],
-    by: Annotated[str, typer.Option("--by", help="current, longest or total.")] = "current",
+    by: Annotated[
+        Literal["current", "longest", "total"], typer.Option("--by", help="What counts.")
+    ] = "current",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 20,
 ) -> None:
     """Rank persons by streak or days."""
-    if by not in {"current", "longest", "total"}:
-        raise InvalidInput(f"--by is current, longest or total, not {by!r}")
-    lines = await sq.check_ins.get_ranking(number, by=by, limit=limit)  # type: ignore[arg-type]
+    lines = await sq.check_ins.get_ranking(number, by=by, limit=limit)
     out.table([one.model_dump() for one in lines], ["rank", "name", "member", "score"], empty="nobody yet")
 
 
@@ -355,15 +355,15 @@ async def questions_list(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    state: Annotated[str, typer.Option("--state", help="open, overdue, answered or dismissed.")] = "open",
+    state: Annotated[
+        Literal["open", "overdue", "answered", "dismissed"], typer.Option("--state", help="Only these.")
+    ] = "open",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
 ) -> None:
     """Show questions, the one that is due first, first."""
     if ctx.invoked_subcommand is not None:
         return
-    if state not in {"open", "overdue", "answered", "dismissed"}:
-        raise InvalidInput(f"--state is open, overdue, answered or dismissed, not {state!r}")
-    found = await sq.questions.list(state=state, limit=limit)  # type: ignore[arg-type]
+    found = await sq.questions.list(state=state, limit=limit)
     rows = [
         {
             "id": one.id,

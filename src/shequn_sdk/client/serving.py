@@ -74,7 +74,7 @@ class OperationsApp:
                 yield from families
 
         registry = CollectorRegistry()
-        registry.register(Collected())  # type: ignore[arg-type]
+        registry.register(Collected())
         return 200, CONTENT_TYPE_LATEST, generate_latest(registry)
 
     async def _families(self) -> AsyncIterator[Any]:

@@ -370,7 +370,7 @@ class AsyncShequn(AsyncRooms):
 
         def register(function: F) -> F:
             handler = narrowed(
-                function,  # type: ignore[arg-type] - what a handler takes is said above
+                function,
                 text=text,
                 keywords=keywords,
                 where=where,

@@ -241,4 +241,4 @@ class SourceRunner:
 
     def _note(self, account: str, **changes: object) -> None:
         seen = self._health.get(account, SourceHealth(account))
-        self._health[account] = replace(seen, **changes)  # pyright: ignore[reportArgumentType]
+        self._health[account] = replace(seen, **changes)

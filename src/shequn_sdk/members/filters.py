@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field as Parameter
 from pydantic import TypeAdapter, ValidationError
@@ -48,17 +48,18 @@ class Filter(Frozen):
     """Which members (筛选条件). Filters combine by `&`, `|` and `~`."""
 
     def __and__(self, other: Filter) -> And:
-        return And(of=(*_parts(And, self), *_parts(And, other)))  # type: ignore[arg-type] - AnyFilter is closed
+        return And(of=(*_parts(And, self), *_parts(And, other)))
 
     def __or__(self, other: Filter) -> Or:
-        return Or(of=(*_parts(Or, self), *_parts(Or, other)))  # type: ignore[arg-type]
+        return Or(of=(*_parts(Or, self), *_parts(Or, other)))
 
     def __invert__(self) -> Not:
-        return Not(of=self)  # type: ignore[arg-type]
+        return Not(of=cast("AnyFilter", self))
 
 
-def _parts(kind: type[And | Or], one: Filter) -> tuple[Filter, ...]:
-    return one.of if isinstance(one, kind) else (one,)
+def _parts(kind: type[And | Or], one: Filter) -> tuple[AnyFilter, ...]:
+    # a filter of another package cannot be stored: pydantic refuses it here
+    return one.of if isinstance(one, kind) else (cast("AnyFilter", one),)
 
 
 class And(Filter):

@@ -128,7 +128,7 @@ def name_dims(session: Session, points: tuple[MetricPoint, ...]) -> tuple[Metric
         point.model_copy(
             update={
                 "dims": {
-                    name: names[name].get(value, value) if name in names else value  # type: ignore[arg-type]
+                    name: names[name].get(value, value) if name in names else value
                     for name, value in point.dims.items()
                 }
             }

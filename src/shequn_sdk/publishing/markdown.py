@@ -110,7 +110,7 @@ def _parser() -> MarkdownIt:
     # What surprises people who write posts, not documents: indented code, underlined headings, HTML entities.
     normalize = parser.normalizeLink
     # its reading of addresses takes what follows a colon for a port, and moves it
-    parser.normalizeLink = lambda url: url if url.startswith(MEMBER) else normalize(url)  # type: ignore[method-assign]
+    parser.normalizeLink = lambda url: url if url.startswith(MEMBER) else normalize(url)
     parser.disable(["code", "lheading", "reference", "html_block", "html_inline", "entity"])
     return parser.enable("strikethrough")
 
