@@ -37,7 +37,7 @@ async def main() -> None:
             for text in (
                 "大家早，今天继续打卡",
                 "加 V 芯：ab12345 领优惠券，名额有限",
-                "家里闲置跑步机转让，想了解的扣1",
+                "家里闲置跑步机转让",
             ):
                 platform.say(group, member, text)
             while await sq.poll_once():

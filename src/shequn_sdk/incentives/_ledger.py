@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Insert, Update, bindparam, case, func, insert, or_, select, text, update
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.incentives.models import Decay
@@ -25,6 +25,13 @@ REDEEMED = "system:redeemed"
 EXPIRED = "system:expired"
 DECAYED = "system:decayed"
 _CHUNK = 400
+_ENTRY = ("community", "event", "kind", "source_id", "target_id", "amount", "at", "day", "rule", "place", "fingerprint", "expires_at", "reverses", "note")  # fmt: skip
+_ENTER = insert(points_entry).inline()
+_CARRY = (
+    update(points_account)
+    .where(points_account.c.id == bindparam("key"))
+    .values(balance=points_account.c.balance + bindparam("change"))
+)
 _REPEATED = re.compile(r"(.)\1+")
 
 
@@ -131,37 +138,51 @@ def book(conn: Connection, community: str, moves: Sequence[Move]) -> int:
         conn, community, (_name(one) for move in fresh.values() for one in (move.source, move.target))
     )
     changes: defaultdict[int, int] = defaultdict(int)
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for move in fresh.values():
         source, target = numbers[_name(move.source)], numbers[_name(move.target)]
         changes[source] -= move.amount
         changes[target] += move.amount
         rows.append(
-            {
-                "community": community,
-                "event": move.event,
-                "kind": move.kind,
-                "source_id": source,
-                "target_id": target,
-                "amount": move.amount,
-                "at": move.at,
-                "day": move.day,
-                "rule": move.rule,
-                "place": move.place,
-                "fingerprint": move.fingerprint,
-                "expires_at": move.expires_at,
-                "reverses": move.reverses,
-                "note": move.note,
-            }
+            (
+                community,
+                move.event,
+                move.kind,
+                source,
+                target,
+                move.amount,
+                move.at,
+                move.day,
+                move.rule,
+                move.place,
+                move.fingerprint,
+                move.expires_at,
+                move.reverses,
+                move.note,
+            )
         )
-    conn.execute(insert(points_entry), rows)
-    conn.execute(
-        update(points_account)
-        .where(points_account.c.id == bindparam("key"))
-        .values(balance=points_account.c.balance + bindparam("change")),
-        [{"key": key, "change": change} for key, change in sorted(changes.items())],
-    )
+    _run_many(conn, _ENTER, _ENTRY, rows)
+    _run_many(conn, _CARRY, ("change", "key"), [(change, key) for key, change in sorted(changes.items())])
     return len(rows)
+
+
+def _run_many(
+    conn: Connection, statement: Insert | Update, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Run a statement for many rows of plain numbers and texts, handed to the driver as they are.
+
+    SQLAlchemy would look at each value of each row again, which takes longer than the database does to write them.
+    """
+    compiled = statement.compile(dialect=conn.dialect, column_keys=list(names))
+    order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+    if order is None:
+        conn.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    places = [names.index(name) for name in order]
+    straight = places == list(range(len(names)))
+    conn.exec_driver_sql(
+        str(compiled), list(rows) if straight else [tuple(row[place] for place in places) for row in rows]
+    )
 
 
 def of_person(conn: Connection, community: str, person: int) -> Holding:

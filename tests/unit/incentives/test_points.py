@@ -336,3 +336,35 @@ async def test_balances_are_exact_after_a_kill(tmp_path):
             expected[number % 7] += number % 5 + 1
         for member, points in expected.items():
             assert (await sq.points.get_balance(f"telegram:{member}")).balance == points
+
+
+@pytest.mark.postgres
+async def test_the_ledger_is_the_same_on_postgresql(postgres_cluster):
+    """Rows are handed to the driver as they are: by name here, by place in SQLite."""
+    import psycopg
+
+    from shequn_sdk.stores.store import Store
+
+    with psycopg.connect(postgres_cluster.url, autocommit=True) as admin:
+        admin.execute("create database points_tests")
+    store = await Store.open(postgres_cluster.url.rsplit("/", 1)[0] + "/points_tests")
+
+    def write(conn):
+        numbers = identity_of(conn, [MemberRef(platform="telegram", native_id=str(n)) for n in range(3)], 0)
+        moves = [
+            Move(
+                f"e{n}", "award", _ledger.ISSUED, number, n + 1, 1, "2026-03-02", expires_at=None if n else 9
+            )
+            for n, number in enumerate(numbers.values())
+        ]
+        return (
+            _ledger.book(conn, "club", moves),
+            _ledger.book(conn, "club", moves),
+            _ledger.check(conn, "club"),
+        )
+
+    try:
+        first, again, (entries, accounts, total, wrong) = await store.write(write)
+    finally:
+        await store.aclose()
+    assert (first, again, entries, accounts, total, wrong) == (3, 0, 3, 4, 0, [])
