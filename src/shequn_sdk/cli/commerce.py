@@ -268,7 +268,7 @@ async def size(
     as_json: JsonOption = False,
 ) -> None:
     """Say how many persons each arm needs."""
-    from shequn_sdk.commerce.experiments import sample_size
+    from shequn_sdk.commerce.trials import sample_size
 
     needed = sample_size(base, lift)
     if out.as_json:

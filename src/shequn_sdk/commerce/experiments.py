@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
-from enum import StrEnum
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from shequn_sdk.commerce import _exposures
 from shequn_sdk.commerce.orders import of_person
-from shequn_sdk.domain import Frozen, InteractionKind, MemberRef, Name
+from shequn_sdk.commerce.trials import (
+    ArmResult,
+    Experiment,
+    ExperimentResult,
+    Outcome,
+    draw_arm,
+    verdict_of,
+    warnings_of,
+)
+from shequn_sdk.domain import InteractionKind, MemberRef, Name
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.house import House, Room
 from shequn_sdk.members.identities import Seen, find_identities, note_identities, seen_in
-from shequn_sdk.metrics.effects import Effect, hold_out
-from shequn_sdk.stores.schema import from_us, to_us
-from shequn_sdk.stores.tables.commerce import experiment, experiment_outcome, exposure, shop_order
-from shequn_sdk.stores.tables.members import identity
+from shequn_sdk.metrics.effects import hold_out
+from shequn_sdk.stores.schema import to_us
+from shequn_sdk.stores.tables.commerce import experiment, experiment_outcome, exposure
 
 if TYPE_CHECKING:
     from shequn_sdk.listening.dispatch import Dispatcher
     from shequn_sdk.listening.events import Heard
 
-__all__ = ["ArmResult", "Experiment", "ExperimentResult", "Experiments", "Outcome", "draw_arm", "sample_size"]
+__all__ = ["Experiments"]
 
 _US = timedelta(microseconds=1)
 _FRESH = 5.0
@@ -50,92 +54,6 @@ _DOING = frozenset(
         _K.COMMAND,
     }
 )
-_SUSPICIOUS = 0.001
-"""Below this probability the groups' sizes do not fit the weights: something is wrong with who was counted."""
-
-
-class Outcome(StrEnum):
-    """What counts as success."""
-
-    BOUGHT = "bought"
-    """An order, not wholly paid back."""
-    ACTIVE = "active"
-    """Did something after the exposure."""
-    NOTED = "noted"
-    """What `note` was called for."""
-
-
-class Experiment(Frozen):
-    """A question put to members by chance (实验)."""
-
-    community: str
-    name: Name
-    question: str
-    arms: Mapping[str, float]
-    """Name to weight; the first is the control, which gets nothing new."""
-    outcome: Outcome
-    window: timedelta
-    """From a person's first exposure to the latest outcome that counts."""
-    planned: int | None = None
-    """Persons per arm, decided before the start."""
-    started_at: AwareDatetime
-    ended_at: AwareDatetime | None = None
-
-
-class ArmResult(Frozen):
-    """One arm's numbers."""
-
-    arm: str
-    persons: int
-    """Exposed persons whose window is over."""
-    waiting: int
-    """Whose window still runs; they are in no share."""
-    successes: int
-    share: float | None
-    revenue: Mapping[str, Decimal] = {}
-    """Net money within the window, per currency."""
-    effect: Effect | None = None
-    """Against the control; None for the control, and while a group is empty."""
-
-
-class ExperimentResult(Frozen):
-    """What an experiment says so far."""
-
-    experiment: Experiment
-    arms: tuple[ArmResult, ...]
-    ready: bool
-    """Every arm has the planned number of persons: the intervals hold as stated."""
-    warnings: tuple[str, ...]
-    verdict: str
-
-
-def draw_arm(salt: str, person: int, arms: Mapping[str, float]) -> str:
-    """Give the arm of a person: the same for the same salt, in proportion to the weights, unforeseeable without the salt."""
-    digest = hashlib.sha256(f"{salt}/{person}".encode()).digest()
-    point = int.from_bytes(digest[:8], "big") / 2**64 * math.fsum(arms.values())
-    for name, weight in arms.items():
-        point -= weight
-        if point < 0:
-            return name
-    return next(reversed(list(arms)))
-
-
-def sample_size(base: float, lift: float, *, power: float = 0.8, level: float = 0.95) -> int:
-    """Give how many persons each of two arms needs to see a share rise from `base` by `lift` (both absolute).
-
-    The usual formula for two shares with equal groups: (z(1-a/2) sqrt(2 p q) + z(power) sqrt(p1 q1 + p2 q2))^2 / lift^2,
-    with p the mean of both shares (Fleiss, Statistical Methods for Rates and Proportions, without continuity correction).
-
-    Raises:
-        InvalidInput: a share is not between 0 and 1, or the lift is 0.
-    """
-    after = base + lift
-    if not (0 < base < 1 and 0 < after < 1 and lift and 0 < power < 1 and 0 < level < 1):
-        raise InvalidInput("base and base + lift must lie between 0 and 1, and lift must not be 0")
-    middle = (base + after) / 2
-    alpha = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(2 * middle * (1 - middle))
-    beta = NormalDist().inv_cdf(power) * math.sqrt(base * (1 - base) + after * (1 - after))
-    return math.ceil((alpha + beta) ** 2 / lift**2)
 
 
 class Experiments(Room):
@@ -172,7 +90,7 @@ class Experiments(Room):
             numbers = find_identities(conn, [seen.ref for _, seen in doers])
             for community, name in self._watched:
                 for seen in (one for where, one in doers if where == community and one.ref in numbers):
-                    _note_activity(conn, community, name, numbers[seen.ref], seen.at)
+                    _exposures.note_activity(conn, community, name, numbers[seen.ref], seen.at)
 
         await (await self._house.store()).write(write)
 
@@ -228,9 +146,9 @@ class Experiments(Room):
         )
 
         def write(conn: Connection) -> None:
-            old = _find(conn, where, name)
+            old = _exposures.find(conn, where, name)
             if old is not None:
-                known = _experiment(old)
+                known = _exposures.experiment_of(old)
                 if known.model_copy(update={"started_at": made.started_at, "ended_at": None}) != made:
                     raise InvalidInput(f"the experiment {name!r} exists with other terms: use a new name")
                 return
@@ -261,10 +179,10 @@ class Experiments(Room):
         """
         where = self._community(community).name
         store = await self._house.store()
-        row = await store.read(lambda conn: _find(conn, where, name))
+        row = await store.read(lambda conn: _exposures.find(conn, where, name))
         if row is None:
             raise UnknownName("experiment", name)
-        return _experiment(row)
+        return _exposures.experiment_of(row)
 
     async def list(self, *, community: str | None = None) -> Sequence[Experiment]:
         """Give the experiments, newest first."""
@@ -273,7 +191,7 @@ class Experiments(Room):
         query = (
             select(experiment).where(experiment.c.community == where).order_by(experiment.c.started_at.desc())
         )
-        return await store.read(lambda conn: [_experiment(row) for row in conn.execute(query)])
+        return await store.read(lambda conn: [_exposures.experiment_of(row) for row in conn.execute(query)])
 
     async def assign(self, name: str, member: MemberRef | str, *, community: str | None = None) -> str:
         """Give a member's arm, and note the exposure; the same person has the same arm for ever, on every platform.
@@ -290,7 +208,7 @@ class Experiments(Room):
         now = to_us(store.clock.now())
 
         def write(conn: Connection) -> str:
-            row = _find(conn, where, name)
+            row = _exposures.find(conn, where, name)
             if row is None:
                 raise UnknownName("experiment", name)
             if row.ended_at is not None:
@@ -402,7 +320,7 @@ class Experiments(Room):
         found = await self.get(name, community=community)
         store = await self._house.store()
         now = to_us(store.clock.now())
-        groups = await store.read(lambda conn: _groups(conn, found, now))
+        groups = await store.read(lambda conn: _exposures.groups(conn, found, now))
         control = next(iter(found.arms))
         level_each = 1 - (1 - level) / (len(found.arms) - 1)
         base = groups[control]
@@ -420,188 +338,11 @@ class Experiments(Room):
                 )
             arms.append(group.model_copy(update={"effect": effect}))
         ready = found.planned is not None and all(one.persons >= found.planned for one in arms)
-        warnings = _warnings(found, arms)
+        warnings = warnings_of(found, arms)
         return ExperimentResult(
             experiment=found,
             arms=tuple(arms),
             ready=ready,
             warnings=tuple(warnings),
-            verdict=_verdict(found, arms, ready=ready),
+            verdict=verdict_of(found, arms, ready=ready),
         )
-
-
-def _warnings(found: Experiment, arms: Sequence[ArmResult]) -> list[str]:
-    warnings: list[str] = []
-    counts = [one.persons + one.waiting for one in arms]
-    odds = _mismatch(counts, list(found.arms.values()))
-    if odds < _SUSPICIOUS:
-        warnings.append(
-            f"the groups' sizes {counts} do not fit the weights (probability {odds:.2g}): "
-            "somebody is assigned in one arm and not in another; the comparison cannot be trusted"
-        )
-    if found.planned is None:
-        warnings.append("no number of persons was planned before the start: see sample_size")
-    if any(one.waiting for one in arms):
-        warnings.append(f"{sum(one.waiting for one in arms)} persons are still within their window")
-    return warnings
-
-
-def _verdict(found: Experiment, arms: Sequence[ArmResult], *, ready: bool) -> str:
-    if not ready:
-        least = min(one.persons for one in arms)
-        wanted = f" of {found.planned}" if found.planned else ""
-        return f"not ready: {least}{wanted} persons in the smallest arm"
-    clear = [one for one in arms if one.effect is not None and one.effect.clear]
-    if not clear:
-        return "no difference shown: it may be smaller than the intervals"
-    return "; ".join(
-        f"{one.arm} {'better' if one.effect.difference > 0 else 'worse'} than the control "
-        f"by {abs(one.effect.difference):.1%} ({one.effect.low:+.1%} to {one.effect.high:+.1%})"
-        for one in clear
-        if one.effect is not None
-    )
-
-
-def _mismatch(counts: Sequence[int], weights: Sequence[float]) -> float:
-    """Give the probability of sizes at least so far from the weights (chi-square, Wilson and Hilferty's approximation)."""
-    total, whole = sum(counts), math.fsum(weights)
-    if total == 0:
-        return 1.0
-    square = sum(
-        (count - total * weight / whole) ** 2 / (total * weight / whole)
-        for count, weight in zip(counts, weights, strict=True)
-    )
-    freedom = len(counts) - 1
-    if freedom == 1:
-        return math.erfc(math.sqrt(square / 2))
-    z = ((square / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
-    return 1 - NormalDist().cdf(z)
-
-
-def _groups(conn: Connection, found: Experiment, now: int) -> dict[str, ArmResult]:
-    window = found.window // _US
-    exposed: dict[int, tuple[str, int]] = {}
-    for row in conn.execute(
-        select(identity.c.person_id, exposure.c.arm, exposure.c.at)
-        .join(identity, identity.c.id == exposure.c.identity_id)
-        .where(exposure.c.community == found.community, exposure.c.experiment == found.name)
-        .order_by(exposure.c.at)
-    ):
-        exposed.setdefault(row.person_id, (row.arm, row.at))
-    successes: set[int] = set()
-    for person, at in _outcomes(conn, found):
-        arm = exposed.get(person)
-        if arm is not None and arm[1] <= at <= arm[1] + window:
-            successes.add(person)
-    revenue: dict[str, dict[str, Decimal]] = {arm: {} for arm in found.arms}
-    for person, at, net, currency in _orders(conn, found.community):
-        arm = exposed.get(person)
-        if arm is not None and arm[1] <= at <= arm[1] + window:
-            line = revenue[arm[0]]
-            line[currency] = line.get(currency, Decimal(0)) + net
-    groups: dict[str, ArmResult] = {}
-    for arm in found.arms:
-        people = [(person, at) for person, (which, at) in exposed.items() if which == arm]
-        # who succeeded early must not count before those who may yet: that would raise every share
-        done = [person for person, at in people if at + window <= now]
-        good = sum(person in successes for person in done)
-        groups[arm] = ArmResult(
-            arm=arm,
-            persons=len(done),
-            waiting=len(people) - len(done),
-            successes=good,
-            share=good / len(done) if done else None,
-            revenue=revenue[arm],
-        )
-    return groups
-
-
-def _outcomes(conn: Connection, found: Experiment) -> list[tuple[int, int]]:
-    if found.outcome is Outcome.BOUGHT:
-        return [(person, at) for person, at, net, _ in _orders(conn, found.community) if net > 0]
-    query = (
-        select(identity.c.person_id, experiment_outcome.c.at)
-        .join(identity, identity.c.id == experiment_outcome.c.identity_id)
-        .where(
-            experiment_outcome.c.community == found.community,
-            experiment_outcome.c.experiment == found.name,
-        )
-    )
-    return [(row[0], row[1]) for row in conn.execute(query)]
-
-
-def _orders(conn: Connection, community: str) -> list[tuple[int, int, Decimal, str]]:
-    return [
-        (row.person_id, row.at, Decimal(row.amount) - Decimal(row.refunded), row.currency)
-        for row in conn.execute(
-            select(
-                identity.c.person_id,
-                shop_order.c.at,
-                shop_order.c.amount,
-                shop_order.c.refunded,
-                shop_order.c.currency,
-            )
-            .join(identity, identity.c.id == shop_order.c.identity_id)
-            .where(shop_order.c.community == community)
-        )
-    ]
-
-
-def _note_activity(conn: Connection, community: str, name: str, number: int, at: int) -> None:
-    """Note the first thing that an exposed person did after the exposure."""
-    person = select(identity.c.person_id).where(identity.c.id == number).scalar_subquery()
-    first = conn.execute(
-        select(exposure.c.at)
-        .join(identity, identity.c.id == exposure.c.identity_id)
-        .where(
-            exposure.c.community == community, exposure.c.experiment == name, identity.c.person_id == person
-        )
-        .order_by(exposure.c.at)
-        .limit(1)
-    ).scalar()
-    if first is None or at <= first:
-        return
-    key = f"active/{number}"
-    known = conn.execute(
-        select(experiment_outcome.c.at).where(
-            experiment_outcome.c.community == community,
-            experiment_outcome.c.experiment == name,
-            experiment_outcome.c.key == key,
-        )
-    ).scalar()
-    if known is None:
-        conn.execute(
-            insert(experiment_outcome).values(
-                community=community, experiment=name, key=key, identity_id=number, at=at
-            )
-        )
-    elif at < known:
-        conn.execute(
-            update(experiment_outcome)
-            .where(
-                experiment_outcome.c.community == community,
-                experiment_outcome.c.experiment == name,
-                experiment_outcome.c.key == key,
-            )
-            .values(at=at)
-        )
-
-
-def _find(conn: Connection, community: str, name: str) -> Row[Any] | None:
-    return conn.execute(
-        select(experiment).where(experiment.c.community == community, experiment.c.name == name)
-    ).one_or_none()
-
-
-def _experiment(row: Row[Any]) -> Experiment:
-    return Experiment(
-        community=row.community,
-        name=row.name,
-        question=row.question,
-        arms=json.loads(row.arms),
-        outcome=Outcome(row.outcome),
-        window=timedelta(microseconds=row.window),
-        planned=row.planned,
-        started_at=from_us(row.started_at),
-        ended_at=None if row.ended_at is None else from_us(row.ended_at),
-    )

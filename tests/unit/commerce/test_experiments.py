@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shequn_sdk import Interaction, InteractionKind, InvalidInput
-from shequn_sdk.commerce.experiments import draw_arm, sample_size
+from shequn_sdk.commerce.trials import draw_arm, sample_size
 from shequn_sdk.errors import UnknownName
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

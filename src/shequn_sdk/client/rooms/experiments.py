@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shequn_sdk.client._twin import Twin
-from shequn_sdk.commerce.experiments import Outcome
+from shequn_sdk.commerce.trials import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from shequn_sdk.commerce.experiments import Experiment, ExperimentResult
     from shequn_sdk.commerce.experiments import Experiments as AsyncExperiments
+    from shequn_sdk.commerce.trials import Experiment, ExperimentResult
     from shequn_sdk.domain import MemberRef, Name
 
 __all__ = ["Experiments"]
