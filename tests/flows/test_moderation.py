@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from shequn_sdk import AsyncShequn, Community, InvalidInput
 from shequn_sdk.domain import ChannelRef
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.moderation import _privacy
+from shequn_sdk.moderation.codes import CodeReader, pictures_of
 from shequn_sdk.moderation.crisis import CrisisPlan, CrisisStep, Thresholds, standard_plan
 from shequn_sdk.moderation.rules import Effects, RaidSettings, Rule, RuleSet, standard_rules
 from shequn_sdk.platforms.discovery import load_plugins
@@ -534,3 +536,54 @@ async def test_on_discord_slow_mode_is_set_and_taken_back(tmp_path):
             assert 30 in slow.values(), slow
             await sq.moderation.raid_off(scene.channel)
             assert 30 not in (await adapter.get_channel(scene.group)).attrs.values()
+
+
+def _code(text, *, scale=6):
+    zxingcpp = pytest.importorskip("zxingcpp")
+    from PIL import Image
+
+    made = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+    buffer = BytesIO()
+    Image.fromarray(zxingcpp.write_barcode_to_image(made, scale=scale)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def test_codes_in_pictures_are_judged_where_the_rules_ask_for_it(scene):
+    picture = _code("加微信 ab12345 免费领资料，名额有限")
+    wang, li = scene.person(), scene.person("小李")
+    scene.platform.show(scene.group, wang, picture, "看看这个")
+    await scene.live()
+    assert await scene.sq.moderation.cases() == []
+    await scene.sq.moderation.set_rules(scene.rules(codes=True))
+    scene.platform.show(scene.group, wang, picture, "看看这个")
+    scene.platform.show(scene.group, li, _code("https://example.com/menu"), "今天的菜单")
+    scene.platform.show(scene.group, li, b"no picture at all")
+    await scene.live()
+    (case,) = await scene.sq.moderation.cases()
+    assert (case.rule, str(case.member)) == ("advert", scene.ref(wang))
+    assert "ab12345" in [one.word for one in case.decision.evidence]
+    assert scene.said().count("看看这个") == 1
+
+
+async def test_a_picture_that_cannot_be_loaded_holds_nothing_up(scene):
+    await scene.sq.moderation.set_rules(scene.rules(codes=True))
+    wang = scene.person()
+    scene.faults.set([FaultRule(FaultKind.SERVER_ERROR, operation="read", times=6)])
+    scene.platform.show(scene.group, wang, _code("加微信 ab12345 免费领资料"), "晚安")
+    await scene.say(wang, ADVERT)
+    scene.faults.clear()
+    assert [one.rule for one in await scene.sq.moderation.cases()] == ["advert"]
+    assert await (await scene.sq._workspace.dispatcher()).list_dead() == []
+
+
+async def test_a_picture_that_is_too_large_is_not_loaded(scene):
+    await scene.live()
+    scene.platform.show(
+        scene.group, scene.person(), _code("加微信 ab12345 免费领资料") + bytes(6 * 1024 * 1024)
+    )
+    heard = []
+    (await scene.sq._workspace.dispatcher()).on_batch("pictures", lambda some: _keep(heard, some))
+    await scene.live()
+    found = await CodeReader(scene.sq._workspace.accounts).read([one for one in heard if pictures_of(one)])
+    assert found == {}
+    assert sum(bool(pictures_of(one)) for one in heard) == 1

@@ -15,6 +15,8 @@ from shequn_sdk.errors import InvalidInput, ShequnError, UnknownName
 from shequn_sdk.house import House
 from shequn_sdk.moderation import book, raids, templates
 from shequn_sdk.moderation.actions import Executor, next_due
+from shequn_sdk.moderation.codes import CodeReader, pictures_of
+from shequn_sdk.moderation.detectors.pictures import read_codes
 from shequn_sdk.moderation.engine import Decision, Engine, wrap_plugin
 from shequn_sdk.moderation.results import Raid
 from shequn_sdk.moderation.rules import RuleSet
@@ -55,6 +57,7 @@ class Officer:
 
         Raises:
             UnknownName: no plugin offers one of them.
+            ConfigError: an extra is needed and not installed.
         """
         offered: Mapping[str, Any] = self._house.plugins.detectors
         extras: list[Any] = []
@@ -62,6 +65,8 @@ class Officer:
             if name not in offered:
                 raise UnknownName("detector", name, nearest=tuple(offered)[:2])
             extras.append(wrap_plugin(name, offered[name].create()))
+        if rules.codes:
+            read_codes(b"")  # says at once when the extra is missing
         return Engine(rules, extras=extras)
 
     # -- raid mode
@@ -128,7 +133,8 @@ class Officer:
         patrols = await self.watch.patrols(store)
         if not patrols:
             return
-        found, signs, joined, counts = self.watch.look(patrols, heard)
+        codes = await self._codes(patrols, heard)
+        found, signs, joined, counts = self.watch.look(patrols, heard, codes)
         if counts:
             await store.write(
                 lambda conn: book.count(conn, {key: tuple(value) for key, value in counts.items()})
@@ -144,6 +150,20 @@ class Officer:
             await self._announce(one, patrols[one.community])
         if cases or joined:
             await self.work()
+
+    async def _codes(self, patrols: Mapping[str, Patrol], heard: Sequence[Heard]) -> Mapping[int, str]:
+        """Read the codes in pictures, where the rules ask for it."""
+        wanting = {name for name, patrol in patrols.items() if patrol.rules.codes}
+        places = [
+            place
+            for place, one in enumerate(heard)
+            if one.community in wanting and not one.interaction.is_bot and pictures_of(one)
+        ]
+        if not places:
+            return {}
+        reader = CodeReader(self._house.accounts, patience=self.patience)
+        found = await reader.read([heard[place] for place in places])
+        return {places[number]: text for number, text in found.items()}
 
     async def _announce(self, found: Found, patrol: Patrol) -> None:
         """Tell members, operators and metrics of a new case."""

@@ -212,6 +212,8 @@ class RuleSet(Frozen):
     """Members with the same message that make it a copy."""
     pinyin: bool = False
     """Also find calls whose characters merely sound right; needs the extra `chinese`."""
+    codes: bool = False
+    """Also load the pictures that members post and judge what the codes in them say; needs the extra `qr`."""
     detectors: tuple[str, ...] = ()
     """Detectors of plugins to ask, by name."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -37,6 +38,7 @@ _EVENTS: Mapping[InteractionKind, str] = {
 _FRESH = 5.0
 """Seconds for which rules and raids are taken as read; own changes are seen at once."""
 _TEN_MINUTES = 600 * 1_000_000
+_NO_CODES: Mapping[int, str] = MappingProxyType({})
 _FLAGGED = 0.5
 """Verdicts from here on count as spam or as bad mood in tallies and metrics."""
 
@@ -109,17 +111,18 @@ class Watch:
         return fresh
 
     def look(
-        self, patrols: Mapping[str, Patrol], heard: Sequence[Heard]
+        self, patrols: Mapping[str, Patrol], heard: Sequence[Heard], codes: Mapping[int, str] = _NO_CODES
     ) -> tuple[list[Found], list[tuple[Heard, Verdict]], list[Heard], dict[tuple[str, int], list[int]]]:
         """Judge a batch without asking the store.
 
+        `codes` is what the codes in pictures say, by the place of the message: it is judged as if written below the text.
         Gives what was found, signs of raids, who joined a protected channel, and what to add to the tallies.
         """
         found: list[Found] = []
         signs: list[tuple[Heard, Verdict]] = []
         joined: list[Heard] = []
         counts: dict[tuple[str, int], list[int]] = {}
-        for one in heard:
+        for place, one in enumerate(heard):
             community, interaction = one.community, one.interaction
             patrol = patrols.get(community) if community else None
             event = _EVENTS.get(interaction.kind)
@@ -131,8 +134,9 @@ class Watch:
             if event is None:
                 continue
             channel = f"{one.account}:{interaction.channel}"
+            text = interaction.text
             message = Message(
-                interaction.text,
+                f"{text}\n{codes[place]}" if place in codes else text,
                 event,
                 channel,
                 member_key(interaction.platform, interaction.member),

@@ -66,6 +66,8 @@ class Capability(StrEnum):
     MEMBER_COUNT = "member_count"
     TOPICS = "topics"
     SLOW_MODE = "slow_mode"
+    PICTURES = "pictures"
+    """Pictures that members post can be loaded."""
     # members
     GET_MEMBER = "get_member"
     LIST_MEMBERS = "list_members"

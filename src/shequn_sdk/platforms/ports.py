@@ -35,6 +35,7 @@ __all__ = [
     "MemberDirectory",
     "Moderator",
     "Parsed",
+    "Pictures",
     "Pinner",
     "Polls",
     "PostMetrics",
@@ -373,6 +374,19 @@ class SlowMode(Protocol):
 
 
 @runtime_checkable
+class Pictures(Protocol):
+    """PICTURES: loads what members post; `attrs["pictures"]` of their messages names it."""
+
+    async def load_picture(self, picture: str, *, most_bytes: int) -> bytes:
+        """Load a picture by the name that `attrs["pictures"]` gives.
+
+        Raises:
+            InvalidContent: it is larger than `most_bytes`.
+        """
+        ...
+
+
+@runtime_checkable
 class Roles(Protocol):
     """ROLES: the platform's own roles."""
 
@@ -566,6 +580,7 @@ CAPABILITY_PROTOCOLS: Mapping[Capability, type] = MappingProxyType(
         _C.MEMBER_COUNT: ChannelDirectory,
         _C.TOPICS: Topics,
         _C.SLOW_MODE: SlowMode,
+        _C.PICTURES: Pictures,
         _C.GET_MEMBER: MemberDirectory,
         _C.LIST_MEMBERS: MemberDirectory,
         _C.DIRECT_MESSAGE: DirectMessenger,

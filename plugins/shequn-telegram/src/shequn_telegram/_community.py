@@ -60,7 +60,7 @@ _ROLES: Mapping[str, Role] = {
 
 
 class CommunitySide(AdapterBase):
-    """CHANNEL_INFO, MEMBER_COUNT, TOPICS, GET_MEMBER, DIRECT_MESSAGE, RESTRICT, KICK, BAN, ROLES, INVITES, JOIN_REQUESTS."""
+    """CHANNEL_INFO, MEMBER_COUNT, TOPICS, PICTURES, GET_MEMBER, DIRECT_MESSAGE, RESTRICT, KICK, BAN, ROLES, INVITES, JOIN_REQUESTS."""
 
     # channels
 
@@ -96,6 +96,22 @@ class CommunitySide(AdapterBase):
         """Read Telegram's own number of members, bots included."""
         parameters = {"chat_id": split_channel(channel)[0]}
         return await self.api.call("getChatMemberCount", parameters, result=int, idempotent=True)
+
+    async def load_picture(self, picture: str, *, most_bytes: int) -> bytes:
+        """Load a photo by its file id; bots get at most 20 MB.
+
+        Raises:
+            InvalidContent: it is larger than `most_bytes`.
+        """
+        file = await self.api.call("getFile", {"file_id": picture}, result=wire.File, idempotent=True)
+        if file.file_size > most_bytes:
+            raise InvalidContent(
+                f"the picture has {file.file_size} bytes, {most_bytes} at most are wanted", platform=PLATFORM
+            )
+        data = await self.api.download(file.file_path)
+        if len(data) > most_bytes:
+            raise InvalidContent(f"the picture has more than {most_bytes} bytes", platform=PLATFORM)
+        return data
 
     def iter_channels(self) -> AsyncIterator[Channel]:
         """Refuse: the Bot API does not tell where a bot is."""

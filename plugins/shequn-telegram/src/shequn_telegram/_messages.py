@@ -123,6 +123,8 @@ class MessageReader(Reader):
         media = next((name for name in _MEDIA if getattr(special, name) is not None), "")
         if media:
             attrs["media"] = media
+            if special.photo and special.photo[-1].file_id:  # the last is the largest
+                attrs["pictures"] = [special.photo[-1].file_id]
             if special.poll is not None:
                 attrs["poll"] = special.poll.id
         if special.media_group_id is not None:

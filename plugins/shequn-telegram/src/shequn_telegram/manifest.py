@@ -146,6 +146,7 @@ _CAPABILITIES = frozenset(
         _C.CHANNEL_INFO,
         _C.MEMBER_COUNT,
         _C.TOPICS,
+        _C.PICTURES,
         _C.GET_MEMBER,
         _C.DIRECT_MESSAGE,
         _C.RESTRICT,

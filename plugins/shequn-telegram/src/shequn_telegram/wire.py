@@ -126,6 +126,19 @@ class Present(Wire):
     """An object of which only the presence matters."""
 
 
+class PhotoSize(Wire):
+    """One of the sizes in which a photo is kept."""
+
+    file_id: str = ""
+
+
+class File(Wire):
+    """Where a file can be loaded."""
+
+    file_size: int = 0
+    file_path: str = ""
+
+
 class Replied(Wire):
     """A message that is replied to: what is needed to know its author and whether it is a channel's post."""
 
@@ -161,7 +174,7 @@ class Special(Wire):
 
     caption: str | None = None
     media_group_id: str | None = None
-    photo: list[Present] | None = None
+    photo: list[PhotoSize] | None = None
     video: Present | None = None
     audio: Present | None = None
     voice: Present | None = None

@@ -77,6 +77,7 @@ def _calls(rig: Rig) -> Mapping[Capability, tuple[str, Callable[[Any], Any]]]:
         _C.MEMBER_COUNT: ("count_members", lambda a: a.count_members(channel)),
         _C.TOPICS: ("open_topic", lambda a: a.open_topic(channel, "x")),
         _C.SLOW_MODE: ("set_slow_mode", lambda a: a.set_slow_mode(channel, timedelta(seconds=10))),
+        _C.PICTURES: ("load_picture", lambda a: a.load_picture("x", most_bytes=1)),
         _C.GET_MEMBER: ("get_member", lambda a: a.get_member(channel, member)),
         _C.LIST_MEMBERS: ("iter_members", lambda a: a.iter_members(channel)),
         _C.DIRECT_MESSAGE: ("direct_channel", lambda a: a.direct_channel(member)),

@@ -301,6 +301,21 @@ def _check_picture(data: bytes) -> None:
         raise bad("PHOTO_INVALID_DIMENSIONS")
 
 
+def _photo(world: World, file: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+    width, height = _size_of_picture(file["data"])
+    small = {**base, "file_id": f"{file['file_id']}s", "file_unique_id": f"{file['file_unique_id']}s"}
+    world.files.setdefault(small["file_id"], {**file, "file_id": small["file_id"]})
+    return {"photo": [{**small, "width": 90, "height": 60}, {**base, "width": width, "height": height}]}
+
+
+def photo_content(world: World, data: bytes) -> dict[str, Any]:
+    """Give the part of a message that shows a picture which a person posts."""
+    _check_picture(data)
+    file = _new_file(world, "photo", data=data, name="photo.jpg", mime="image/jpeg", size=len(data))
+    base = {"file_id": file["file_id"], "file_unique_id": file["file_unique_id"], "file_size": file["size"]}
+    return _photo(world, file, base)
+
+
 def media_content(call: Call, kind: str, value: Any, params: Parameters, name: str = "") -> dict[str, Any]:
     """Give the part of a message that shows a file.
 
@@ -311,11 +326,8 @@ def media_content(call: Call, kind: str, value: Any, params: Parameters, name: s
     base: dict[str, Any] = {"file_id": file["file_id"], "file_unique_id": file["file_unique_id"]}
     if file["size"]:
         base["file_size"] = file["size"]
-    width, height = _size_of_picture(file["data"])
     if kind == "photo":
-        small = {**base, "file_id": f"{file['file_id']}s", "file_unique_id": f"{file['file_unique_id']}s"}
-        call.world.files.setdefault(small["file_id"], {**file, "file_id": small["file_id"]})
-        return {"photo": [{**small, "width": 90, "height": 60}, {**base, "width": width, "height": height}]}
+        return _photo(call.world, file, base)
     if kind in {"video", "animation"}:
         base.update(width=params.integer("width") or 640, height=params.integer("height") or 360)
         base["duration"] = params.integer("duration") or 0

@@ -233,6 +233,14 @@ class TelegramSandbox(BaseSandbox):
         chat, thread, user = self._chat(channel, person)
         return str(self.people_acts.say(chat, user, text, thread=thread, reply_to=reply_to).id)
 
+    def show(self, channel: str, person: Person, picture: bytes, caption: str = "") -> str:
+        """Post a picture, with text under it."""
+        chat, thread, user = self._chat(channel, person)
+        content = sending.photo_content(self.world, picture)
+        if caption:
+            content["caption"] = caption
+        return str(self.people_acts.post(chat, user, content, thread=thread).id)
+
     def edit(self, channel: str, person: Person, message: str, text: str) -> None:
         """Change an own message."""
         chat, _, user = self._chat(channel, person)
