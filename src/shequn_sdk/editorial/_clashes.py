@@ -13,7 +13,7 @@ from shequn_sdk.editorial import _days, _slots
 from shequn_sdk.editorial._lines import Line, content_of, load, said
 from shequn_sdk.editorial.model import Clash, ClashKind
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.publishing.similar import FAR, SAME, distance, overlap
+from shequn_sdk.publishing.similar import SAME, candidates, overlap
 from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 
@@ -134,15 +134,13 @@ def _duplicates(conn: Connection, question: Question) -> Sequence[Clash]:
         return ()
     moment, memory = to_us(question.at), question.memory // timedelta(microseconds=1)
     span = {"community": line.community, "start": moment - memory, "end": moment + memory, "but": line.id}
-    near = sorted(
-        (differing, number)
-        for number, other in _MARKS.all(conn, span)
-        if (differing := distance(line.fingerprint, other)) <= FAR
-    )[:_MOST]
-    others = load(conn, [number for _, number in near])
+    marked = _MARKS.all(conn, span)
+    nearest = candidates(line.fingerprint, [mark for _, mark in marked])[:_MOST]
+    near = [marked[at][0] for at in nearest]
+    others = load(conn, near)
     text = said(content_of(line.content))
     found: list[Clash] = []
-    for _, number in near:
+    for number in near:
         if number not in others:
             continue
         shared = overlap(text, said(content_of(others[number].content)))

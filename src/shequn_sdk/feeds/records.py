@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, 
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.feeds.model import Feed, FeedFilter, FeedItem, FeedState, ItemState
 from shequn_sdk.feeds.reading import ParsedItem
-from shequn_sdk.publishing.similar import FAR, SAME, distance, fingerprint, overlap, signed
+from shequn_sdk.publishing.similar import SAME, candidates, fingerprint, overlap, signed
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.feeds import feed, feed_item
 
@@ -186,16 +186,13 @@ class _Told(NamedTuple):
     text: str
 
 
-def _story(mark: int, text: str, others: Iterable[_Told]) -> int | None:
+def _story(mark: int, text: str, others: Sequence[_Told]) -> int | None:
     """Give the story of the item that says most nearly the same; None when none does."""
-    if not mark:
-        return None
     best, story = SAME, None
-    for other in others:
-        if other.mark and distance(mark, other.mark) <= FAR:
-            shared = overlap(text, other.text)
-            if shared > best or (story is None and shared >= SAME):
-                best, story = shared, other.story
+    for at in candidates(mark, [other.mark for other in others]):
+        shared = overlap(text, others[at].text)
+        if shared > best or (story is None and shared >= SAME):
+            best, story = shared, others[at].story
     return story
 
 

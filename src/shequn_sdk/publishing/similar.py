@@ -3,7 +3,7 @@
 A fingerprint can be stored and compared for nothing; where two are near, `overlap` of the texts themselves decides.
 
 ```python
-near = distance(fingerprint(one), fingerprint(other)) <= FAR and overlap(one, other) >= SAME
+near = [at for at in candidates(mark, marks) if overlap(text, texts[at]) >= SAME]
 ```
 """
 
@@ -12,12 +12,24 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
+import numpy as np
 import regex
 
-__all__ = ["FAR", "SAME", "distance", "fingerprint", "overlap", "shingles", "signed", "similarity"]
+__all__ = [
+    "FAR",
+    "SAME",
+    "candidates",
+    "distance",
+    "fingerprint",
+    "overlap",
+    "shingles",
+    "signed",
+    "similarity",
+]
 
 FAR = 20
 """Bits by which fingerprints may differ for the texts themselves to be compared: a similarity of 0.55."""
@@ -99,6 +111,21 @@ def signed(mark: int) -> int:
 def distance(a: int, b: int) -> int:
     """Count the bits in which two fingerprints differ, signed or not."""
     return ((a ^ b) & _MASK).bit_count()
+
+
+def candidates(mark: int, others: Sequence[int]) -> list[int]:
+    """Give the indexes of the fingerprints near enough for the texts themselves to be compared, nearest first.
+
+    Args:
+        mark: a fingerprint as `signed` gives it.
+        others: such fingerprints.
+    """
+    if not mark or not others:
+        return []
+    marks = np.array(others, dtype=np.int64)
+    differing = np.bitwise_count((marks ^ np.int64(mark)).view(np.uint64))
+    near = np.flatnonzero((differing <= FAR) & (marks != 0))
+    return near[np.argsort(differing[near], kind="stable")].tolist()
 
 
 def similarity(a: int | str, b: int | str) -> float:

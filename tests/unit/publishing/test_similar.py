@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shequn_sdk.publishing.similar import fingerprint, overlap, shingles, similarity
+from shequn_sdk.publishing.similar import (
+    FAR,
+    candidates,
+    distance,
+    fingerprint,
+    overlap,
+    shingles,
+    signed,
+    similarity,
+)
 
 A = "每天走够八千步，晚饭后散步半小时，少吃油炸食品，早睡早起，坚持一个月你会感到身体轻松了很多。"
 B = "每天走够八千步，晚饭后散步半小时，少吃油炸食品，早睡早起，坚持两个月你会感到身体轻松了许多！"
@@ -62,3 +71,12 @@ def test_symmetric_bounded_and_reflexive(a, b):
 
 def test_a_huge_text_costs_no_more_than_its_beginning():
     assert fingerprint("好的" * 1_000_000) == fingerprint("好的" * 10_000)
+
+
+@given(st.text(max_size=40), st.lists(st.text(max_size=40), max_size=12))
+def test_candidates_are_all_that_are_near_nearest_first(text, others):
+    mark, marks = signed(fingerprint(text)), [signed(fingerprint(other)) for other in others]
+    found = candidates(mark, marks)
+    near = {at for at, other in enumerate(marks) if mark and other and distance(mark, other) <= FAR}
+    assert set(found) == near
+    assert [distance(mark, marks[at]) for at in found] == sorted(distance(mark, marks[at]) for at in found)
