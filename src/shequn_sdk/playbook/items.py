@@ -154,10 +154,12 @@ def _others(playbook: Playbook, starts: date) -> Iterator[Item]:
         body = one.model_dump(mode="json") | {"to": [str(ref) for ref in playbook.refs(one.channels)]}
         yield Item(kind="check_in", key=one.name, title=one.title, body=body)
     if playbook.incentives.points:
-        body = playbook.incentives.model_dump(mode="json")
+        body = playbook.incentives.model_dump(mode="json", exclude={"badges"})
         yield Item(
             kind="points", key="rules", title=f"{len(playbook.incentives.points)} rules of points", body=body
         )
+    for name, points in playbook.incentives.badges.items():
+        yield Item(kind="badge", key=name, title=f"{name} from {points} points on", body={"points": points})
     if playbook.moderation.banned_words or playbook.moderation.detect:
         body = playbook.moderation.model_dump(mode="json")
         notify = playbook.refs((playbook.moderation.notify,)) if playbook.moderation.notify else ()

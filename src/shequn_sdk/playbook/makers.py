@@ -18,6 +18,7 @@ from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.feedback.feedback import Feedback
 from shequn_sdk.feedback.model import FeedbackDesk
 from shequn_sdk.house import House
+from shequn_sdk.incentives.badges import Badge, Badges
 from shequn_sdk.incentives.models import PointRule, PointRules
 from shequn_sdk.incentives.points import Points
 from shequn_sdk.journeys.journeys import Journeys
@@ -229,6 +230,20 @@ class _Points:
             await house.room(Points).set_rules(PointRules(), community=community)
 
 
+class _Badges:
+    async def make(self, house: House, community: str, item: Item) -> str:
+        made = await house.room(Badges).define(
+            Badge(name=item.key, title=item.key, by="points", at_least=item.body["points"]),
+            community=community,
+        )
+        return made.name
+
+    async def unmake(self, house: House, community: str, key: str, ref: str, *, again: bool) -> None:
+        if not again:
+            with contextlib.suppress(UnknownName):
+                await house.room(Badges).remove(key, community=community)
+
+
 class _Moderation:
     """The banned words and detectors of a playbook, with the ladder that it names."""
 
@@ -360,6 +375,7 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "goal": _Goals(),
         "check_in": _CheckIns(),
         "points": _Points(),
+        "badge": _Badges(),
         "welcome": _Welcome(),
         "feedback": _Feedback(),
         "moderation": _Moderation(),

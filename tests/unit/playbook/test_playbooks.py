@@ -72,6 +72,19 @@ async def test_a_second_time_changes_nothing(stage):
     assert {one.name for one in await sq.entrances.list()} == {"official", "gym-poster"}
     assert [one.sku for one in await sq.shop.products()] == ["camp-21"]
     assert (await sq.points.get_rules()).rules
+    assert {one.name: one.at_least for one in await sq.badges.list()} == {
+        "starter": 20,
+        "steady": 100,
+        "guide": 500,
+    }
+    less = book.incentives.model_copy(update={"badges": {"starter": 30}})
+    done = await sq.playbook.apply(book.model_copy(update={"incentives": less}))
+    assert {(one.kind, one.key, one.action) for one in done.changes} == {
+        ("badge", "starter", Action.CHANGE),
+        ("badge", "steady", Action.REMOVE),
+        ("badge", "guide", Action.REMOVE),
+    }
+    assert {one.name: one.at_least for one in await sq.badges.list()} == {"starter": 30}
 
 
 async def test_what_is_published_is_what_was_planned_and_turns_go_on(stage):
