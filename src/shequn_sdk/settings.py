@@ -148,8 +148,9 @@ def load_settings(home: Path | str, *, environ: Mapping[str, str] | None = None)
 
 def _build(home: Path, path: Path, data: dict[str, Any], text: str, environ: Mapping[str, str]) -> Settings:
     _known(data, _TABLES, path, text, "")
+    missing: list[str] = []
     accounts = [
-        _account(name, _table(raw, path, f"accounts.{name}"), path, text, environ)
+        _account(name, _table(raw, path, f"accounts.{name}"), path, text, environ, missing)
         for name, raw in _table(data.get("accounts", {}), path, "accounts").items()
     ]
     communities = [
@@ -172,18 +173,16 @@ def _build(home: Path, path: Path, data: dict[str, Any], text: str, environ: Map
                     f"{path}: community {community.name!r} has channel {str(channel)!r}, "
                     f"but there is no account {channel.account!r}; {hint}"
                 )
-    rest = {
-        key: data[key]
-        for key in ("store", "events", "plugins", "rooms", "delivery", "privacy")
-        if key in data
-    }
+    rest = {key: value for key, value in data.items() if key not in {"communities", "accounts"}}
     for key in ("store", "events"):
         if isinstance(rest.get(key), str):
-            rest[key] = _resolved(rest[key], f"{path}: {key}", environ)
+            rest[key] = _resolved(rest[key], key, environ, missing)
     privacy = dict(_table(rest.get("privacy", {}), path, "privacy"))
     key = privacy.get("contact_key", environ.get("SHEQUN_CONTACT_KEY", ""))
     if isinstance(key, str) and key:
-        rest["privacy"] = privacy | {"contact_key": _resolved(key, f"{path}: privacy.contact_key", environ)}
+        rest["privacy"] = privacy | {"contact_key": _resolved(key, "privacy.contact_key", environ, missing)}
+    if missing:
+        raise ConfigError(f"{path}: these environment variables are not set: {', '.join(missing)}")
     only = environ.get("SHEQUN_PLUGINS", "")
     if only:
         rest["plugins"] = [name.strip() for name in only.split(",") if name.strip()]
@@ -192,14 +191,16 @@ def _build(home: Path, path: Path, data: dict[str, Any], text: str, environ: Map
     )
 
 
-def _account(name: str, raw: dict[str, Any], path: Path, text: str, environ: Mapping[str, str]) -> Account:
+def _account(
+    name: str, raw: dict[str, Any], path: Path, text: str, environ: Mapping[str, str], missing: list[str]
+) -> Account:
     where = f"accounts.{name}"
     _known(raw, _ACCOUNT_KEYS, path, text, where)
     secrets: dict[str, SecretStr] = {}
     for key, value in _table(raw.get("secrets", {}), path, f"{where}.secrets").items():
         if not isinstance(value, str):
             raise ConfigError(f"{path}: {where}.secrets.{key} must be text")
-        secrets[key] = SecretStr(_resolved(value, f"{path}: {where}.secrets.{key}", environ))
+        secrets[key] = SecretStr(_resolved(value, f"{where}.secrets.{key}", environ, missing))
     prefix = f"SHEQUN_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_"
     for variable, value in environ.items():
         if variable.startswith(prefix):
@@ -207,12 +208,14 @@ def _account(name: str, raw: dict[str, Any], path: Path, text: str, environ: Map
     return _validated(Account, {**raw, "name": name, "secrets": secrets}, path, text, where)
 
 
-def _resolved(value: str, where: str, environ: Mapping[str, str]) -> str:
+def _resolved(value: str, where: str, environ: Mapping[str, str], missing: list[str]) -> str:
+    """Give a value, or what the environment variable it names holds; all that are missing are told at once."""
     if not value.startswith("env:"):
         return value
     variable = value.removeprefix("env:").strip()
     if variable not in environ:
-        raise ConfigError(f"{where} is in the environment variable {variable}, which is not set")
+        missing.append(f"{variable} (for {where})")
+        return ""
     return environ[variable]
 
 

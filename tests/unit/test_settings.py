@@ -84,3 +84,34 @@ def test_plugins_can_be_limited_by_the_environment(tmp_path):
         "telegram",
         "weibo",
     )
+
+
+def test_every_setting_of_the_file_is_read(tmp_path):
+    (tmp_path / "shequn.toml").write_text(
+        'store = "sqlite:///x.db"\nevents = "e.duckdb"\nplugins = ["telegram"]\nrooms = ["members"]\n'
+        'private_hosts = ["files.intra:443"]\n[delivery]\nconcurrency = 3\n[privacy]\nstore_text = "full"\n',
+        encoding="utf-8",
+    )
+    found = load_settings(tmp_path, environ={})
+    assert (found.store, found.events, found.plugins, found.rooms, found.private_hosts) == (
+        "sqlite:///x.db",
+        "e.duckdb",
+        ("telegram",),
+        ("members",),
+        ("files.intra:443",),
+    )
+    assert (found.delivery.concurrency, found.privacy.store_text) == (3, "full")
+    assert set(type(found).model_fields) - found.model_fields_set == set()
+
+
+def test_all_variables_that_are_missing_are_told_at_once(tmp_path):
+    (tmp_path / "shequn.toml").write_text(
+        'store = "env:DB"\n[accounts.a]\nplatform = "telegram"\n[accounts.a.secrets]\ntoken = "env:A_TOKEN"\n'
+        '[accounts.b]\nplatform = "discord"\n[accounts.b.secrets]\ntoken = "env:B_TOKEN"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path, environ={"DB": "sqlite:///x.db"})
+    told = str(caught.value)
+    assert "A_TOKEN (for accounts.a.secrets.token), B_TOKEN (for accounts.b.secrets.token)" in told
+    assert "DB" not in told
