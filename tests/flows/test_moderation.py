@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 
 import httpx
@@ -9,15 +10,16 @@ import pytest
 from sqlalchemy import func, select
 
 from shequn_sdk import AsyncShequn, Community, InvalidInput
-from shequn_sdk.domain import ChannelRef
+from shequn_sdk.domain import ChannelRef, Content, LatePolicy, Priority
 from shequn_sdk.errors import UnknownName
-from shequn_sdk.moderation import _privacy
+from shequn_sdk.moderation import _privacy, raids
 from shequn_sdk.moderation.codes import CodeReader, pictures_of
 from shequn_sdk.moderation.crisis import CrisisPlan, CrisisStep, Thresholds, standard_plan
 from shequn_sdk.moderation.rules import Effects, RaidSettings, Rule, RuleSet, standard_rules
 from shequn_sdk.platforms.discovery import load_plugins
 from shequn_sdk.platforms.hooks import DetectorSpec, hookimpl
 from shequn_sdk.scheduling.clock import ManualClock
+from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.tables.moderation import moderation_action, moderation_case
 from shequn_sdk.testing.sandbox.api import FaultKind, Person
 from shequn_sdk.testing.sandbox.faults import FaultRule, SeededFaults
@@ -587,3 +589,73 @@ async def test_a_picture_that_is_too_large_is_not_loaded(scene):
     found = await CodeReader(scene.sq._workspace.accounts).read([one for one in heard if pictures_of(one)])
     assert found == {}
     assert sum(bool(pictures_of(one)) for one in heard) == 1
+
+
+async def test_what_is_planned_waits_for_the_end_of_a_raid_and_is_sent_once(scene):
+    publishing = await scene.sq._workspace.publishing()
+    soon, later = NOW + timedelta(minutes=5), NOW + timedelta(days=1)
+    post = partial(publishing.plan, to=[scene.channel])
+    await post(Content(text="早报"), at=soon)
+    await post(Content(text="晚安"), at=soon, late=LatePolicy.SKIP, grace=timedelta(minutes=10))
+    await post(Content(text="一天以后"), at=later)
+    await post(Content(text="别的群"), to=[f"bot:{scene.operators}"], at=soon)
+    (mine,) = await post(Content(text="人扣下的"), at=soon)
+    (kept,) = mine.deliveries
+    await publishing.pause(kept)
+    quick = RaidSettings(calm=timedelta(minutes=20))
+    await scene.sq.moderation.set_rules(scene.rules(raid=quick))
+    await scene.sq.moderation.raid_on(scene.channel, reason="rehearsal")
+    await post(Content(text="突袭中写的"))
+    await post(Content(text="回答"), priority=Priority.REPLY)
+    await scene.pass_time(timedelta(minutes=10))
+    assert [text for text in scene.said() if "防炸群" not in text] == ["回答"]
+    assert "别的群" in scene.told()
+    await scene.sq.__aexit__(None, None, None)
+    async with scene.open() as again:
+        scene.sq = again
+        await scene.pass_time(timedelta(minutes=15))
+        assert (await again.moderation.raids())[0].ended_at is not None
+        await scene.pass_time(timedelta(minutes=1))
+        assert sorted(scene.said()) == sorted(["回答", "早报", "晚安", "突袭中写的"])
+        assert not await again.moderation.raid_off(scene.channel)
+        await scene.pass_time(timedelta(days=1))
+        assert sorted(scene.said()) == sorted(["回答", "早报", "晚安", "突袭中写的", "一天以后"])
+        lines = await (await again._workspace.publishing()).history(kept)
+        assert lines[-1].cause == "paused"
+    async with scene.open() as last:
+        scene.sq = last
+
+
+async def test_a_raid_ended_by_a_process_that_was_killed_still_lets_go(scene):
+    publishing = await scene.sq._workspace.publishing()
+    await scene.sq.moderation.raid_on(scene.channel, reason="rehearsal")
+    await publishing.plan(Content(text="等着"), [scene.channel])
+    store = await scene.sq._workspace.store()
+    now = to_us(scene.clock.now())
+    await store.write(lambda conn: raids.end(conn, 1, actor="killed after this", now=now))
+    await scene.sq.drain()
+    assert scene.said() == []
+    await scene.sq.__aexit__(None, None, None)
+    async with scene.open() as again:
+        scene.sq = again
+        await again.moderation.work()
+        await again.drain()
+        assert scene.said() == ["等着"]
+        assert await publishing_again(again) == 0
+    async with scene.open() as last:
+        scene.sq = last
+
+
+async def publishing_again(sq):
+    return await (await sq._workspace.publishing()).heed_holds()
+
+
+async def test_what_a_person_lets_go_during_a_raid_goes(scene):
+    publishing = await scene.sq._workspace.publishing()
+    await scene.sq.moderation.raid_on(scene.channel, reason="rehearsal")
+    (receipt,) = await publishing.plan(Content(text="公告"), [scene.channel])
+    assert "raid" in receipt.reason
+    await publishing.resume(*receipt.deliveries)
+    await publishing.heed_holds()
+    await scene.sq.drain()
+    assert scene.said() == ["公告"]

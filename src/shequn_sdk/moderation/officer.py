@@ -45,6 +45,8 @@ class Officer:
         self._house = house
         self.watch = Watch(self.engine)
         self._woken: set[int] = set()
+        self._unheeded = True
+        """Perhaps something waits for a raid that ended in a process that was killed then."""
         self.patience = 15.0
         """Real seconds for one action."""
 
@@ -99,6 +101,7 @@ class Officer:
             notes=notes,
             platform=manifest.platform,
         )
+        await self._heed()
         if new:
             why = "; ".join([cause, *notes])
             await self.tell(
@@ -113,10 +116,17 @@ class Officer:
 
     async def calm(self, raid: Raid) -> None:
         """Tell that it is over, and restore."""
+        await self._heed()
         await self.tell(
             raid.community, "calm", idempotency_key=f"moderation/raid/{raid.id}/end", channel=raid.channel
         )
         await self.work()
+
+    async def _heed(self) -> None:
+        """Let deliveries wait where a channel is protected, and go where it no longer is."""
+        self._unheeded = True
+        await (await self._house.publishing()).heed_holds()
+        self._unheeded = False
 
     async def is_quiet(self, channel: str) -> bool:
         """Whether a channel is protected."""
@@ -261,6 +271,8 @@ class Officer:
         over = await store.write(finish) if await store.read(lambda conn: raids.ending(conn, now=now)) else []
         if over:
             self.watch.forget()
+        if over or self._unheeded:
+            await self._heed()
         for raid in over:
             await self.tell(
                 raid.community, "calm", idempotency_key=f"moderation/raid/{raid.id}/end", channel=raid.channel

@@ -15,7 +15,18 @@ from shequn_sdk.publishing.ledger import Change
 from shequn_sdk.publishing.rows import Row
 from shequn_sdk.stores.schema import from_us
 
-__all__ = ["Work", "approve", "cancel", "cancel_task", "pause", "resolve", "resume", "retry"]
+__all__ = [
+    "Work",
+    "approve",
+    "cancel",
+    "cancel_task",
+    "keep_back",
+    "pause",
+    "release",
+    "resolve",
+    "resume",
+    "retry",
+]
 
 Work: TypeAlias = Callable[[Connection, int], Row]
 
@@ -117,6 +128,16 @@ def pause(conn: Connection, delivery: int, *, now: int, actor: str) -> Row:
     if row.state not in {"planned", "deferred"}:
         raise _refuse(row, "paused", "only waiting ones can")
     return _step(conn, row, row._replace(state="paused", updated_at=now), "paused", actor)
+
+
+def keep_back(conn: Connection, row: Row, *, why: str, now: int, actor: str) -> Row:
+    """Keep a waiting row back for a reason that is noted with it."""
+    return _step(conn, row, row._replace(state="paused", error=why, updated_at=now), why, actor)
+
+
+def release(conn: Connection, row: Row, *, now: int, actor: str) -> Row:
+    """Let go what `keep_back` kept; as after an approval, its late policy begins anew."""
+    return _step(conn, row, _approved(row, now), "no longer held", actor)
 
 
 def resume(conn: Connection, delivery: int, *, now: int, actor: str) -> Row:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from shequn_sdk.domain import ChannelRef, Clock, Content, LatePolicy, OnUnknown, Piece, Priority, new_id
 from shequn_sdk.errors import InvalidInput, NotSupported, UnknownName
-from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing import holds, ledger
 from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.compose import compose
 from shequn_sdk.publishing.media import check_files
@@ -141,6 +141,8 @@ class Planner:
         fresh = [row for row in rows if row.lane not in lanes]
         if ledger.any_move(conn):
             fresh = [row._replace(target=ledger.moved_to(conn, row.account, row.channel)) for row in fresh]
+        if fresh and (held := holds.held_channels(conn)):
+            fresh = holds.kept_back(fresh, held)
         return known + ledger.insert(conn, fresh, actor=actor)
 
     def _compose(self, content: Content, ref: ChannelRef) -> tuple[list[tuple[str, str]], str, str]:

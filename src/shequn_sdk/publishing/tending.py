@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from shequn_sdk.domain import ChannelRef, Clock, Delivery, DeliveryState, Receipt, Transition
-from shequn_sdk.publishing import care, ledger, queries
+from shequn_sdk.publishing import care, holds, ledger, queries
 from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.planning import Target, by_lane
 from shequn_sdk.publishing.rows import Row, receipt_of, to_delivery
@@ -143,6 +143,17 @@ class Tending(ABC):
     async def resume(self, delivery: int, *, actor: str = "user") -> Delivery:
         """Let a paused delivery go."""
         return await self._care(lambda conn, now: care.resume(conn, delivery, now=now, actor=actor))
+
+    async def heed_holds(self) -> int:
+        """Pause what waits in channels that are protected against a raid, and let it go where they no longer are.
+
+        Moderation calls it when a raid begins and ends; calling it again changes nothing. Answers are never held.
+        """
+        now = to_us(self._clock.now())
+        rows = await self._enlisted(lambda conn: holds.heed(conn, now=now))
+        for row in rows:
+            self._settled(row)
+        return len(rows)
 
     async def _care(self, work: care.Work) -> Delivery:
         now = to_us(self._clock.now())
