@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, select, update
@@ -292,20 +293,7 @@ class Journeys(Room):
             part = chosen[start : start + _CHUNK]
 
             def write(conn: Connection, part: Sequence[tuple[int, str]] = part) -> list[rows.Begun]:
-                found = (
-                    rows.begin(
-                        conn,
-                        home.name,
-                        journey,
-                        number,
-                        entry=entry,
-                        anchor=now,
-                        due=due,
-                        waits_for=waits_for,
-                    )
-                    for number, entry in part
-                )
-                return [one for one in found if one is not None]
+                return rows.begin(conn, home.name, journey, part, anchor=now, due=due, waits_for=waits_for)
 
             begun += await store.write(write)
         return [one for one in begun if not one.held_out] or begun[:0]
@@ -479,15 +467,14 @@ class Journeys(Room):
             return
         moved = await self._carry(mine)
         events: dict[int, tuple[Interaction, str]] = {}
-        for one in mine:
-            for known in active:
-                if (
-                    known.community == one.community
-                    and known.state == "active"
-                    and _starts(known.journey, one)
-                ):
-                    fresh = await self._begin_by(known, one)
-                    events |= dict.fromkeys(fresh, (one.interaction, one.account))
+        starting = [
+            (known, [one for one in mine if one.community == known.community and _starts(known.journey, one)])
+            for known in active
+            if known.state == "active"
+        ]
+        for known, those in starting:
+            if those:
+                events |= await self._begin_by(known, those)
         if events or moved:
             await self._engine.work(only=[*events, *moved], heard=events)
 
@@ -498,43 +485,51 @@ class Journeys(Room):
             self._asked = time.monotonic()
         return self._active
 
-    async def _begin_by(self, known: rows.Known, one: Heard) -> list[int]:
-        ref = MemberRef(platform=one.interaction.platform, native_id=one.interaction.member)
+    async def _begin_by(
+        self, known: rows.Known, heard: Sequence[Heard]
+    ) -> Mapping[int, tuple[Interaction, str]]:
+        """Let those who were heard begin; gives the event and account with which each run began."""
+        refs = [_ref(one) for one in heard]
         store = await self._house.store()
-        number = (await store.read(lambda conn: find_identities(conn, [ref]))).get(ref)
-        if number is None:
-            return []  # the room of members does not listen here
+        numbers = await store.read(lambda conn: find_identities(conn, refs))
         home = next(
             (item for item in self._house.communities if item.name == known.community),
             Community(name=known.community, zone="UTC"),
         )
-        begun = await self._begin(home, known.journey, [(number, f"event/{one.interaction.id}")])
-        return [item.run for item in begun]
+        first: dict[int, Heard] = {}
+        for one, ref in zip(heard, refs, strict=True):
+            if ref in numbers:  # else the room of members does not listen here
+                first.setdefault(numbers[ref], one)
+        begun = await self._begin(
+            home, known.journey, [(number, f"event/{one.interaction.id}") for number, one in first.items()]
+        )
+        return {item.run: (first[item.identity].interaction, first[item.identity].account) for item in begun}
 
     async def _carry(self, heard: Sequence[Heard]) -> list[int]:
         """End what events end, and bring on what waits for them; gives the runs that were brought on."""
 
         def look(conn: Connection) -> tuple[list[tuple[int, str]], list[int]]:
+            numbers = find_identities(conn, map(_ref, heard))
+            owners = persons_of(conn, numbers.values())
+            groups = identities_of(conn, owners.values())
+            going: defaultdict[tuple[int, str], list[Any]] = defaultdict(list)
+            for run in rows.waiting(conn, [number for group in groups.values() for number in group]):
+                going[run.identity_id, run.community].append(run)
             ends: list[tuple[int, str]] = []
             moves: list[int] = []
-            refs = [
-                MemberRef(platform=one.interaction.platform, native_id=one.interaction.member)
-                for one in heard
-            ]
-            numbers = find_identities(conn, refs)
-            for one, ref in zip(heard, refs, strict=True):
-                if ref not in numbers:
+            for one in heard:
+                number = numbers.get(_ref(one))
+                if number is None:
                     continue
-                owner = persons_of(conn, [numbers[ref]])[numbers[ref]]
-                for run in rows.waiting(conn, one.community or "", identities_of(conn, [owner])[owner]):
-                    journey = m.Journey.model_validate_json(run.definition)
-                    kind = one.interaction.kind
-                    if one.interaction.occurred_at < from_us(run.anchor):
-                        continue  # late news of what was before
-                    if any(kind in kinds_of(name) for name in journey.exit_on):
-                        ends.append((run.id, one.name))
-                    elif run.waits_for and kind in kinds_of(run.waits_for):
-                        moves.append(run.id)
+                for own in groups[owners[number]]:
+                    for run in going.get((own, one.community or ""), ()):
+                        kind = one.interaction.kind
+                        if one.interaction.occurred_at < from_us(run.anchor):
+                            continue  # late news of what was before
+                        if any(kind in kinds_of(name) for name in rows.journey_of(run.definition).exit_on):
+                            ends.append((run.id, one.name))
+                        elif run.waits_for and kind in kinds_of(run.waits_for):
+                            moves.append(run.id)
             return ends, moves
 
         store = await self._house.store()
@@ -553,6 +548,10 @@ class Journeys(Room):
 
         await store.write(write)
         return moves
+
+
+def _ref(one: Heard) -> MemberRef:
+    return MemberRef(platform=one.interaction.platform, native_id=one.interaction.member)
 
 
 def _starts(journey: m.Journey, one: Heard) -> bool:

@@ -13,11 +13,11 @@ from shequn_sdk.errors import UnknownName
 from shequn_sdk.journeys import models as m
 from shequn_sdk.journeys import rows
 from shequn_sdk.journeys.engine import Engine
-from shequn_sdk.journeys.reaching import Place, describe, filled, places_of
+from shequn_sdk.journeys.knowing import Person, Place, people_of
+from shequn_sdk.journeys.reaching import filled
 from shequn_sdk.journeys.timing import after_caps, after_quiet
 from shequn_sdk.members.consents import Permission, may
 from shequn_sdk.members.identities import find_identities, persons_of
-from shequn_sdk.members.merging import identities_of
 from shequn_sdk.members.models import Purpose
 from shequn_sdk.members.segments import Segments
 from shequn_sdk.platforms.manifest import Capability
@@ -62,29 +62,23 @@ async def preview(
     store = await house.store()
     now = house.clock.now()
 
-    def look(
-        conn: Connection,
-    ) -> tuple[list[int], list[Place], str, dict[str, object], m.Policy, dict[Purpose, Permission]]:
+    def look(conn: Connection) -> tuple[Person, m.Policy, dict[Purpose, Permission]]:
         number = find_identities(conn, [ref]).get(ref)
         if number is None:
             raise UnknownName("member", str(ref))
         owner = persons_of(conn, [number])[number]
-        mine = identities_of(conn, [owner])[owner]
-        name, values = describe(conn, owner, now=now)
-        allowed = {one: may(conn, home.name, mine, purpose=one, now=to_us(now)) for one in Purpose}
-        return (
-            mine,
-            places_of(conn, home.name, mine),
-            name,
-            dict(values),
-            rows.policy_of(conn, home.name),
-            allowed,
-        )
+        person = people_of(conn, home.name, [owner])[owner]
+        allowed = {
+            one: may(conn, home.name, person.identities, purpose=one, now=to_us(now)) for one in Purpose
+        }
+        return person, rows.policy_of(conn, home.name), allowed
 
-    mine, places, name, values, policy, allowed = await store.read(look)
+    person, policy, allowed = await store.read(look)
     longest = max((cap.per for cap in policy.caps), default=timedelta())
-    known = await store.read(lambda conn: rows.contacts_of(conn, mine, since=to_us(now - longest)))
-    contacts = list(known.values())
+    known = await store.read(
+        lambda conn: rows.contacts_of(conn, person.identities, since=to_us(now - longest))
+    )
+    contacts = [at for own in known.values() for at in own.values()]
     reached, steps = now, list[m.PlannedStep]()
     for place, step in enumerate(journey.steps):
         due = engine.next_due(journey, place, now, reached, home.name)
@@ -99,7 +93,7 @@ async def preview(
                 notes.append("its condition does not hold today: the other action")
             elif not runs:
                 notes.append("its condition does not hold today")
-        form, why = _form(house, action, places)
+        form, why = _form(house, action, person.places)
         if why:
             notes.append(why)
         if isinstance(action, (m.Say, m.Welcome)):
@@ -127,10 +121,10 @@ async def preview(
                 form=form,
                 text=filled(
                     text,
-                    name=name,
+                    name=person.name,
                     community=engine.title(home.name),
                     days=(due - now).days,
-                    fields=values,  # type: ignore[arg-type] - JSON values
+                    fields=person.fields,
                 ),
                 runs=runs,
                 notes=tuple(notes),

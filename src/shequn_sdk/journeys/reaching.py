@@ -5,32 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, select
 
 from shequn_sdk.domain import ChannelRef, Content, Interaction, Priority
 from shequn_sdk.errors import ConfigError, InvalidInput, NotSupported, PlatformError, ShequnError, UnknownName
+from shequn_sdk.journeys.knowing import Place
 from shequn_sdk.journeys.models import Say, Welcome
+from shequn_sdk.journeys.rows import Outcome
 from shequn_sdk.members.names import shown
-from shequn_sdk.members.reading import member_info
 from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.platforms.ports import DirectMessenger, Welcomer
-from shequn_sdk.stores.tables.members import identity
-from shequn_sdk.stores.tables.profiles import presence
 
 if TYPE_CHECKING:
     from shequn_sdk.house import House
 
 __all__ = [
     "Outcome",
-    "Place",
     "check_words",
-    "describe",
     "filled",
     "mention",
-    "places_of",
     "send",
     "welcome_by_platform",
 ]
@@ -41,27 +36,6 @@ _SLOT = re.compile(r"\{(name|community|days|field\.([a-z][a-z0-9_-]{0,62}))\}")
 _ANY_SLOT = re.compile(r"\{([^{}\n]{0,80})\}")
 _SIGNS = re.compile(r"([\\`*_\[\]()<>~#|!])")
 MENTIONED = Literal["direct", "channel", "task", "welcome", "none"]
-
-
-class Outcome(NamedTuple):
-    """What became of an action."""
-
-    state: str
-    form: str
-    key: str = ""
-    note: str = ""
-    check: bool = False
-    """Whether it is to be looked at again."""
-
-
-class Place(NamedTuple):
-    """An identity, and where it can be found."""
-
-    platform: str
-    native_id: str
-    name: str
-    account: str
-    channel: ChannelRef | None
 
 
 def check_words(text: str, fields: Sequence[str]) -> None:
@@ -96,30 +70,6 @@ def mention(place: Place) -> str:
     """Give Markdown that mentions a member."""
     name = _SIGNS.sub(r"\\\1", shown(place.name) or "朋友")
     return f"[{name}](member:{place.platform}:{place.native_id})"
-
-
-def places_of(conn: Connection, community: str, identities: Sequence[int]) -> list[Place]:
-    """Give a person's identities, those seen last first, each with the channel in which it came last."""
-    numbers = list(identities)
-    channels: dict[int, ChannelRef] = {}
-    for row in conn.execute(
-        select(presence)
-        .where(
-            presence.c.identity_id.in_(numbers),
-            presence.c.community == community,
-            presence.c.left_at.is_(None),
-        )
-        .order_by(presence.c.since)
-    ):
-        channels[row.identity_id] = ChannelRef(account=row.account, native_id=row.channel)
-    return [
-        Place(row.platform, row.native_id, row.display_name, row.account, channels.get(row.id))
-        for row in conn.execute(
-            select(identity)
-            .where(identity.c.id.in_(numbers), identity.c.is_bot == 0)
-            .order_by(identity.c.last_seen.desc(), identity.c.id)
-        )
-    ]
 
 
 def _account_of(house: House, place: Place) -> str:
@@ -237,9 +187,3 @@ async def welcome_by_platform(house: House, heard: Interaction, account: str, te
     except ShequnError as error:
         return f"the platform's welcome failed: {error}"
     return Outcome("sent", "welcome")
-
-
-def describe(conn: Connection, person: int, *, now: datetime) -> tuple[str, Mapping[str, JsonValue]]:
-    """Give a person's name and fields, to fill in; contacts stay hidden."""
-    info = member_info(conn, person, now=now, lookup=lambda _: None)
-    return ("", {}) if info is None else (info.name, info.fields)

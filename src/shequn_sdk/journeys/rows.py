@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
-from shequn_sdk.domain import MemberRef
+from shequn_sdk.domain import MemberRef, Receipt
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.journeys.models import (
     BeforeDate,
@@ -26,6 +28,10 @@ from shequn_sdk.journeys.timing import is_held_out
 from shequn_sdk.members.identities import persons_of
 from shequn_sdk.members.merging import identities_of
 from shequn_sdk.members.names import shown
+from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing.planning import by_lane
+from shequn_sdk.publishing.rows import receipt_of
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.journeys import (
     journey,
@@ -33,35 +39,39 @@ from shequn_sdk.stores.tables.journeys import (
     journey_policy,
     journey_run,
     journey_step,
-    journey_task,
 )
 from shequn_sdk.stores.tables.members import identity
 
 __all__ = [
     "Begun",
     "Known",
+    "NewTask",
+    "Outcome",
     "add_task",
     "begin",
     "bring_on",
     "contacts_of",
+    "doubled",
     "due_checks",
     "due_runs",
     "end_runs",
     "find",
-    "is_doubled",
+    "journey_of",
     "known",
     "move",
     "policy_of",
     "read_runs",
     "read_tasks",
+    "receipts_of",
     "record",
     "reserve",
-    "run_of",
+    "runs_of",
     "save",
     "set_policy",
     "waiting",
 ]
 
+_CHUNK = 400
 _OWN_ENTRY = (Birthday, BeforeDate, Festival, Silent)
 """These begin a journey anew each time, by an entry of their own."""
 
@@ -76,12 +86,67 @@ class Known(NamedTuple):
     looked_at: int | None
 
 
+class Outcome(NamedTuple):
+    """What became of an action."""
+
+    state: str
+    form: str
+    key: str = ""
+    note: str = ""
+    check: bool = False
+    """Whether it is to be looked at again."""
+
+
 class Begun(NamedTuple):
     """Somebody who began a journey."""
 
     run: int
     identity: int
     held_out: bool
+
+
+@lru_cache(maxsize=256)
+def journey_of(definition: str) -> Journey:
+    """Read a journey's definition; runs share a few of them."""
+    return Journey.model_validate_json(definition)
+
+
+class NewTask(NamedTuple):
+    """Something for a person to do."""
+
+    key: str
+    community: str
+    number: int | None
+    """Of the identity it is about."""
+    name: str
+    """Of the journey."""
+    title: str
+    text: str
+    assignee: str
+    due: int
+
+
+_MOVE = Fast(
+    "update journey_run set step = :to, due = :due, reached = coalesce(:reached, reached), "
+    "waits_for = coalesce(:waits_for, waits_for), state = :state, reason = :reason, ended_at = :ended "
+    "where id = :run and step = :step and state = 'running'"
+)
+_RECORD = Fast(
+    'insert into journey_step (run_id, step, name, state, form, "key", note, at, check_at) '
+    "values (:run, :step, :name, :state, :form, :key, :note, :at, :check_at) "
+    "on conflict (run_id, step) do update set name = excluded.name, state = excluded.state, "
+    'form = excluded.form, "key" = excluded."key", note = excluded.note, at = excluded.at, '
+    "check_at = excluded.check_at"
+)
+_RESERVE = Fast(
+    'insert into journey_contact ("key", community, identity_id, at) values (:key, :community, :number, :at) '
+    'on conflict ("key") do nothing'
+)
+_ADD_TASK = Fast(
+    'insert into journey_task ("key", community, identity_id, journey, title, text, assignee, created_at, due, '
+    "state, actor, note) values (:key, :community, :number, :name, :title, :text, :assignee, :now, :due, "
+    "'open', '', '') on conflict (\"key\") do nothing"
+)
 
 
 def known(conn: Connection, *, community: str | None = None, active: bool = False) -> list[Known]:
@@ -92,9 +157,7 @@ def known(conn: Connection, *, community: str | None = None, active: bool = Fals
     if active:
         query = query.where(journey.c.state == "active")
     return [
-        Known(
-            row.community, Journey.model_validate_json(row.definition), row.state, row.version, row.looked_at
-        )
+        Known(row.community, journey_of(row.definition), row.state, row.version, row.looked_at)
         for row in conn.execute(query)
     ]
 
@@ -147,51 +210,83 @@ def begin(
     conn: Connection,
     community: str,
     one: Journey,
-    number: int,
+    who: Sequence[tuple[int, str]],
     *,
-    entry: str,
     anchor: datetime,
     due: datetime,
     waits_for: str,
-) -> Begun | None:
-    """Let a person begin a journey; None when they are on it, or were on it too lately."""
-    owner = persons_of(conn, [number])[number]
-    mine = identities_of(conn, [owner])[owner]
-    before = conn.execute(
-        select(journey_run.c.entry, journey_run.c.anchor, journey_run.c.state).where(
-            journey_run.c.community == community,
-            journey_run.c.journey == one.name,
-            journey_run.c.identity_id.in_(mine),
-        )
-    ).all()
-    if any(row.entry == entry or row.state == RunState.RUNNING for row in before):
-        return None
-    if before and not isinstance(one.start, _OWN_ENTRY):
-        latest = max(row.anchor for row in before)
-        if one.again is None or from_us(latest) + one.again > anchor:
-            return None
+) -> list[Begun]:
+    """Let persons begin a journey, each an identity with the name of its entry.
+
+    Leaves out who is on it, or was on it too lately.
+    """
+    owners = persons_of(conn, [number for number, _ in who])
+    groups = identities_of(conn, owners.values())
+    before = _before(conn, community, one.name, groups)
+    definition = one.model_dump_json()
+    found: list[Begun] = []
+    for number, entry in who:
+        owner = owners[number]
+        if not _may_begin(one, before[owner], entry, anchor):
+            continue
+        before[owner].append((entry, to_us(anchor), RunState.RUNNING))
+        held_out = bool(one.hold_out) and is_held_out(one, _first_ref(conn, groups[owner]))
+        made = conn.execute(
+            insert(journey_run).values(
+                community=community,
+                journey=one.name,
+                definition=definition,
+                identity_id=number,
+                entry=entry,
+                anchor=to_us(anchor),
+                step=0,
+                reached=to_us(anchor),
+                due=None if held_out else to_us(due),
+                waits_for="" if held_out else waits_for,
+                state="held_out" if held_out else "running",
+                reason="left out, to compare with" if held_out else "",
+                ended_at=to_us(anchor) if held_out else None,
+            )
+        ).inserted_primary_key
+        found.append(Begun(int(made[0]) if made else 0, number, held_out))
+    return found
+
+
+def _before(
+    conn: Connection, community: str, name: str, groups: Mapping[int, Sequence[int]]
+) -> defaultdict[int, list[tuple[str, int, str]]]:
+    """Give entry, anchor and state of the runs on a journey that persons were on."""
+    owners = {number: owner for owner, group in groups.items() for number in group}
+    numbers = list(owners)
+    found: defaultdict[int, list[tuple[str, int, str]]] = defaultdict(list)
+    for start in range(0, len(numbers), _CHUNK):
+        for row in conn.execute(
+            select(
+                journey_run.c.identity_id, journey_run.c.entry, journey_run.c.anchor, journey_run.c.state
+            ).where(
+                journey_run.c.community == community,
+                journey_run.c.journey == name,
+                journey_run.c.identity_id.in_(numbers[start : start + _CHUNK]),
+            )
+        ):
+            found[owners[row.identity_id]].append((row.entry, row.anchor, row.state))
+    return found
+
+
+def _may_begin(one: Journey, before: Sequence[tuple[str, int, str]], entry: str, anchor: datetime) -> bool:
+    if any(known == entry or state == RunState.RUNNING for known, _, state in before):
+        return False
+    if not before or isinstance(one.start, _OWN_ENTRY):
+        return True
+    latest = max(at for _, at, _ in before)
+    return one.again is not None and from_us(latest) + one.again <= anchor
+
+
+def _first_ref(conn: Connection, group: Sequence[int]) -> str:
     first = conn.execute(
-        select(identity.c.platform, identity.c.native_id).where(identity.c.id == min(mine))
+        select(identity.c.platform, identity.c.native_id).where(identity.c.id == min(group))
     ).one()
-    held_out = is_held_out(one, f"{first.platform}:{first.native_id}")
-    made = conn.execute(
-        insert(journey_run).values(
-            community=community,
-            journey=one.name,
-            definition=one.model_dump_json(),
-            identity_id=number,
-            entry=entry,
-            anchor=to_us(anchor),
-            step=0,
-            reached=to_us(anchor),
-            due=None if held_out else to_us(due),
-            waits_for="" if held_out else waits_for,
-            state="held_out" if held_out else "running",
-            reason="left out, to compare with" if held_out else "",
-            ended_at=to_us(anchor) if held_out else None,
-        )
-    ).inserted_primary_key
-    return Begun(int(made[0]) if made else 0, number, held_out)
+    return f"{first.platform}:{first.native_id}"
 
 
 def due_runs(conn: Connection, *, now: int, limit: int, only: Sequence[int] | None = None) -> Sequence[Any]:
@@ -225,50 +320,50 @@ def move(
     now: int,
 ) -> bool:
     """Move a run on from a step, if it still stands there; gives whether it did."""
-    values: dict[str, Any] = {"due": due, "state": state, "reason": reason}
-    if to is not None:
-        values["step"] = to
-    if reached is not None:
-        values["reached"] = reached
-    if waits_for is not None:
-        values["waits_for"] = waits_for
-    if state != "running":
-        values |= {"ended_at": now, "due": None, "waits_for": ""}
-    done = conn.execute(
-        update(journey_run)
-        .where(journey_run.c.id == run, journey_run.c.step == step, journey_run.c.state == "running")
-        .values(values)
+    going = state == "running"
+    return (
+        _MOVE.run(
+            conn,
+            {
+                "run": run,
+                "step": step,
+                "to": step if to is None else to,
+                "due": due if going else None,
+                "reached": reached,
+                "waits_for": waits_for if going else "",
+                "state": state,
+                "reason": reason,
+                "ended": None if going else now,
+            },
+        )
+        == 1
     )
-    return done.rowcount == 1
 
 
 def record(
     conn: Connection,
     run: int,
     step: int,
-    *,
     name: str,
-    state: str,
-    form: str,
-    key: str = "",
-    note: str = "",
+    outcome: Outcome,
+    *,
     at: int,
     check_at: int | None = None,
 ) -> None:
     """Keep what became of a step; the newest word counts."""
-    conn.execute(delete(journey_step).where(journey_step.c.run_id == run, journey_step.c.step == step))
-    conn.execute(
-        insert(journey_step).values(
-            run_id=run,
-            step=step,
-            name=name,
-            state=state,
-            form=form,
-            key=key,
-            note=note[:1000],
-            at=at,
-            check_at=check_at,
-        )
+    _RECORD.run(
+        conn,
+        {
+            "run": run,
+            "step": step,
+            "name": name,
+            "state": outcome.state,
+            "form": outcome.form,
+            "key": outcome.key,
+            "note": outcome.note[:1000],
+            "at": at,
+            "check_at": check_at,
+        },
     )
 
 
@@ -283,6 +378,11 @@ def due_checks(conn: Connection, *, now: int, limit: int) -> Sequence[Any]:
             .limit(limit)
         ).all()
     )
+
+
+def receipts_of(conn: Connection, keys: Iterable[str]) -> dict[str, list[Receipt]]:
+    """Give the receipts of what was published under keys, by key; empty where nothing was."""
+    return {key: [receipt_of(group) for group in by_lane(ledger.by_batch(conn, key))] for key in keys}
 
 
 def bring_on(conn: Connection, runs: Iterable[int], *, now: int) -> None:
@@ -307,57 +407,29 @@ def end_runs(conn: Connection, runs: Iterable[int], *, state: RunState, reason: 
     return total
 
 
-def contacts_of(conn: Connection, identities: Sequence[int], *, since: int) -> dict[str, datetime]:
-    """Give when a person was written to by journeys, by key."""
-    return {
-        row.key: from_us(row.at)
+def contacts_of(conn: Connection, identities: Sequence[int], *, since: int) -> dict[int, dict[str, datetime]]:
+    """Give when identities were written to by journeys: by identity, then by key."""
+    found: dict[int, dict[str, datetime]] = {}
+    for start in range(0, len(identities), _CHUNK):
         for row in conn.execute(
-            select(journey_contact.c.key, journey_contact.c.at).where(
-                journey_contact.c.identity_id.in_(list(identities)), journey_contact.c.at > since
+            select(journey_contact.c.identity_id, journey_contact.c.key, journey_contact.c.at).where(
+                journey_contact.c.identity_id.in_(identities[start : start + _CHUNK]),
+                journey_contact.c.at > since,
             )
-        )
-    }
+        ):
+            found.setdefault(row.identity_id, {})[row.key] = from_us(row.at)
+    return found
 
 
-def reserve(conn: Connection, key: str, community: str, number: int, *, at: int) -> None:
-    """Count a message against the caps, once."""
-    there = conn.execute(select(journey_contact.c.key).where(journey_contact.c.key == key)).scalar()
-    if there is None:
-        conn.execute(insert(journey_contact).values(key=key, community=community, identity_id=number, at=at))
+def reserve(conn: Connection, messages: Iterable[tuple[str, str, int]], *, at: int) -> None:
+    """Count messages (key, community, identity) against the caps, each once."""
+    for key, community, number in messages:
+        _RESERVE.run(conn, {"key": key, "community": community, "number": number, "at": at})
 
 
-def add_task(
-    conn: Connection,
-    key: str,
-    community: str,
-    *,
-    number: int | None,
-    name: str,
-    title: str,
-    text: str,
-    assignee: str,
-    due: datetime,
-    now: int,
-) -> None:
+def add_task(conn: Connection, task: NewTask, *, now: int) -> None:
     """Give a task to people, once."""
-    there = conn.execute(select(journey_task.c.id).where(journey_task.c.key == key)).scalar()
-    if there is None:
-        conn.execute(
-            insert(journey_task).values(
-                key=key,
-                community=community,
-                identity_id=number,
-                journey=name,
-                title=title,
-                text=text,
-                assignee=assignee,
-                created_at=now,
-                due=to_us(due),
-                state="open",
-                actor="",
-                note="",
-            )
-        )
+    _ADD_TASK.run(conn, {**task._asdict(), "now": now})
 
 
 def read_tasks(conn: Connection, query: Any, *, now: datetime) -> list[JourneyTask]:
@@ -430,7 +502,7 @@ def read_runs(
             )
     found: list[JourneyRun] = []
     for row in rows:
-        definition = Journey.model_validate_json(row.definition)
+        definition = journey_of(row.definition)
         going = row.state == "running" and row.step < len(definition.steps)
         found.append(
             JourneyRun(
@@ -449,43 +521,73 @@ def read_runs(
     return found
 
 
-def waiting(conn: Connection, community: str, identities: Sequence[int]) -> Sequence[Any]:
-    """Give the runs of a person that are going."""
-    return list(
-        conn.execute(
+def waiting(conn: Connection, identities: Sequence[int]) -> Sequence[Any]:
+    """Give the runs of identities that are going."""
+    found: list[Any] = []
+    for start in range(0, len(identities), _CHUNK):
+        found += conn.execute(
             select(
                 journey_run.c.id,
+                journey_run.c.community,
+                journey_run.c.identity_id,
                 journey_run.c.anchor,
                 journey_run.c.waits_for,
                 journey_run.c.definition,
-            ).where(
-                journey_run.c.community == community,
-                journey_run.c.identity_id.in_(list(identities)),
+            )
+            .where(
+                journey_run.c.identity_id.in_(identities[start : start + _CHUNK]),
                 journey_run.c.state == "running",
             )
+            .order_by(journey_run.c.id)
         ).all()
-    )
+    return found
 
 
-def run_of(conn: Connection, run: int) -> Any:
-    """Give a run's row."""
-    return conn.execute(select(journey_run).where(journey_run.c.id == run)).one()
+def runs_of(conn: Connection, runs: Sequence[int]) -> dict[int, Any]:
+    """Give runs' rows, by number."""
+    found: dict[int, Any] = {}
+    for start in range(0, len(runs), _CHUNK):
+        part = runs[start : start + _CHUNK]
+        found |= {row.id: row for row in conn.execute(select(journey_run).where(journey_run.c.id.in_(part)))}
+    return found
 
 
-def is_doubled(conn: Connection, run: Any, identities: Sequence[int]) -> bool:
-    """Tell whether a person was on the same journey already when this began, which a later merge can bring about."""
-    return (
-        conn.execute(
-            select(journey_run.c.id)
-            .where(
-                journey_run.c.community == run.community,
-                journey_run.c.journey == run.journey,
-                journey_run.c.identity_id.in_(list(identities)),
+def doubled(
+    conn: Connection, community: str, runs: Sequence[Any], people: Mapping[int, Sequence[int]]
+) -> set[int]:
+    """Give the runs whose person was on the same journey already when they began, which a later merge can bring about.
+
+    Args:
+        conn: the transaction's connection.
+        community: of the runs.
+        runs: which to look at.
+        people: the identities of each run's person, by the run.
+    """
+    several = [
+        run for run in runs if len(people[run.id]) > 1
+    ]  # one account cannot be on a journey twice at once
+    if not several:
+        return set()
+    numbers = list(dict.fromkeys(number for run in several for number in people[run.id]))
+    others: list[Any] = []
+    for start in range(0, len(numbers), _CHUNK):
+        others += conn.execute(
+            select(
+                journey_run.c.id, journey_run.c.journey, journey_run.c.identity_id, journey_run.c.ended_at
+            ).where(
+                journey_run.c.community == community,
+                journey_run.c.identity_id.in_(numbers[start : start + _CHUNK]),
                 journey_run.c.state.in_(["running", "finished"]),
-                or_(journey_run.c.ended_at.is_(None), journey_run.c.ended_at > run.anchor),
-                journey_run.c.id < run.id,
             )
-            .limit(1)
-        ).first()
-        is not None
-    )
+        ).all()
+    return {
+        run.id
+        for run in several
+        if any(
+            other.id < run.id
+            and other.journey == run.journey
+            and other.identity_id in people[run.id]
+            and (other.ended_at is None or other.ended_at > run.anchor)
+            for other in others
+        )
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.members.models import Birthday, Consent, Purpose
@@ -19,6 +19,7 @@ __all__ = [
     "checked_tag",
     "consents_of",
     "may",
+    "may_each",
     "set_birthday",
     "set_consent",
     "tag",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 QUIET = "do_not_disturb"
+_CHUNK = 400
 _DEFAULT = {Purpose.SERVICE: True, Purpose.CARE: True, Purpose.MARKETING: False, Purpose.RESEARCH: False}
 
 
@@ -69,31 +71,55 @@ def set_consent(
 
 def consents_of(conn: Connection, community: str, identities: Sequence[int]) -> list[Consent]:
     """Give what a person said last for each purpose."""
-    newest: dict[str, Consent] = {}
-    for row in conn.execute(
+    newest = {row.purpose: row for row in _said(conn, community, identities)}
+    return [_consent(newest[name]) for name in sorted(newest)]
+
+
+def _said(conn: Connection, community: str, identities: Sequence[int]) -> Iterable[Row[Any]]:
+    return conn.execute(
         select(consent)
         .where(consent.c.community == community, consent.c.identity_id.in_(identities))
         .order_by(consent.c.at)
-    ):
-        newest[row.purpose] = Consent(
-            purpose=row.purpose,
-            allowed=bool(row.allowed),
-            until=None if row.until is None else from_us(row.until),
-            at=from_us(row.at),
-            source=row.source,
-        )
-    return [newest[name] for name in sorted(newest)]
+    )
+
+
+def _consent(row: Row[Any]) -> Consent:
+    return Consent(
+        purpose=row.purpose,
+        allowed=bool(row.allowed),
+        until=None if row.until is None else from_us(row.until),
+        at=from_us(row.at),
+        source=row.source,
+    )
 
 
 def may(
     conn: Connection, community: str, identities: Sequence[int], *, purpose: Purpose, now: int
 ) -> Permission:
     """Say whether a person may be written to for a purpose, and why."""
-    said = {
-        one.purpose: one
-        for one in consents_of(conn, community, identities)
-        if one.until is None or one.until > from_us(now)
-    }
+    return may_each(conn, [(community, identities, purpose)], now=now)[0]
+
+
+def may_each(
+    conn: Connection, asked: Sequence[tuple[str, Sequence[int], Purpose]], *, now: int
+) -> list[Permission]:
+    """Say whether persons may be written to, each for a purpose; asked for by community and identities."""
+    said: dict[tuple[str, int], list[Row[Any]]] = {}
+    for community in {community for community, _, _ in asked}:
+        numbers = list({one for name, identities, _ in asked if name == community for one in identities})
+        for start in range(0, len(numbers), _CHUNK):
+            for row in _said(conn, community, numbers[start : start + _CHUNK]):
+                said.setdefault((community, row.identity_id), []).append(row)
+    found: list[Permission] = []
+    for community, identities, purpose in asked:
+        mine = [row for number in identities for row in said.get((community, number), ())]
+        newest = {row.purpose: _consent(row) for row in sorted(mine, key=lambda row: row.at)}
+        found.append(_permission(newest.values(), purpose, now))
+    return found
+
+
+def _permission(consents: Iterable[Consent], purpose: Purpose, now: int) -> Permission:
+    said = {one.purpose: one for one in consents if one.until is None or one.until > from_us(now)}
     quiet = said.get(QUIET)
     if quiet is not None and quiet.allowed and purpose is not Purpose.SERVICE:
         until = f" until {quiet.until.isoformat(timespec='minutes')}" if quiet.until else ""

@@ -154,6 +154,8 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._memory = self.is_sqlite and engine.url.database in (None, "", ":memory:")
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.under_way = 0
+        """Calls of this process that wait for the store."""
         self._closed = False
         self._prepared = False
         self._beaten = 0.0
@@ -226,11 +228,15 @@ class Store:
         loop = asyncio.get_running_loop()
         if self._closed:
             raise StoreError(f"{self.where} is closed")
-        if not self.is_sqlite:
-            return await loop.run_in_executor(self._readers, self._server_call, fn)
-        job = _Job(fn, loop)
-        self._queue.put(job)
-        return await job.future
+        self.under_way += 1
+        try:
+            if not self.is_sqlite:
+                return await loop.run_in_executor(self._readers, self._server_call, fn)
+            job = _Job(fn, loop)
+            self._queue.put(job)
+            return await job.future
+        finally:
+            self.under_way -= 1
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a connection that sees one consistent state and cannot write."""
@@ -240,7 +246,11 @@ class Store:
             return await self.write(fn)
         loop = asyncio.get_running_loop()
         call = self._file_read if self.is_sqlite else self._server_call
-        return await loop.run_in_executor(self._readers, call, fn)
+        self.under_way += 1
+        try:
+            return await loop.run_in_executor(self._readers, call, fn)
+        finally:
+            self.under_way -= 1
 
     def stamp(self) -> int:
         """Give the time of signs of life in microseconds: the server's, or the machine's; never a moved clock's."""

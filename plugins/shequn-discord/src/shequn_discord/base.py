@@ -92,6 +92,7 @@ class Base:
         self._options = options
         self._channels: dict[str, tuple[float, Channel]] = {}
         self._guilds: dict[str, tuple[float, Guild]] = {}
+        self._directs: dict[str, str] = {}
 
     @property
     def platform(self) -> str:

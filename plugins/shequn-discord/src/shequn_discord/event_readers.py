@@ -246,6 +246,9 @@ class MessageReaders(Readers):
     def _react(self, data: Reacted, raw: RawEvent) -> list[Interaction]:
         emoji = data.emoji.text if data.emoji is not None else ""
         attrs: dict[str, Any] = {"burst": True} if data.burst else {}
+        author = str(data.message_author_id or "")
+        if author == self._own:  # we are no member of our community
+            attrs["answers_bot"], author = author, ""
         return self._one(
             _K.REACTION,
             raw.event_id,
@@ -255,7 +258,7 @@ class MessageReaders(Readers):
             member=data.member,
             member_id=str(data.user_id),
             message=str(data.message_id),
-            target=str(data.message_author_id or ""),
+            target=author,
             text=emoji,
             attrs=attrs,
         )

@@ -24,6 +24,8 @@ __all__ = ["Messages", "poll_result"]
 _MESSAGES = "/channels/{channel}/messages"
 _MESSAGE = "/channels/{channel}/messages/{message}"
 _PAGE = 100
+_DIRECTS = 10_000
+"""Direct channels that are remembered."""
 _SEARCH_PAGE = 25
 _SEARCH_END = 9_975
 _CUSTOM = re.compile(r"^<a?:(\w+:\d+)>$")
@@ -428,6 +430,9 @@ class Messages(Base):
 
     async def direct_channel(self, member: str) -> str:
         """Open the direct channel of a member. Discord limits strangers: never do it for many at once."""
+        known = self._directs.get(member)
+        if known is not None:
+            return known
         answer = await self._api.call(
             "POST",
             "/users/@me/channels",
@@ -437,4 +442,7 @@ class Messages(Base):
         )
         found = read(Channel, answer)
         self._keep(self._channels, str(found.id), found)
+        if len(self._directs) >= _DIRECTS:
+            self._directs.clear()
+        self._directs[member] = str(found.id)  # the same for ever, and opening one is limited most of all
         return str(found.id)

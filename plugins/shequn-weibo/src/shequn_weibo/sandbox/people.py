@@ -272,15 +272,14 @@ class People:
         user = self._named(call)
         if user.uid == call.uid:
             raise Refuse(20504)
-        if call.uid in user.followers:
+        if not self._world.follow(user, call.uid):
             raise Refuse(20506)
-        user.followers[call.uid] = self._world.now()
         return self._world.user_json(user.uid, viewer=call.uid)
 
     def unfollow(self, call: Call) -> dict[str, Any]:
         """Follow a user no longer."""
         user = self._named(call)
-        user.followers.pop(call.uid, None)
+        self._world.unfollow(user, call.uid)
         return self._world.user_json(user.uid, viewer=call.uid)
 
     def unread(self, call: Call) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -236,19 +237,11 @@ class WeiboSandbox(BaseSandbox):
         if channel != UID:
             return []
         world = self.world
-        own = world.by_author.get(UID, [])
-        ids = {
-            *own,
-            *world.mentioning.get(UID, ()),
-            *(share for post in own for share in world.reposts.get(post, ())),
-        }
-        statuses = [world.statuses[native] for native in ids if not world.statuses[native].deleted]
-        comments = [
-            world.comments[native] for native in world.comments_to.get(UID, ()) if native in world.comments
-        ]
-        rows = [self._shown(row) for row in (*statuses, *comments)]
-        rows.sort(key=lambda row: int(row.native_id), reverse=True)
-        return rows[:limit]
+        rows = (
+            world.statuses.get(native) or world.comments.get(native) for native in reversed(world.feeds[UID])
+        )
+        stand = (row for row in rows if row is not None and not getattr(row, "deleted", False))
+        return [self._shown(row) for row in islice(stand, limit)]
 
     def _shown(self, row: StatusRecord | CommentRecord) -> SandboxMessage:
         reactions: dict[str, int] = {}
@@ -307,9 +300,8 @@ class WeiboSandbox(BaseSandbox):
     def join(self, channel: str, person: Person, *, invite: str = "") -> None:
         """Let a person follow the account."""
         own, user = self._own(channel), self._user(person)
-        if user.uid in own.followers:
+        if not self.world.follow(own, user.uid):
             return
-        own.followers[user.uid] = self.now()
         own.new_followers += 1
         self.fans.event(
             user.uid, "scan_follow" if invite else "follow", **({"key": invite} if invite else {})
@@ -318,7 +310,7 @@ class WeiboSandbox(BaseSandbox):
     def leave(self, channel: str, person: Person) -> None:
         """Let a person follow the account no longer."""
         own, user = self._own(channel), self._user(person)
-        if own.followers.pop(user.uid, None) is not None:
+        if self.world.unfollow(own, user.uid):
             self.fans.event(user.uid, "unfollow")
 
     def say(self, channel: str, person: Person, text: str, *, reply_to: str = "") -> str:

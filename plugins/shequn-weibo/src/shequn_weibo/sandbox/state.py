@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,11 +122,15 @@ class World:
         self.by_author: dict[str, list[int]] = {}
         self.mentioning: dict[str, list[int]] = {}
         self.reposts: dict[int, list[int]] = {}
+        self.feeds: defaultdict[str, list[int]] = defaultdict(list)
+        """What each user sees of their own: posts, mentions, shares and comments, in order of their growing ids."""
         self.comments: dict[int, CommentRecord] = {}
         self.under: dict[int, list[int]] = {}
         self.comments_to: dict[str, list[int]] = {}
         self.comments_mentioning: dict[str, list[int]] = {}
         self.comments_by: dict[str, list[int]] = {}
+        self.follows: Counter[str] = Counter()
+        """How many each user follows."""
         self.short: dict[str, str] = {}
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.sent: dict[tuple[str, str], deque[datetime]] = {}
@@ -171,7 +175,22 @@ class World:
         """Note that a user did something."""
         self.sent.setdefault((uid, what), deque()).append(self.now())
 
-    # posts and comments
+    # following, posts and comments
+
+    def follow(self, user: UserRecord, follower: str) -> bool:
+        """Let somebody follow a user; gives False when they do already."""
+        if follower in user.followers:
+            return False
+        user.followers[follower] = self.now()
+        self.follows[follower] += 1
+        return True
+
+    def unfollow(self, user: UserRecord, follower: str) -> bool:
+        """Let somebody follow a user no longer; gives False when they did not."""
+        if user.followers.pop(follower, None) is None:
+            return False
+        self.follows[follower] -= 1
+        return True
 
     def add_status(self, status: StatusRecord) -> StatusRecord:
         """Keep a post."""
@@ -181,6 +200,9 @@ class World:
             self.mentioning.setdefault(uid, []).append(status.id)
         if status.origin:
             self.reposts.setdefault(status.origin, []).append(status.id)
+        shared = {self.statuses[status.origin].author} if status.origin in self.statuses else set[str]()
+        for uid in {status.author} | status.mentions | shared:
+            self.feeds[uid].append(status.id)
         return status
 
     def add_comment(self, comment: CommentRecord) -> CommentRecord:
@@ -193,6 +215,7 @@ class World:
             receivers.add(self.comments[comment.answers].author)
         for uid in receivers - {comment.author}:
             self.comments_to.setdefault(uid, []).append(comment.id)
+            self.feeds[uid].append(comment.id)
         for uid in comment.mentions:
             self.comments_mentioning.setdefault(uid, []).append(comment.id)
         return comment
@@ -221,7 +244,6 @@ class World:
         """Write a user."""
         user = self.users[uid]
         number = int(uid)
-        following = sum(uid in other.followers for other in self.users.values())
         return {
             "id": number,
             "idstr": uid,
@@ -240,7 +262,7 @@ class World:
             "weihao": "",
             "gender": "n",
             "followers_count": len(user.followers),
-            "friends_count": following,
+            "friends_count": self.follows[uid],
             "statuses_count": len(self.by_author.get(uid, ())),
             "favourites_count": 0,
             "bi_followers_count": 0,
