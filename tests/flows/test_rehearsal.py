@@ -129,7 +129,7 @@ async def test_the_health_community_lives_on_four_platforms(tmp_path):
         assert numbers["by_entrance"].get(name, 0) <= by_entrance[name]
         assert numbers["by_entrance"].get(name, 0) > 0
     assert numbers["orders"] == len(rehearsal.orders) > 0
-    assert float(numbers["revenue"]["CNY"]) == sum(float(amount) for _, amount in rehearsal.orders)
+    assert float(numbers["revenue"]["CNY"]) == sum(float(order.amount) for order in rehearsal.orders)
     rows = await raw_rows(home, datetime(2026, 10, 1, tzinfo=UTC))
     agree(home, rows, start, 8)
     page = (home / "reports" / "report.html").read_text(encoding="utf-8")

@@ -287,12 +287,12 @@ class Crises(Room):
 
     async def _hear(self, heard: Sequence[Heard]) -> None:
         plans = await self._all_plans()
-        if not plans or time.monotonic() - self._looked_at < _LOOK:
+        if not plans or self._house.clock.monotonic() - self._looked_at < _LOOK:
             return
         names = {one.community for one in heard if one.community in plans}
         if not names:
             return
-        self._looked_at = time.monotonic()
+        self._looked_at = self._house.clock.monotonic()
         for name in sorted(one for one in names if one):
             passed = await self._passed(name, plans[name])
             if passed:

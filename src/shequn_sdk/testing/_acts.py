@@ -43,11 +43,20 @@ class Acts:
         self._at = at
 
     def enter(
-        self, number: int, member: SimulatedMember, now: datetime, rng: random.Random, *, spam: bool = False
+        self,
+        number: int,
+        member: SimulatedMember,
+        now: datetime,
+        rng: random.Random,
+        *,
+        spam: bool = False,
+        way: Entrance | None = None,
     ) -> Entrance | None:
         room = self._rooms[number]
         entrances = room.place.entrances
-        entrance = rng.choices(entrances, [way.weight for way in entrances])[0] if entrances else None
+        entrance = way
+        if entrance is None and entrances:
+            entrance = rng.choices(entrances, [one.weight for one in entrances])[0]
         invite = entrance.invite if entrance else ""
 
         def join() -> str:
@@ -56,6 +65,7 @@ class Acts:
 
         if self._try(room, "join", member, join) is not None:
             name = entrance.name if entrance else ""
+            member.entrance = member.entrance or name
             self._record(now, InteractionKind.JOIN, room, member, entrance=name, spam=spam)
         return entrance
 

@@ -79,6 +79,8 @@ class SimulatedMember:
     check_ins: int = 0
     checked_in_on: date | None = None
     refused: int = 0
+    entrance: str = ""
+    """Name of the one by which they came first."""
 
     def enthusiasm(self, now: datetime) -> float:
         """Give what is left of a newcomer's energy: 1 at first, later about 0.4; 0 while silent or gone."""

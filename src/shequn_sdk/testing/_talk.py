@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-__all__ = ["advert", "answer", "chat", "check_in", "hello", "question", "reaction"]
+__all__ = ["advert", "angry", "answer", "chat", "check_in", "hello", "question", "reaction"]
 
 _TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
@@ -79,6 +79,15 @@ _ADVERTS = (
     "专业代办信用卡，秒批高额，扫码联系",
     "内部优惠券免费领，进群就送，名额有限",
 )
+_ANGER = (
+    "太失望了，收了钱就不管了，骗子！",
+    "投诉三天没人理，垃圾服务，退钱！",
+    "虚假宣传，坑人，大家都别买。",
+    "气死我了，客服态度恶劣，差评！",
+    "一群骗子，浪费我的钱和时间。",
+    "食材都坏了还敢发货，太恶心了，必须道歉！",
+    "再不给说法我就曝光你们，太过分了。",
+)
 _REACTIONS = ("👍", "❤", "🔥", "👏", "🎉", "💯")
 
 
@@ -112,6 +121,11 @@ def check_in(rng: random.Random, day: int) -> str:
 def advert(rng: random.Random) -> str:
     """Advertise, as spammers do."""
     return rng.choice(_ADVERTS)
+
+
+def angry(rng: random.Random) -> str:
+    """Be angry, as many are in a crisis."""
+    return rng.choice(_ANGER)
 
 
 def reaction(rng: random.Random, allowed: Sequence[str] = _REACTIONS) -> str:

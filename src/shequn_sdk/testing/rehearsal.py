@@ -6,11 +6,12 @@ HTTP to the sandboxes, events come back, rooms act on them, and metrics are comp
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from shequn_sdk.playbook.check import posts_of
 from shequn_sdk.playbook.model import Playbook
 from shequn_sdk.reports.model import GoalLine
 from shequn_sdk.scheduling.clock import ManualClock
+from shequn_sdk.stores.store import Store
+from shequn_sdk.testing._drama import Drama, Order
 from shequn_sdk.testing._rooms import Entrance, Place
 from shequn_sdk.testing.sandbox.server import SandboxServer
 from shequn_sdk.testing.simulate import SimulatedCommunity
@@ -37,11 +40,13 @@ from shequn_sdk.testing.world import World
 __all__ = ["Lived", "Rehearsal"]
 
 MARKER = ".shequn-rehearsal"
-_EVERY = timedelta(hours=4)
+_EVERY = timedelta(hours=6)
 """Members' events are received at least so often."""
 _IMPORTANCE = 1.0
-_STALL = 0.4
-"""Real seconds after which work that does not end is taken to wait for the clock."""
+_GLANCE = 0.008
+"""Real seconds between two looks whether all work waits for the clock."""
+_IDLE = 0.0015
+"""Seconds of computing between two looks that are still taken for nothing."""
 _LONGEST = timedelta(minutes=2)
 """Longest wait that is shortened so."""
 
@@ -70,6 +75,8 @@ class Rehearsal:
         seed: the same seed gives the same people and the same life.
         start: first local day; the playbook's own, or the Monday after the ground of the demo, 2 March 2026.
         raids: raids by spammers, spread evenly.
+        crises: times at which members are angry at once; the crisis plan's thresholds have to notice.
+        campaigns: campaigns, each with a named entrance, a content in all channels, newcomers and a coupon.
         buyers: share of active members who buy something of the playbook's products in a week.
         home: directory for the workspace and its report; must be new, empty or of an earlier rehearsal.
 
@@ -86,6 +93,8 @@ class Rehearsal:
         seed: int = 7,
         start: date | None = None,
         raids: int = 0,
+        crises: int = 0,
+        campaigns: int = 0,
         buyers: float = 0.02,
         home: Path,
         plugins: Plugins | None = None,
@@ -93,13 +102,15 @@ class Rehearsal:
         self.book = book
         self.truth: GroundTruth | None = None
         """What the members really did, after `run`."""
-        self.orders: list[tuple[str, str]] = []
-        """Number and amount of what was bought."""
+        self.orders: list[Order] = []
+        """What was bought."""
         self._days = days
         self._members = members
         self._seed = seed
         self._start = start or book.starts or date(2026, 3, 2)
         self._raids = raids
+        self._crises = crises
+        self._campaigns = campaigns
         self._buyers = buyers
         self._home = home
         self._plugins = plugins or load_plugins()
@@ -137,9 +148,14 @@ class Rehearsal:
                     size=self._members,
                     days=self._days,
                 )
-                await self._live(sq, book, life, clock, progress or (lambda _: None))
-                self.truth = life.truth
-                numbers = await self._measure(sq, book)
+                drama = Drama(sq, book, life, self._team(server, book), self._main(book, life), self._buyers)
+                await drama.arrange(
+                    self._days, raids=self._raids, crises=self._crises, campaigns=self._campaigns
+                )
+                with _seldom_collected():
+                    await self._live(sq, book, drama, clock, progress or (lambda _: None))
+                self.truth, self.orders = life.truth, drama.orders
+                numbers = await self._measure(sq, book) | await drama.told()
                 goals = await _goal_lines(sq)
                 report = await sq.report(
                     community=book.name,
@@ -234,70 +250,56 @@ class Rehearsal:
             )
         return places
 
+    def _team(self, server: SandboxServer, book: Playbook) -> ChannelRef:
+        """Give a channel for the team, apart from the community's where the platform lets one be made."""
+        first = next(one for one in book.channels if one.ref is not None)
+        assert first.ref is not None
+        try:
+            native = server[first.platform].create_channel(f"{book.title} team", kind="group")
+        except (NotSupported, InvalidInput):
+            native = first.ref.native_id
+        return ChannelRef(account=first.platform, native_id=native)
+
+    def _main(self, book: Playbook, life: SimulatedCommunity) -> tuple[int, ChannelRef]:
+        """Give the place to which most newcomers come, with its channel."""
+        place = life.places[0]
+        return 0, ChannelRef(account=place.sandbox.platform, native_id=place.channel)
+
     # -- living
 
     async def _live(
         self,
         sq: AsyncShequn,
         book: Playbook,
-        life: SimulatedCommunity,
+        drama: Drama,
         clock: ManualClock,
         progress: Callable[[float], None],
     ) -> None:
         start = clock.now()
         end = start + timedelta(days=self._days) - timedelta(seconds=1)
         instants = {post.due.astimezone(UTC) for post, _ in posts_of(book, self._start, self._days)}
-        step = start + _EVERY
-        while step < end:
-            instants.add(step.astimezone(UTC))
-            step += _EVERY
-        raids = {
-            (start + timedelta(days=self._days) * (number + 1) / (self._raids + 1)).astimezone(UTC)
-            for number in range(self._raids)
-        }
+        waiting = sorted({*instants, *_between(start, end, instants), end.astimezone(UTC)}, reverse=True)
         sources = [one for one in sq.accounts.names() if _listens(sq, one)]
+        store = await sq._workspace.store()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one package
         day = clock.now().date()
-        async with _patience(clock):
+        async with _patience(clock, store):
             await _hear(sq, sources)
-        for instant in sorted(instants | raids | {end.astimezone(UTC)}):
-            life.live_until(instant)
-            if instant in raids:
-                life.raid(people=20)
-            async with _patience(clock):
+        while waiting:
+            scene = drama.next_scene()
+            instant = scene if scene is not None and scene < waiting[-1] else waiting.pop()
+            drama.life.live_until(instant)
+            async with _patience(clock, store):
                 await sq.deliver_due()
                 await _hear(sq, sources)
+                await drama.play()
             if clock.now().date() != day:
                 day = clock.now().date()
-                await self._shop(sq, book, life, day)
-                await sq.collect()
+                await drama.shop(day)
+                if day.weekday() == 0:
+                    await sq.collect()
             progress((clock.now() - start) / timedelta(days=1))
-        async with _patience(clock):
+        async with _patience(clock, store):
             await sq.drain()
-
-    async def _shop(self, sq: AsyncShequn, book: Playbook, life: SimulatedCommunity, day: date) -> None:
-        """Let some of those who are there buy something from the playbook's shop."""
-        if not book.products or not self._buyers:
-            return
-        rng = life.world.rng("shop", day.isoformat())
-        present = [one for one in life.present() if one.traits.buy]
-        expected = len(present) * self._buyers / 7
-        count = int(expected) + (rng.random() < expected % 1)
-        for number, one in enumerate(rng.sample(present, min(count, len(present)))):
-            product = rng.choice(book.products)
-            refs = life.refs(one)
-            if not refs:
-                continue
-            order = f"{day.isoformat()}-{number}"
-            await sq.shop.record_order(
-                order,
-                amount=product.price,
-                currency=product.currency,
-                sku=product.sku,
-                member=refs[0],
-                member_name=one.person.name,
-                community=book.name,
-            )
-            self.orders.append((order, str(product.price)))
 
     # -- after
 
@@ -331,7 +333,7 @@ class Rehearsal:
             ),
             "posts_expired": counts.get(DeliveryState.EXPIRED, 0),
             "private_messages": private,
-            "tasks_for_people": len(await sq.journeys.tasks(community=book.name)),
+            "tasks_for_people": len(await sq.journeys.tasks(community=book.name, limit=1_000_000)),
             "joined": sum(float(one.value or 0) for one in joined.points),
             "left": sum(float(one.value or 0) for one in left.points),
             "members": _last(await compute("members.total")),
@@ -364,21 +366,52 @@ def _listens(sq: AsyncShequn, account: str) -> bool:
     return manifest.supports(Capability.POLL_EVENTS) or manifest.supports(Capability.GATEWAY)
 
 
+@contextmanager
+def _seldom_collected() -> Generator[None]:
+    """Let the collector of cycles look seldom: hardly anything becomes garbage while so much is made and kept."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 @asynccontextmanager
-async def _patience(clock: ManualClock) -> AsyncGenerator[None]:
-    """Let time pass where an adapter waits for a platform's limit: nobody else would move the clock meanwhile."""
+async def _patience(clock: ManualClock, store: Store) -> AsyncGenerator[None]:
+    """Let time pass where an adapter waits for a platform's limit: nobody else would move the clock meanwhile.
+
+    Work waits for the clock when somebody sleeps by it while nothing is asked of the store and nothing is computed,
+    twice in a row.
+    """
 
     async def push() -> None:
+        quiet, spent = 0, time.process_time()
         while True:
-            await anyio.sleep(_STALL)
+            await anyio.sleep(_GLANCE if clock.next_wake else 2 * _GLANCE)
+            before, spent = spent, time.process_time()
             wake = clock.next_wake
-            if wake is not None and clock.now() < wake <= clock.now() + _LONGEST:
+            waits = wake is not None and clock.now() < wake <= clock.now() + _LONGEST
+            quiet = quiet + 1 if waits and not store.under_way and spent - before < _IDLE else 0
+            if wake is not None and quiet >= 2:
+                quiet = 0
                 clock.move_to(wake)
 
     async with anyio.create_task_group() as group:
         group.start_soon(push)
         yield
         group.cancel_scope.cancel()
+
+
+def _between(start: datetime, end: datetime, instants: set[datetime]) -> set[datetime]:
+    """Give further instants, so that no stretch without any is longer than `_EVERY`, and each local day ends with one."""
+    step, found = start, set[datetime]()
+    for stop in sorted({*instants, end.astimezone(UTC)}):
+        while stop - step > _EVERY:
+            step += _EVERY
+            found.add(step.astimezone(UTC))
+        step = max(step, stop)
+    return found
 
 
 async def _hear(sq: AsyncShequn, sources: list[str]) -> None:

@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from anyio.lowlevel import checkpoint
 
 from shequn_sdk.testing import _talk
-from shequn_sdk.testing._acts import Act, Acts
+from shequn_sdk.testing._acts import Act, Acts, is_spam
 from shequn_sdk.testing._rooms import Entrance, Place, Room, Shop, SimulatedMember
 from shequn_sdk.testing.truth import GroundTruth, SimulatedAct
 from shequn_sdk.testing.world import TRAITS, Personality, World
@@ -63,7 +63,7 @@ class SimulatedCommunity:
         self._acts = Acts(world, self.truth, self._rooms, at=self._at)
         self._queue: list[tuple[datetime, int, Act]] = []
         self._number = 0
-        self._size = size
+        self.size = size
         self._days = max(days, 1)
         now = world.clock.now()
         self._first_day = world.today()
@@ -72,6 +72,11 @@ class SimulatedCommunity:
         self._weights = _normalised_rhythm()
         self._arrivals = self._plan_growth(founders)
         self._spam_days = self._plan_spam(round(size * spam_share))
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where they live."""
+        return [room.place for room in self._rooms]
 
     # running
 
@@ -122,6 +127,25 @@ class SimulatedCommunity:
         for number in range(people):
             self._at(now + within * (number / max(people, 1)), self._spammer_arrives(place))
 
+    def quarrel(self, *, people: int = 25, within: timedelta = timedelta(minutes=20), place: int = 0) -> int:
+        """Let members be angry in one place, from now on within a short time; gives how many are."""
+        now = self.world.clock.now()
+        rng = self.world.rng("quarrel", now.timestamp())
+        inside = [one for one in self.present() if place in one.places and not is_spam(one)]
+        angry = rng.sample(inside, min(people, len(inside)))
+        for member in angry:
+            for _ in range(rng.randint(1, 2)):
+                self._at(now + within * rng.random(), self._acts.says(member, place, _talk.angry(rng)))
+        return len(angry)
+
+    def invite(self, entrance: Entrance, *, people: int, within: timedelta, place: int = 0) -> None:
+        """Let people come through one entrance, from now on within a time: a campaign brings them."""
+        now = self.world.clock.now()
+        rng = self.world.rng("invite", entrance.name, now.timestamp())
+        for _ in range(people):
+            at = self._daytime(now + within * rng.random())
+            self._at(at, lambda now: self._arrive(now, place=place, entrance=entrance))
+
     def present(self) -> list[SimulatedMember]:
         """Give those who have not left."""
         return [member for member in self.members if member.left_at is None]
@@ -140,8 +164,8 @@ class SimulatedCommunity:
             * rng.uniform(0.6, 1.4)
             for day in range(self._days)
         ]
-        first = round(self._size * founders)
-        rest, total, placed = self._size - first, sum(shape), 0
+        first = round(self.size * founders)
+        rest, total, placed = self.size - first, sum(shape), 0
         arrivals: list[int] = []
         reached = 0.0
         for weight in shape:
@@ -163,7 +187,7 @@ class SimulatedCommunity:
     def _plan_day(self, day: date, start: datetime) -> None:
         rng = self.world.rng("day", day)
         index = (day - self._first_day).days
-        trickle = 0.3 * self._size / self._days
+        trickle = 0.3 * self.size / self._days
         joins = self._arrivals[index] if index < self._days else int(trickle + rng.random())
         hours = list(range(self.world.local(start).hour, 24))
         weights = [self._weights[day.weekday() * 24 + hour] for hour in hours]
@@ -183,8 +207,6 @@ class SimulatedCommunity:
         if local.date() != self._planned_day:
             self._planned_day = local.date()
             self._plan_day(local.date(), start)
-        for room in self._rooms:
-            room.look()
         weight = self._weights[local.weekday() * 24 + local.hour]
         rng = self.world.rng("hour", start.timestamp())
         for member in self.members:
@@ -203,14 +225,19 @@ class SimulatedCommunity:
     # coming and going
 
     def _newcomer_arrives(self, now: datetime) -> None:
+        self._arrive(now)
+
+    def _arrive(self, now: datetime, *, place: int | None = None, entrance: Entrance | None = None) -> None:
         person = self.world.newcomer()
         rng = self.world.rng("arrival", person.id)
         kind = self.world.personality(person)
         traits = TRAITS[kind]
         room = rng.choices(range(len(self._rooms)), [room.place.weight for room in self._rooms])[0]
+        if place is not None:
+            room = place
         member = SimulatedMember(person, kind, traits, now, [room])
         self.members.append(member)
-        entrance = self._acts.enter(room, member, now, rng)
+        entrance = self._acts.enter(room, member, now, rng, way=entrance)
         stay = timedelta(
             days=rng.expovariate(1.0) * traits.stay_days * (entrance.quality if entrance else 1.0)
         )
