@@ -13,6 +13,7 @@ from shequn_sdk.metrics.model import Gaps, Metric, Row
 __all__ = ["Window", "bucket_end", "bucket_name", "points", "starts", "unknown"]
 
 _OWN = frozenset({"bucket", "value", "numerator", "denominator", "partial"})
+_DAYS = frozenset({Grain.DAY, Grain.HOUR, Grain.HOUR_OF_WEEK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ def starts(start: date, end: date, grain: Grain) -> list[date]:
     """List the first days of the buckets that touch the range."""
     if grain is Grain.TOTAL:
         return [start]
+    if grain in _DAYS:
+        return [date.fromordinal(day) for day in range(start.toordinal(), end.toordinal() + 1)]
     found: list[date] = []
     day = _floor(start, grain)
     while day <= end:
@@ -57,6 +60,8 @@ def bucket_name(value: Any, grain: Grain) -> str:
     """Write a bucket as `MetricPoint.bucket` says."""
     if grain is Grain.TOTAL:
         return "total"
+    if type(value) is date:
+        return value.isoformat()
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H") if grain is Grain.HOUR else value.date().isoformat()
     return value.isoformat() if isinstance(value, date) else str(value)
@@ -76,6 +81,8 @@ def _number(value: Any) -> float | int | None:
 
 
 def _partial(bucket: Any, metric: Metric, grain: Grain, window: Window) -> bool:
+    if grain is Grain.DAY and not metric.lead:
+        return bool(bucket >= window.today)
     if grain is Grain.TOTAL:
         first, last = window.start, window.end
     elif isinstance(bucket, datetime):
@@ -92,7 +99,9 @@ def _partial(bucket: Any, metric: Metric, grain: Grain, window: Window) -> bool:
 
 
 def _point(row: Row, metric: Metric, grain: Grain, window: Window) -> MetricPoint:
-    numerator, denominator = _number(row.get("numerator")), _number(row.get("denominator"))
+    numerator = denominator = None
+    if "numerator" in row or "denominator" in row:
+        numerator, denominator = _number(row.get("numerator")), _number(row.get("denominator"))
     if "value" in row:
         value = _number(row["value"])
     else:
@@ -117,7 +126,7 @@ def _plain(value: Any) -> Any:
 def points(rows: list[Row], metric: Metric, grain: Grain, window: Window) -> tuple[MetricPoint, ...]:
     """Give the points of the range, with gaps filled as the metric says."""
     if metric.gaps is Gaps.NONE or grain is Grain.HOUR_OF_WEEK:
-        if metric.finish is None:
+        if not metric.finished:
             rows = sorted(rows, key=lambda row: (row["bucket"], _group(row)[1]))
         return tuple(_point(row, metric, grain, window) for row in rows)
     groups: dict[tuple[tuple[str, Any], ...], dict[Any, Row]] = {}

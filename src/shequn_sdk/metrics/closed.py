@@ -93,7 +93,7 @@ def _fits(metric: Metric, request: Request) -> bool:
     return (
         metric.closed
         and request.rollup
-        and metric.finish is None
+        and not metric.finished
         and request.grain in _GRAINS
         and not set(request.dims) & MEMBER_DIMS
         and not (metric.gaps is Gaps.CARRY and request.dims)

@@ -110,7 +110,7 @@ def lint(metric: Metric, request: Request) -> list[str]:
     names = [item.alias_or_name for item in tree.selects]
     if "bucket" not in names:
         faults.append(f"{metric.name}: no column bucket in {names}")
-    if "value" not in names and not {"numerator", "denominator"} <= set(names) and metric.finish is None:
+    if "value" not in names and not {"numerator", "denominator"} <= set(names) and not metric.finished:
         faults.append(f"{metric.name}: neither value nor numerator and denominator in {names}")
     return faults
 

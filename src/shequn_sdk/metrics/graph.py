@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["leader_scores", "leaders", "pagerank"]
+__all__ = ["dense", "leader_scores", "leaders", "pagerank"]
 
 
 def pagerank(
@@ -94,31 +94,63 @@ def _ring(graph: _Graph, person: int) -> float:
     return float((graph.pairs[places] == wanted).sum()) / (len(circle) * (len(circle) - 1))
 
 
-def _graph(rows: list[Row], context: FinishContext) -> _Graph | None:
+def _acts(
+    table: Any, weights: dict[str, float], other: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Give what each act weighs, and whether it is a share."""
+    import numpy as np  # noqa: PLC0415
+
+    coded = table.column("act").combine_chunks().dictionary_encode()
+    names = [str(name) for name in coded.dictionary.to_pylist()]
+    codes = coded.indices.to_numpy()
+    each = np.array([weights.get(name, other) for name in names])
+    return each[codes], np.array([name == "share" for name in names])[codes]
+
+
+def dense(*columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Give the numbers that occur, in order, and each column as places among them."""
+    import numpy as np  # noqa: PLC0415
+
+    highest = max(int(column.max()) for column in columns)
+    if min(int(column.min()) for column in columns) >= 0 and highest <= 8 * len(columns[0]) + 1_000_000:
+        # Person numbers are dense as a rule: a table with a place for each takes a tenth of sorting them.
+        seen = np.zeros(highest + 1, bool)
+        for column in columns:
+            seen[column] = True
+        place = np.cumsum(seen) - 1
+        return np.flatnonzero(seen), [place[column] for column in columns]
+    numbers, places = np.unique(np.concatenate(columns), return_inverse=True)
+    return numbers, np.split(places, np.cumsum([len(column) for column in columns])[:-1])
+
+
+def _graph(table: Any, context: FinishContext) -> _Graph | None:
     import numpy as np  # noqa: PLC0415
 
     params: Any = context.params
-    weights = {"reaction": params.reaction, "share": params.share, "aimed": params.aimed}
-    kept = [row for row in rows if weights.get(row["act"], params.comment) > 0]
-    if not kept:
+    if not table.num_rows:
         return None
-    edges = np.array([(row["source"], row["aim"]) for row in kept], dtype=np.int64)
-    weight = np.array(
-        [weights.get(row["act"], params.comment) * row["acts"] for row in kept], dtype=np.float64
+    weights = {"reaction": params.reaction, "share": params.share, "aimed": params.aimed}
+    each, is_share = _acts(table, weights, params.comment)
+    kept = each > 0
+    if not kept.any():
+        return None
+    source, target, acts = (
+        table.column(name).to_numpy().astype(np.int64)[kept] for name in ("source", "aim", "acts")
     )
-    shared = np.array([row["acts"] if row["act"] == "share" else 0 for row in kept], dtype=np.float64)
-    persons, flat = np.unique(edges, return_inverse=True)
-    flat = flat.reshape(edges.shape)
+    weight = each[kept] * acts
+    shared = np.where(is_share[kept], acts, 0).astype(np.float64)
+    persons, (source, target) = dense(source, target)
     size = len(persons)
     # the log gives edges in no fixed order, and sums in another order differ in the last digits
-    rank = np.round(pagerank(flat[:, 0], flat[:, 1], weight, nodes=size, damping=params.damping), 12)
-    pairs = np.unique(flat[:, 1] * size + flat[:, 0])
+    rank = np.round(pagerank(source, target, weight, nodes=size, damping=params.damping), 12)
+    pairs = np.sort(target * size + source)
+    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
     return _Graph(
         persons=persons,
         rank=rank,
         supporters=np.bincount(pairs // size, minlength=size),
-        attention=np.asarray(np.bincount(flat[:, 1], weights=weight, minlength=size), dtype=np.float64),
-        shares=np.asarray(np.bincount(flat[:, 1], weights=shared, minlength=size), dtype=np.float64),
+        attention=np.asarray(np.bincount(target, weights=weight, minlength=size), dtype=np.float64),
+        shares=np.asarray(np.bincount(target, weights=shared, minlength=size), dtype=np.float64),
         pairs=pairs,
     )
 
@@ -153,18 +185,18 @@ def _ranked(
     ]
 
 
-def leaders(rows: list[Row], context: FinishContext) -> list[Row]:
+def leaders(table: Any, context: FinishContext) -> list[Row]:
     """Rank the members of an attention graph by PageRank, best first."""
-    graph = _graph(rows, context)
+    graph = _graph(table, context)
     return [] if graph is None else _ranked(graph, graph.rank, context)
 
 
-def leader_scores(rows: list[Row], context: FinishContext) -> list[Row]:
+def leader_scores(table: Any, context: FinishContext) -> list[Row]:
     """Rank them by the percentile of PageRank times the logarithm of their audience, closed circles discounted."""
     import numpy as np  # noqa: PLC0415
 
     params: Any = context.params
-    graph = _graph(rows, context)
+    graph = _graph(table, context)
     if graph is None:
         return []
     raw = graph.rank * np.log1p(graph.supporters)

@@ -17,6 +17,7 @@ __all__ = [
     "ActiveParams",
     "Finish",
     "FinishContext",
+    "FinishTable",
     "Gaps",
     "Metric",
     "MetricKind",
@@ -93,6 +94,9 @@ class FinishContext(Frozen):
 Finish = Callable[[list[Row], FinishContext], list[Row]]
 """The part of a metric that SQL says badly: a graph walk, a smoothing, a curve."""
 
+FinishTable = Callable[[Any, FinishContext], list[Row]]
+"""The same over a `pyarrow.Table`, for metrics with so many rows that a dictionary for each costs more than the query."""
+
 
 @cache
 def sql_file(name: str) -> str:
@@ -139,5 +143,11 @@ class Metric(Frozen):
     """A bucket rests on nothing but the events of its days and of `lead` days before: finished ones are kept."""
     gaps: Gaps = Gaps.NONE
     finish: Finish | None = Field(default=None, repr=False)
+    finish_table: FinishTable | None = Field(default=None, repr=False)
     replaces: MetricName | None = None
     """Name of the metric that this one takes the place of, on purpose."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether a step in Python follows the SQL."""
+        return self.finish is not None or self.finish_table is not None

@@ -304,29 +304,34 @@ class _Run:
             persons=self.scope.persons,
         )
         compiled = compile_metric(metric, request, dialect=self.session.dialect)
-        rows = closed.rows(
-            self.session,
-            metric,
-            request,
-            community=self.scope.number,
-            start=start,
-            end=end,
-            today=self.today,
-            compute=lambda first, last: self._rows(compiled, first, last),
-        )
+        if metric.finish_table is not None:
+            table = self.session.arrow(compiled.sql, self._values(compiled, start, end))
+            rows = metric.finish_table(table, self._context(start, end))
+        else:
+            rows = closed.rows(
+                self.session,
+                metric,
+                request,
+                community=self.scope.number,
+                start=start,
+                end=end,
+                today=self.today,
+                compute=lambda first, last: self._rows(compiled, first, last),
+            )
         if metric.finish is not None:
             rows = metric.finish(rows, self._context(start, end))
         window = buckets.Window(start, end, self.today, self.scope.first, self.scope.last_any)
         points = buckets.points(rows, metric, grain, window)
         return lookup.name_dims(self.session, points)
 
-    def _rows(self, compiled: Compiled, start: date, end: date) -> list[Row]:
+    def _values(self, compiled: Compiled, start: date, end: date) -> dict[str, object]:
         values: dict[str, object] = dict(compiled.values)
         mature = min(end, self.today - timedelta(days=1), self.scope.last_any or end)
         values |= {"community": self.scope.number, "start": start, "end": end, "mature": mature}
-        columns, rows = self.session.rows(
-            compiled.sql, {name: values[name] for name in compiled.names if name in values}
-        )
+        return {name: values[name] for name in compiled.names if name in values}
+
+    def _rows(self, compiled: Compiled, start: date, end: date) -> list[Row]:
+        columns, rows = self.session.rows(compiled.sql, self._values(compiled, start, end))
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def _context(self, start: date, end: date) -> FinishContext:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = ["Office"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +41,41 @@ class Office:
             works = lambda day: calendar_of.of(day).works  # noqa: E731
         return cls(ZoneInfo(zone), time.fromisoformat(opens), time.fromisoformat(closes), works)
 
-    def seconds(self, start: datetime, end: datetime, *, limit: float = float("inf")) -> float:
-        """Count seconds of business from `start` to `end` (aware); stops counting once `limit` is reached."""
-        total = 0.0
-        day = start.astimezone(self.zone).date()
-        last = end.astimezone(self.zone).date()
-        while day <= last and total < limit:
-            if self.works(day):
-                first = max(start, self._at(day, self.opens))
-                until = min(end, self._at(day, self.closes))
-                total += max(0.0, (until - first).total_seconds())
-            day += timedelta(days=1)
-        return total
+    def seconds(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Count the seconds of business between instants in microseconds since 1970 UTC; 0 where an end comes first."""
+        import numpy as np  # noqa: PLC0415
 
-    def _at(self, day: date, when: time) -> datetime:
-        return datetime.combine(day, when, self.zone).astimezone(UTC)
+        if not len(starts):
+            return np.empty(0)
+        opens, closes = self._open(int(starts.min()), int(max(starts.max(), ends.max())))
+        before = np.concatenate([[0], np.cumsum(closes - opens)])
+
+        def passed(instants: NDArray[np.int64]) -> NDArray[np.int64]:
+            days = np.searchsorted(opens, instants, side="right")
+            last = np.maximum(days - 1, 0)
+            # Of the last day that opened before, what is over may be all or a part.
+            return np.where(days > 0, before[last] + np.minimum(instants, closes[last]) - opens[last], 0)
+
+        if not len(opens):
+            return np.zeros(len(starts))
+        return np.maximum(passed(ends) - passed(starts), 0) / 1_000_000
+
+    def _open(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give when each day of business opens and closes that reaches into the time between two instants."""
+        import numpy as np  # noqa: PLC0415
+
+        day, until = (
+            (_EPOCH + timedelta(microseconds=at)).astimezone(self.zone).date() for at in (first, last)
+        )
+        days: list[date] = []
+        while day <= until:
+            if self.works(day):
+                days.append(day)
+            day += timedelta(days=1)
+        opens, closes = (
+            np.array([self._at(day, when) for day in days], np.int64) for when in (self.opens, self.closes)
+        )
+        return opens, np.maximum(opens, closes)  # a day whose clock jumps over the hours has none
+
+    def _at(self, day: date, when: time) -> int:
+        return (datetime.combine(day, when, self.zone) - _EPOCH) // timedelta(microseconds=1)

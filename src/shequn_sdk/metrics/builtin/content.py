@@ -221,6 +221,6 @@ METRICS = [
         edge_cases=("a chain that shares itself is cut at depth 64",),
         golden="spread",
         needs_any=frozenset({"share"}),
-        finish=spreaders,
+        finish_table=spreaders,
     ),
 ]

@@ -163,7 +163,7 @@ METRICS = [
         ),
         refs=("Page, Brin, Motwani, Winograd 1999",),
         golden="leaders",
-        finish=leaders,
+        finish_table=leaders,
     ),
     Metric(
         name="kol.score",
@@ -188,7 +188,7 @@ METRICS = [
             "the percentile is among all members of the graph",
         ),
         golden="leaders",
-        finish=leader_scores,
+        finish_table=leader_scores,
     ),
     *(
         Metric(

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, Literal, Self
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
 from shequn_sdk.domain import Additivity, Grain, Unit
 from shequn_sdk.metrics.builtin._office import Office
-from shequn_sdk.metrics.model import Finish, FinishContext, Metric, MetricKind, MetricParams, Row, sql_file
+from shequn_sdk.metrics.model import (
+    FinishContext,
+    FinishTable,
+    Metric,
+    MetricKind,
+    MetricParams,
+    Row,
+    sql_file,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["METRICS", "OfficeParams"]
 
@@ -50,22 +62,47 @@ def _office(context: FinishContext) -> Office:
     )
 
 
-def _waits(rows: list[Row]) -> list[tuple[Row, list[tuple[datetime, datetime | None]]]]:
-    """Give (asked, answered) of the questions of each group and bucket, in order."""
-    found: dict[str, tuple[Row, list[tuple[datetime, datetime | None]]]] = {}
-    for row in rows:
-        group = {name: value for name, value in row.items() if name == "bucket" or name.startswith("d_")}
-        answered: datetime | None = row["answered"]
-        found.setdefault(repr(sorted(group.items(), key=str)), (group, []))[1].append(
-            (row["asked"].replace(tzinfo=UTC), None if answered is None else answered.replace(tzinfo=UTC))
-        )
+def _waits(table: Any) -> list[tuple[Row, NDArray[np.int64], NDArray[np.int64]]]:
+    """Give when the questions of each group and bucket were asked and answered (-1: never), in order of the groups."""
+    import numpy as np  # noqa: PLC0415
+
+    if not table.num_rows:
+        return []
+    asked, answered = _micros(table, "asked"), _micros(table, "answered")
+    names = [name for name in table.column_names if name == "bucket" or name.startswith("d_")]
+    place = np.zeros(len(asked), np.int64)
+    columns: list[list[Any]] = []
+    for name in names:
+        coded = table.column(name).combine_chunks().dictionary_encode("encode")
+        columns.append(coded.dictionary.to_pylist())
+        place = place * len(columns[-1]) + coded.indices.to_numpy()
+    groups, where = np.unique(place, return_inverse=True)
+    order = np.argsort(where, kind="stable")
+    parts = np.split(order, np.searchsorted(where[order], np.arange(1, len(groups))))
+    found: list[tuple[Row, NDArray[np.int64], NDArray[np.int64]]] = []
+    for number, rows in zip(groups.tolist(), parts, strict=True):
+        group: Row = {}
+        rest = number
+        for name, values in zip(reversed(names), reversed(columns), strict=True):
+            rest, code = divmod(rest, len(values))
+            group[name] = values[code]
+        found.append((group, asked[rows], answered[rows]))
     return sorted(
-        found.values(),
+        found,
         key=lambda item: (
             str([item[0][name] for name in sorted(item[0]) if name != "bucket"]),
             item[0]["bucket"],
         ),
     )
+
+
+def _micros(table: Any, name: str) -> NDArray[np.int64]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    column = table.column(name)
+    if pa.types.is_null(column.type):  # nothing was answered
+        column = column.cast(pa.timestamp("us"))
+    return column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()).fill_null(-1).to_numpy()
 
 
 def _quantile(ordered: list[float], level: float) -> float | None:
@@ -78,18 +115,19 @@ def _quantile(ordered: list[float], level: float) -> float | None:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def _office_times(level: float) -> Finish:
-    def finish(rows: list[Row], context: FinishContext) -> list[Row]:
+def _office_times(level: float) -> FinishTable:
+    def finish(table: Any, context: FinishContext) -> list[Row]:
         office = _office(context)
         found: list[Row] = []
-        for group, waits in _waits(rows):
-            times = sorted(office.seconds(asked, answered) for asked, answered in waits if answered)
+        for group, asked, answered in _waits(table):
+            done = answered >= 0
+            times: list[float] = sorted(office.seconds(asked[done], answered[done]).tolist())
             found.append(
                 {
                     **group,
                     "value": _quantile(times, level),
                     "numerator": len(times),
-                    "denominator": len(waits),
+                    "denominator": len(asked),
                 }
             )
         return found
@@ -97,28 +135,26 @@ def _office_times(level: float) -> Finish:
     return finish
 
 
-def _office_unanswered(rows: list[Row], context: FinishContext) -> list[Row]:
+def _office_unanswered(table: Any, context: FinishContext) -> list[Row]:
     """Count questions that waited for the given hours; those that cannot have yet are in neither number."""
+    import numpy as np  # noqa: PLC0415
+
     params: Any = context.params
     office, limit = _office(context), params.within_hours * 3600
     # what is known ends with the last full day that has data
     known = min(context.today, context.last_day + timedelta(days=1))
-    until = datetime.combine(known, time(), ZoneInfo(context.zone)).astimezone(UTC)
+    until = round(datetime.combine(known, time(), ZoneInfo(context.zone)).timestamp()) * 1_000_000
     found: list[Row] = []
-    for group, waits in _waits(rows):
-        late = judged = 0
-        for asked, answered in waits:
-            end = answered or until
-            slow = end > asked and office.seconds(asked, end, limit=limit) >= limit
-            late += slow
-            judged += slow or answered is not None
-        found.append({**group, "numerator": late, "denominator": judged})
+    for group, asked, answered in _waits(table):
+        done = answered >= 0
+        slow = office.seconds(asked, np.where(done, answered, until)) >= limit
+        found.append({**group, "numerator": int(slow.sum()), "denominator": int((slow | done).sum())})
     return found
 
 
-office_unanswered: Finish = _office_unanswered
+office_unanswered: FinishTable = _office_unanswered
 
-_PARTS: tuple[tuple[str, Unit, MetricKind, Additivity, str, str, str, str, Finish], ...] = (
+_PARTS: tuple[tuple[str, Unit, MetricKind, Additivity, str, str, str, str, FinishTable], ...] = (
     (
         "median",
         Unit.SECONDS,
@@ -173,7 +209,7 @@ METRICS = [
         ),
         refs=("chaoss: time to first response",),
         golden="office",
-        finish=finish,
+        finish_table=finish,
     )
     for name, unit, kind, additivity, zh, en, formula, edge, finish in _PARTS
 ]
