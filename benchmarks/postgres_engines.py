@@ -1,9 +1,10 @@
 """Engines on PostgreSQL: bare PgQueuer and Procrastinate against the ledger that runs on them, in one run.
 
-    python benchmarks/postgres_engines.py [--rows 4000] [--url postgresql://…]
+    python benchmarks/postgres_engines.py [--rows 8000] [--url postgresql://…]
 
-Without --url a private cluster is started (durable settings as they come, on this machine's disk). Prints rates, their
-ratios, due-to-start times with 10,000 pending, and how long recovery after kill -9 takes.
+Without --url a private cluster is started (durable settings as they come, on this machine's disk). Prints rates, the
+CPU time of one job in workers and server, ratios, due-to-start times with 10,000 pending, and how long recovery after
+kill -9 takes. The jobs go over 500 channels, whose order is kept, or to a channel each.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
+import mmap
 import os
 import signal
 import statistics
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import asyncpg
@@ -32,7 +36,27 @@ from shequn_sdk.publishing import DeliveryOptions, Publishing
 from shequn_sdk.stores.store import Store
 
 CONCURRENCY = 64
+ROUNDS = 3
 LEASE = 10.0
+
+
+class Count:
+    """A number in a file that the parent reads: asking the database how far it is would be half of its work."""
+
+    def __init__(self, path: str = "") -> None:
+        if path:
+            with Path(path).open("r+b") as file:
+                self._view = mmap.mmap(file.fileno(), 8)
+        else:
+            self._view = mmap.mmap(-1, 8)
+        self.number = 0
+
+    def one_more(self) -> None:
+        self.number += 1
+        struct.pack_into("q", self._view, 0, self.number)
+
+    def read(self) -> int:
+        return struct.unpack_from("q", self._view, 0)[0]
 
 
 class NoOp:
@@ -42,8 +66,9 @@ class NoOp:
         platform="noop", capabilities=frozenset({Capability.PUBLISH_TEXT}), max_concurrency=256
     )
 
-    def __init__(self, pause: float = 0.0) -> None:
+    def __init__(self, pause: float = 0.0, done: Count | None = None) -> None:
         self.pause = pause
+        self.done = done or Count()
         self.late: list[float] = []
 
     async def publish(self, channel: str, piece: Any, *, idempotency_key: str) -> Post:
@@ -52,6 +77,7 @@ class NoOp:
             self.late.append((now - datetime.fromisoformat(piece.text[1:])) / timedelta(milliseconds=1))
         if self.pause:
             await anyio.sleep(self.pause)
+        self.done.one_more()
         return Post(channel=ChannelRef(account="bot", native_id=channel), native_id="1", landed_at=now)
 
     def adapter(self, name: str) -> Any:
@@ -89,11 +115,11 @@ async def publishing(engine: str, url: str, board: NoOp) -> Any:
 # worker processes
 
 
-async def work(kind: str, engine: str, url: str, pause: float, concurrency: int) -> None:
-    """Work until killed; tells when it begins."""
-    print("ready", flush=True)
+async def work(kind: str, engine: str, url: str, pause: float, concurrency: int, path: str) -> None:
+    """Work until killed."""
+    done = Count(path)
     if kind == "ledger":
-        async with publishing(engine, url, NoOp(pause)) as room:
+        async with publishing(engine, url, NoOp(pause, done)) as room:
             await room.run(concurrency=concurrency)
     elif engine == "pgqueuer":
         from pgqueuer import PgQueuer
@@ -103,11 +129,11 @@ async def work(kind: str, engine: str, url: str, pause: float, concurrency: int)
 
         @queuer.entrypoint("noop")
         async def noop(job: Any) -> None:
-            pass
+            done.one_more()
 
         await queuer.qm.run(batch_size=concurrency // 2, max_concurrent_tasks=concurrency)
     else:
-        app = bare_procrastinate(url)
+        app = bare_procrastinate(url, done)
         async with app.open_async():
             await app.run_worker_async(
                 concurrency=concurrency, install_signal_handlers=False, fetch_job_polling_interval=0.2,
@@ -115,34 +141,45 @@ async def work(kind: str, engine: str, url: str, pause: float, concurrency: int)
             )  # fmt: skip
 
 
-def bare_procrastinate(url: str) -> Any:
+def bare_procrastinate(url: str, done: Count | None = None) -> Any:
     from procrastinate import App, PsycopgConnector
 
     app = App(connector=PsycopgConnector(conninfo=url))
 
     @app.task(name="noop")
     async def noop() -> None:
-        pass
+        if done is not None:
+            done.one_more()
 
     return app
 
 
-def start(kind: str, engine: str, url: str, *, pause: float = 0.0, concurrency: int = CONCURRENCY) -> Any:
-    arguments = [sys.executable, __file__, "--worker", kind, engine, url, str(pause), str(concurrency)]
-    return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+class Worker:
+    """A worker process, the jobs it has done, and the CPU time it has taken."""
+
+    def __init__(
+        self, kind: str, engine: str, url: str, *, pause: float = 0.0, concurrency: int = CONCURRENCY
+    ) -> None:
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(bytes(8))
+        self._path = Path(file.name)
+        self.done = Count(file.name)
+        arguments = [
+            sys.executable, __file__, "--worker", kind, engine, url, str(pause), str(concurrency), file.name
+        ]  # fmt: skip
+        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._path.unlink(missing_ok=True)
 
 
-def stop(*processes: Any) -> None:
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-async def fill(kind: str, engine: str, url: str, rows: int) -> str:
+async def fill(kind: str, engine: str, url: str, rows: int, lanes: int = 500) -> str:
     """Put `rows` jobs in; gives the statement that counts what is left."""
     if kind == "ledger":
         async with publishing(engine, url, NoOp()) as room:
-            await room.plan_many((Content(text=f"t{n}"), [f"bot:c{n % 500}"], None) for n in range(rows))
+            await room.plan_many((Content(text=f"t{n}"), [f"bot:c{n % lanes}"], None) for n in range(rows))
         return "select count(*) from delivery where state <> 'landed'"
     if engine == "pgqueuer":
         from pgqueuer.db import AsyncpgDriver
@@ -161,32 +198,64 @@ async def fill(kind: str, engine: str, url: str, rows: int) -> str:
     return "select count(*) from procrastinate_jobs"
 
 
+class Drained(NamedTuple):
+    """How fast jobs were done, and the CPU time of one in microseconds."""
+
+    rate: float
+    worker: float
+    server: float
+
+
 async def drained(
-    kind: str, engine: str, server: Server, rows: int, *, workers: int = 1, pause: float = 0.0
-) -> float:
-    """Give the jobs per second of `workers` processes, from the first that is done to the last.
+    kind: str,
+    engine: str,
+    server: Server,
+    rows: int,
+    *,
+    workers: int = 1,
+    pause: float = 0.0,
+    lanes: int = 500,
+) -> Drained:
+    """Measure `workers` processes, from when all work and a tenth is done until nearly all is.
 
     Args:
         pause: seconds that the platform takes for an answer.
+        lanes: channels over which the deliveries go.
     """
     url = server.database()
-    left = await fill(kind, engine, url, rows)
-    processes = [start(kind, engine, url, pause=pause) for _ in range(workers)]
-    began = 0.0
-    first = rows
+    left = await fill(kind, engine, url, rows, lanes)
+    crew = [Worker(kind, engine, url, pause=pause) for _ in range(workers)]
     try:
+        began, until = 0.0, int(rows * 0.95)
+        first, busy = 0, (0.0, 0.0)
+        while True:
+            done = [worker.done.read() for worker in crew]
+            now = time.perf_counter()
+            if not began and sum(done) >= rows / 10 and all(done):
+                began, first = now, sum(done)
+                busy = sum(cpu(worker.process.pid) for worker in crew), server.cpu()
+            elif sum(done) >= until:
+                break
+            await asyncio.sleep(0.01)
+        mine, its = sum(cpu(worker.process.pid) for worker in crew), server.cpu()
+        jobs = sum(done) - first
         with psycopg.connect(url, autocommit=True) as watch:
-            while True:
-                found = watch.execute(left).fetchone()
-                assert found is not None
-                now = time.perf_counter()
-                if not began and found[0] <= rows * 0.95:  # every worker has come up
-                    began, first = now, found[0]
-                if not found[0]:
-                    return first / (now - began)
-                await asyncio.sleep(0.02)
+            # each one has to come to its end
+            while (watch.execute(left).fetchone() or (0,))[0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
     finally:
-        stop(*processes)
+        for worker in crew:
+            worker.kill()
+    return Drained(jobs / (now - began), (mine - busy[0]) / jobs * 1e6, (its - busy[1]) / jobs * 1e6)
+
+
+def cpu(process: int) -> float:
+    """Give the CPU seconds of a process and of its children that have ended; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(one) for one in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 async def latency(engine: str, server: Server, pending: int) -> tuple[float, float]:
@@ -215,24 +284,25 @@ async def recovery(engine: str, server: Server) -> tuple[float, int]:
     """Give the seconds from kill -9 until nothing is under way any more, and how many were."""
     url = server.database()
     await fill("ledger", engine, url, 40)
-    frozen = start("ledger", engine, url, pause=60.0, concurrency=20)
+    frozen = Worker("ledger", engine, url, pause=60.0, concurrency=20)
     with psycopg.connect(url, autocommit=True) as watch:
         under_way = "select count(*) from delivery where state = 'attempting'"
         while (watch.execute(under_way).fetchone() or (0,))[0] < 20:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        other = start("ledger", engine, url)
+        other = Worker("ledger", engine, url)
         begun = "select count(*) from delivery where state = 'landed'"
         while (watch.execute(begun).fetchone() or (0,))[0] < 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await asyncio.sleep(2)
         number = (watch.execute(under_way).fetchone() or (0,))[0]
-        frozen.send_signal(signal.SIGKILL)
+        frozen.process.send_signal(signal.SIGKILL)
         killed = time.perf_counter()
         busy = "select count(*) from delivery where state in ('planned', 'claimed', 'attempting')"
         while (watch.execute(busy).fetchone() or (0,))[0]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         took = time.perf_counter() - killed
-    stop(frozen, other)
+    frozen.kill()
+    other.kill()
     return took, number
 
 
@@ -261,43 +331,68 @@ class Server:
             admin.execute(f'create database "{name}"')
         return self.url.rsplit("/", 1)[0] + f"/{name}"
 
+    def cpu(self) -> float:
+        """Give the CPU seconds of the private server with all its processes."""
+        if self.cluster is None:
+            return 0.0
+        main = int((self.cluster.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return cpu(main) + sum(cpu(int(child)) for child in children)
+
     def close(self) -> None:
         if self.cluster is not None:
             self.cluster.close()
+
+
+async def rates(rows: int, server: Server) -> None:
+    """Print rates, CPU times and ratios; the cases take turns, and a ratio is the median of those of the rounds."""
+    slow = {"pause": 0.1}
+    alone = {"lanes": rows}
+    cases: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
+        ("bare PgQueuer", "bare", "pgqueuer", rows, {}),
+        ("ledger + PgQueuer", "ledger", "pgqueuer", rows, {}),
+        ("bare PgQueuer, 2 workers", "bare", "pgqueuer", rows, {"workers": 2}),
+        ("ledger + PgQueuer, 2 workers", "ledger", "pgqueuer", rows, {"workers": 2}),
+        ("ledger + PgQueuer, a channel each", "ledger", "pgqueuer", rows, alone),
+        ("the same, 2 workers", "ledger", "pgqueuer", rows, {"workers": 2} | alone),
+        ("ledger + PgQueuer, 0.1 s an answer", "ledger", "pgqueuer", rows // 2, slow),
+        ("the same with 0.1 s, 2 workers", "ledger", "pgqueuer", rows // 2, {"workers": 2} | slow),
+        ("ledger + embedded loop", "ledger", "embedded", rows, {}),
+        ("ledger + embedded loop, 2 workers", "ledger", "embedded", rows, {"workers": 2}),
+        ("bare Procrastinate", "bare", "procrastinate", rows // 8, {}),
+        ("ledger + Procrastinate", "ledger", "procrastinate", rows // 8, {}),
+    )
+    ratios = (
+        ("ledger + PgQueuer", "bare PgQueuer"),
+        ("ledger + PgQueuer", "bare Procrastinate"),
+        ("ledger + PgQueuer, a channel each", "bare PgQueuer"),
+        ("ledger + PgQueuer, a channel each", "bare Procrastinate"),
+        ("ledger + PgQueuer, 2 workers", "ledger + PgQueuer"),
+        ("the same, 2 workers", "ledger + PgQueuer, a channel each"),
+        ("the same with 0.1 s, 2 workers", "ledger + PgQueuer, 0.1 s an answer"),
+        ("bare PgQueuer, 2 workers", "bare PgQueuer"),
+        ("ledger + embedded loop, 2 workers", "ledger + embedded loop"),
+    )
+    rounds: list[dict[str, Drained]] = []
+    for _ in range(ROUNDS):
+        rounds.append({})
+        for label, kind, engine, number, options in cases:
+            rounds[-1][label] = await drained(kind, engine, server, number, **options)
+    for label, *_ in cases:
+        rate, mine, its = (statistics.median(found[label][n] for found in rounds) for n in range(3))
+        print(
+            f"{label:40} {rate:8.0f} /s, CPU of one: worker {mine:5.0f} µs, server {its:5.0f} µs", flush=True
+        )
+    for one, other in ratios:
+        found = sorted(each[one].rate / each[other].rate for each in rounds)
+        print(f"{one} / {other}: {statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})")
 
 
 async def main(rows: int, url: str) -> None:
     server = Server(url)
     try:
         print(f"load before: {', '.join(f'{one:.1f}' for one in os.getloadavg())} on {os.cpu_count()} cores")
-        rate: dict[str, float] = {}
-        slow = 0.1
-        for label, kind, engine, number, workers, pause in (
-            ("bare PgQueuer", "bare", "pgqueuer", rows, 1, 0.0),
-            ("ledger + PgQueuer", "ledger", "pgqueuer", rows, 1, 0.0),
-            ("bare PgQueuer, 2 workers", "bare", "pgqueuer", rows, 2, 0.0),
-            ("ledger + PgQueuer, 2 workers", "ledger", "pgqueuer", rows, 2, 0.0),
-            ("ledger + embedded loop", "ledger", "embedded", rows, 1, 0.0),
-            ("ledger + embedded loop, 2 workers", "ledger", "embedded", rows, 2, 0.0),
-            ("bare Procrastinate", "bare", "procrastinate", rows // 4, 1, 0.0),
-            ("ledger + Procrastinate", "ledger", "procrastinate", rows // 4, 1, 0.0),
-            ("ledger + PgQueuer, 0.1 s an answer", "ledger", "pgqueuer", rows, 1, slow),
-            ("ledger + PgQueuer, the same, 2 workers", "ledger", "pgqueuer", rows, 2, slow),
-        ):
-            rate[label] = await drained(kind, engine, server, number, workers=workers, pause=pause)
-            print(f"{label:40} {rate[label]:8.0f} /s", flush=True)
-        ours = rate["ledger + PgQueuer"]
-        print(f"ledger + PgQueuer / bare PgQueuer            {ours / rate['bare PgQueuer']:6.2f}")
-        print(f"ledger + PgQueuer / bare Procrastinate       {ours / rate['bare Procrastinate']:6.1f}")
-        print(
-            f"two workers / one, PgQueuer                  {rate['ledger + PgQueuer, 2 workers'] / ours:6.2f}"
-        )
-        bare = rate["bare PgQueuer, 2 workers"] / rate["bare PgQueuer"]
-        print(f"two workers / one, bare PgQueuer             {bare:6.2f}")
-        answers = rate["ledger + PgQueuer, the same, 2 workers"] / rate["ledger + PgQueuer, 0.1 s an answer"]
-        print(f"two workers / one, PgQueuer, 0.1 s an answer {answers:6.2f}")
-        loop = rate["ledger + embedded loop, 2 workers"] / rate["ledger + embedded loop"]
-        print(f"two workers / one, embedded loop             {loop:6.2f}")
+        await rates(rows, server)
         for engine in ("embedded", "pgqueuer", "procrastinate"):
             half, most = await latency(engine, server, 10_000)
             print(
@@ -317,10 +412,11 @@ async def main(rows: int, url: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        asyncio.run(work(sys.argv[2], sys.argv[3], sys.argv[4], float(sys.argv[5]), int(sys.argv[6])))
+        kind, engine, url, pause, concurrency, path = sys.argv[2:]
+        asyncio.run(work(kind, engine, url, float(pause), int(concurrency), path))
     else:
         parser = argparse.ArgumentParser()
-        parser.add_argument("--rows", type=int, default=4000)
+        parser.add_argument("--rows", type=int, default=8000)
         parser.add_argument("--url", default="")
         arguments = parser.parse_args()
         asyncio.run(main(arguments.rows, arguments.url))

@@ -36,15 +36,14 @@ with v as materialized (
 done as (
   update delivery d set {_SET} from v
   where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = v.was_state and d.owner = v.was_owner and d.fence = v.was_fence
-  returning d.id),
+  returning d.id, v.updated_at, v.was_state, v.state, v.cause, v.started, v.was_fence, v.error, v.retry_after, v.was_owner),
 trail as (
   insert into delivery_transition (delivery_id, at, old, new, cause, actor)
-  select v.id, v.updated_at, v.was_state, v.state, v.cause, :actor from v join done on done.id = v.id
-  where v.state <> v.was_state or v.cause <> ''),
+  select id, updated_at, was_state, state, cause, :actor from done where state <> was_state or cause <> ''),
 tried as (
   insert into delivery_attempt (delivery_id, fence, started, ended, outcome, error, retry_after, worker)
-  select v.id, v.was_fence, v.started, v.updated_at, v.state, v.error, v.retry_after, v.was_owner
-  from v join done on done.id = v.id where v.was_state = 'attempting')
+  select id, was_fence, started, updated_at, state, error, retry_after, was_owner
+  from done where was_state = 'attempting')
 select id from done"""  # noqa: S608 - put together from constants
 )
 _BEGIN = Fast(
@@ -73,8 +72,9 @@ _TRY = Fast(
     "select lane from unnest(:lanes::text[]) as lane "
     "where pg_try_advisory_xact_lock(hashtextextended(lane, 0))"
 )
-# A lane that is busy is left out before its rows are looked at: there may be thousands of them. `any(array)` beside a
-# join says that few rows are meant: on a table that was never analyzed the join alone would read all of it.
+# In each lane only the row that goes first is looked at, for there may be thousands. `lateral`, `offset 0`, and
+# `any(array)` beside a join say that few rows are meant: on a table that was never analyzed a join alone would read all
+# of it, or all that is left of yesterday's rows in an index.
 _CLAIM = Fast(
     f"""
 with lane as materialized (
@@ -82,15 +82,21 @@ with lane as materialized (
   from unnest(:accounts::text[], :channels::text[], :quick::bool[]) as l(account, channel, quick)
   where not exists (
     select 1 from delivery b where b.account = l.account and b.channel = l.channel
-      and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null))),
+      and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null)
+    offset 0)),
 turn as materialized (
-  select d.id, d.was, d.quick from lane l cross join lateral (
-    select d.id, d.state as was, l.quick and d.state = 'planned'
-      and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as quick
+  select d.id, d.was, l.quick and d.simple as quick
+  from lane l cross join lateral (
+    select e.id from delivery e
+    where e.account = l.account and e.channel = l.channel and e.state in ('planned', 'deferred') and e.due <= :now
+      and not ({ledger.HELD})
+    order by e.priority, e.due, e.id limit 1) as head
+  cross join lateral (
+    select d.id, d.state as was, d.state = 'planned' and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as simple
     from delivery d
-    where d.account = l.account and d.channel = l.channel
-      and d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {ledger.FREE}
-    order by d.priority, d.due, d.id limit 1 for update of d skip locked) as d),
+    where d.id = head.id and d.state in ('planned', 'deferred') and d.ready_at <= :now
+      and not exists ({ledger.OPEN_PIECE})
+    for update of d skip locked) as d),
 got as (
   update delivery d set state = case when t.quick then 'attempting' else 'claimed' end, owner = :owner,
     fence = d.fence + 1, lease_until = :lease, updated_at = :now,

@@ -17,7 +17,9 @@ from shequn_sdk.stores.fast import Fast
 
 __all__ = [
     "FREE",
+    "HELD",
     "MUTABLE",
+    "OPEN_PIECE",
     "Change",
     "Lane",
     "Woken",
@@ -63,24 +65,26 @@ MUTABLE = (
     "check_at", "checks", "reminders", "deadline", "error", "error_type", "post", "updated_at", "due",
 )  # fmt: skip
 
+HELD = """e.part > 0 and exists (
+        select 1 from delivery h where h.batch = e.batch and h.account = e.account and h.channel = e.channel
+          and h.part < e.part and h.state in ('unknown', 'awaiting_person', 'blocked', 'paused'))"""
+"""A row `e` that waits for a held piece of its own content, and holds up nobody else."""
+OPEN_PIECE = """select 1 from delivery p where p.batch = d.batch and p.account = d.account and p.channel = d.channel
+      and p.part < d.part and p.state not in ('landed', 'partly', 'refused', 'cancelled', 'expired')"""
+"""An earlier piece of the content of a row `d` that has not come to its end."""
+
 # A row may go when nothing before it in its lane may, nothing of the lane is under way or being looked up, and no
-# earlier piece of the same content is open. A piece that waits for a held one of its own content holds up nobody
-# else. The three parts are apart because each has an index of its own.
-FREE = """
+# earlier piece of the same content is open. The three parts are apart because each has an index of its own.
+FREE = f"""
   and not exists (
     select 1 from delivery b where b.account = d.account and b.channel = d.channel
       and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null))
   and not exists (
     select 1 from delivery e where e.account = d.account and e.channel = d.channel
       and e.state in ('planned', 'deferred') and e.due <= :now
-      and (e.priority, e.due, e.id) < (d.priority, d.due, d.id)
-      and (e.part = 0 or not exists (
-        select 1 from delivery h where h.batch = e.batch and h.account = e.account and h.channel = e.channel
-          and h.part < e.part and h.state in ('unknown', 'awaiting_person', 'blocked', 'paused'))))
-  and not exists (
-    select 1 from delivery p where p.batch = d.batch and p.account = d.account and p.channel = d.channel
-      and p.part < d.part and p.state not in ('landed', 'partly', 'refused', 'cancelled', 'expired'))
-"""
+      and (e.priority, e.due, e.id) < (d.priority, d.due, d.id) and not ({HELD}))
+  and not exists ({OPEN_PIECE})
+"""  # noqa: S608 - put together from constants
 _CLAIM = (
     """
 update delivery set {set}, owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now

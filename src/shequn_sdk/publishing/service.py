@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Self
@@ -19,6 +20,7 @@ from shequn_sdk.domain import (
     Receipt,
     Variant,
 )
+from shequn_sdk.errors import StoreBusy, StoreFull
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import ledger
 from shequn_sdk.publishing.book import AccountBook
@@ -32,6 +34,8 @@ from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.store import Store
 
 __all__ = ["EngineFactory", "Publishing", "Target"]
+
+_log = logging.getLogger(__name__)
 
 
 class Publishing(Working):
@@ -152,7 +156,12 @@ class Publishing(Working):
                 self._onlookers -= 1
             if self._engine is None:
                 await self._notices.tell()
-        return await self._receipts(rows)
+        try:
+            return await self._receipts(rows)
+        except (StoreBusy, StoreFull) as error:
+            # An error would read as if nothing had been published; what was written is delivered by whoever can.
+            _log.warning("outcomes cannot be read, so they are given as pending: %s", error)
+            return [receipt_of(group) for group in rows]
 
     async def plan(
         self,

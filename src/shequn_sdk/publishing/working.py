@@ -12,11 +12,12 @@ import anyio
 from sqlalchemy import Connection
 
 from shequn_sdk.domain import ChannelRef, Clock, Content, OnUnknown
-from shequn_sdk.errors import StoreBusy, StoreFull
+from shequn_sdk.errors import StoreBusy, StoreError, StoreFull
 from shequn_sdk.platforms.governor import Governor
 from shequn_sdk.publishing import ledger
 from shequn_sdk.publishing.book import AccountBook
 from shequn_sdk.publishing.dispatch import Dispatcher
+from shequn_sdk.publishing.ledger import Lane
 from shequn_sdk.publishing.notices import Listener, Notices
 from shequn_sdk.publishing.policy import DeliveryOptions
 from shequn_sdk.publishing.rows import Row
@@ -200,13 +201,16 @@ class Working(Tending):
         if carrier is None:
             rows = await self._store.write(write)
             if self._engine is not None:
-                await self._engine.submit(_wakes(rows))
+                try:
+                    await self._engine.submit(_wakes(rows, to_us(self._clock.now())))
+                except StoreError as error:  # the rows are written, and the sweep finds them
+                    _log.warning("%d deliveries wait for the next sweep: %s", len(rows), error)
             return rows
         await carrier.prepare()
 
         def both(conn: Connection) -> list[Row]:
             rows = write(conn)
-            carrier.enlist(conn, _wakes(rows))
+            carrier.enlist(conn, _wakes(rows, to_us(self._clock.now())))
             return rows
 
         return await self._store.write(both)
@@ -215,33 +219,45 @@ class Working(Tending):
         """Return when `ids` have come to rest: as onlooker of a running worker, else by working on their lanes."""
         real = isinstance(self._clock, SystemClock)
         dispatcher = self._dispatcher(patient=real, chaining=False, lanes=lanes)
-        if not self._swept and self._engine is None:
-            await dispatcher.sweep(dead_workers=True)
-            self._swept = True
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep_leases, dispatcher)
             while True:
-                rested = self._rested
-                rows = await self._store.read(lambda conn: ledger.by_ids(conn, ids))
-                if all(
-                    (row.state in _AT_REST and row.check_at is None) or row.state == "awaiting_person"
-                    for row in rows
-                ):
+                rested, pause = self._rested, _LOOK
+                try:
+                    worked = await self._step(dispatcher, ids)
+                except (StoreBusy, StoreFull) as error:  # what is written is written; it is only not seen now
+                    _log.warning("the store cannot be used, next look in %.0f s: %s", _STORE_PAUSE, error)
+                    worked, pause = False, _STORE_PAUSE
+                if worked is None:
                     break
-                worked = await self._round(dispatcher, once=True) if self._engine is None else 0
                 if worked:
                     continue
                 if not real:
                     break
-                with anyio.move_on_after(_LOOK):
+                with anyio.move_on_after(pause):
                     await rested.wait()
             group.cancel_scope.cancel()
+
+    async def _step(self, dispatcher: Dispatcher, ids: Sequence[int]) -> bool | None:
+        """Work once on what is due, where no worker runs; says whether it did, None when `ids` have come to rest."""
+        if not self._swept and self._engine is None:
+            await dispatcher.sweep(dead_workers=True)
+            self._swept = True
+        rows = await self._store.read(lambda conn: ledger.by_ids(conn, ids))
+        if all(
+            (row.state in _AT_REST and row.check_at is None) or row.state == "awaiting_person" for row in rows
+        ):
+            return None
+        return self._engine is None and bool(await self._round(dispatcher, once=True))
 
     @staticmethod
     async def _keep_leases(dispatcher: Dispatcher) -> None:
         while True:
             await anyio.sleep(dispatcher.tick_every)
-            await dispatcher.tick()
+            try:
+                await dispatcher.tick()
+            except (StoreBusy, StoreFull) as error:
+                _log.warning("leases could not be renewed: %s", error)
 
     async def _all(self, dispatcher: Dispatcher) -> int:
         """Work on what is due, tell of what came of it, and work on the notices that were posted by that."""
@@ -260,7 +276,7 @@ class Working(Tending):
             worked += len(taken)
             async with anyio.create_task_group() as group:
                 for delivery in taken:
-                    group.start_soon(dispatcher.handle, delivery)
+                    group.start_soon(_handle, dispatcher, delivery)
             if once:
                 return worked
 
@@ -272,5 +288,18 @@ class Working(Tending):
         await self._clock.sleep((to - self._clock.now()) / timedelta(seconds=1))
 
 
-def _wakes(rows: Iterable[Row]) -> list[Wake]:
-    return [Wake(row.id, from_us(row.ready_at), row.priority) for row in rows if row.state in _WAITING]
+async def _handle(dispatcher: Dispatcher, delivery: int) -> None:
+    try:
+        await dispatcher.handle(delivery)
+    except (StoreBusy, StoreFull) as error:  # the others go on; this one comes back when its lease ends
+        _log.warning("delivery %d could not be worked on: %s", delivery, error)
+
+
+def _wakes(rows: Iterable[Row], now: int) -> list[Wake]:
+    """Give the wakes of rows; of those that may go at once one per lane, because who works in a lane goes on in it."""
+    wakes: dict[tuple[Lane, int, int], Wake] = {}
+    for row in rows:
+        if row.state in _WAITING:
+            key = (row.lane, max(row.ready_at, now), row.priority)
+            wakes.setdefault(key, Wake(row.id, from_us(row.ready_at), row.priority))
+    return list(wakes.values())

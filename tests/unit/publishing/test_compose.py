@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import regex
 from hypothesis import given, settings
@@ -292,3 +294,15 @@ def test_what_is_taken_for_single_characters_is(text):
 
     if split._SINGLE.fullmatch(text):
         assert regex.findall(r"\X", text) == list(text)
+
+
+def test_composing_leaves_nothing_to_the_garbage_collector():
+    compose(Content(text="**x**"), manifest())  # what is made once, is made
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(50):
+            compose(Content(text=f"**x** {number}"), manifest())
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
