@@ -303,7 +303,6 @@ class Dispatcher:
 
     async def run(self, *, poll_interval: timedelta = timedelta(milliseconds=200)) -> None:
         """Drain until cancelled; looks every `poll_interval` for what other processes added."""
-        await self._prepare()
         async with anyio.create_task_group() as group:
             group.start_soon(self._loop, self.dispatch_pending, poll_interval, name="dispatch")
             if self._append is not None:

@@ -74,7 +74,10 @@ class EmbeddedEngine:
                 with anyio.move_on_after(pause):
                     await self._nudged.wait()
             if waiting:
-                await self._source.give_back(tuple(waiting))
+                try:
+                    await self._source.give_back(tuple(waiting))
+                except (StoreBusy, StoreFull) as error:
+                    _log.warning("%d deliveries wait until their leases end: %s", len(waiting), error)
             helpers.cancel_scope.cancel()
 
     async def _pause(self, *, found: bool, idle: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -80,7 +81,8 @@ class Performer:
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True), anyio.move_on_after(2):
                 ready = to_us(self._clock.now())
-                await self._store.write(lambda conn: book.release(conn, claimed.entry, ready_at=ready))
+                with contextlib.suppress(StoreBusy, StoreFull):  # else its lease ends by itself
+                    await self._store.write(lambda conn: book.release(conn, claimed.entry, ready_at=ready))
             raise
 
     async def _write(self, fn: Callable[[Connection], T]) -> T:

@@ -149,7 +149,6 @@ class Worker:
         """Take back what dead workers held; tells whether something can be claimed."""
         now, names, owner = self._clock.now(), self._handlers.names(), self._store.worker_id
         at, orphan, dead = to_us(now), to_us(now - self._options.patience), not self._swept_dead
-        self._swept_dead = True
 
         def look(conn: Connection) -> tuple[bool, bool]:
             held = book.any_expired(conn, now=at, owner=owner, anyone=dead)
@@ -167,10 +166,11 @@ class Worker:
 
             await self._store.write(clean)
             ready = True
+        self._swept_dead = True
         last = self._replanned
         if last is None or abs(now - last) >= self._options.replan_every:
-            self._replanned = now
             await self.replan()
+            self._replanned = now
         return ready
 
     def _is_dead(self, owner: str) -> bool:

@@ -267,6 +267,29 @@ async def test_run_outlives_a_failing_event_store(inbox, manual_clock):
     assert calls == [1, 1]
 
 
+async def test_run_waits_for_an_inbox_that_is_away_when_it_starts(
+    inbox, manual_clock, store, dispatcher, monkeypatch
+):
+    register, away = inbox.register, [1]
+
+    async def sometimes(consumer: str) -> int:
+        if away[0]:
+            away[0] -= 1
+            raise StoreBusy("somebody else holds it")
+        return await register(consumer)
+
+    monkeypatch.setattr(inbox, "register", sometimes)
+    await inbox.add("bot", [raw(1)])
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(dispatcher.run)
+            while not store.rows or dispatcher.trouble:
+                manual_clock.advance(1)
+                await anyio.sleep(0.005)
+            group.cancel_scope.cancel()
+    assert away == [0]
+
+
 async def test_names_and_channels_must_be_clear(inbox, manual_clock):
     dispatcher = Dispatcher(FakeAccounts(), inbox, clock=manual_clock)
     dispatcher.on(name="a")(print)

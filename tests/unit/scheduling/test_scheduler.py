@@ -446,6 +446,31 @@ async def test_what_a_dead_worker_held_is_taken_over(tmp_path):
         assert not late, "the frozen worker wakes, and its fence is old"
 
 
+async def test_a_dead_worker_of_this_host_is_found_though_the_first_look_failed(tmp_path, monkeypatch):
+    clock = ManualClock(START)
+    async with await Store.open(tmp_path / "s.db", clock=clock) as store:
+        rig = Rig(store, clock)
+        await rig.make()
+        clock.advance(timedelta(hours=1))
+        now = int(clock.now().timestamp() * 1e6)
+        dead = f"{store.host}:{2**22 + 1}:x"  # beyond the highest process id there is
+        taken = await store.write(
+            lambda conn: book.claim(
+                conn, owner=dead, now=now, lease=now + 10**9, count=1, handlers=["say"], orphan=0
+            )
+        )
+        assert len(taken) == 1
+
+        async def away(fn):
+            raise StoreBusy("locked")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "read", away)
+            with pytest.raises(StoreBusy):
+                await rig.scheduler.tick()
+        assert await rig.scheduler.tick() == 1
+
+
 async def test_runs_by_the_machines_clock(tmp_path):
     async with await Store.open(tmp_path / "s.db") as store:
         rig = Rig(store, SystemClock())
