@@ -79,6 +79,29 @@ def test_every_sample_comment_is_an_interaction(row):
     assert found.parent == row["status"]["idstr"]
 
 
+def test_our_own_account_is_no_member_that_others_address():
+    status = {
+        "id": 5,
+        "idstr": "5",
+        "created_at": "Wed Apr 18 14:00:30 +0800 2012",
+        "text": "@us",
+        "user": {"idstr": "2"},
+    }
+    comment = {**status, "status": {"idstr": "4"}, "reply_comment": {"idstr": "3", "user": {"idstr": "9"}}}
+    other = {**comment, "reply_comment": {"idstr": "3", "user": {"idstr": "7"}}}
+    told = []
+    for kind, row in (("mention", status), ("repost", status), ("comment", comment), ("comment", other)):
+        payload = wrap(kind, json.dumps(row).encode(), owner="9", at=wire.parse_time(row["created_at"]))
+        [found] = parse_event(RawEvent("x", payload), account="a").interactions
+        told.append((found.kind, found.target, found.attrs.get("answers_bot")))
+    assert told == [
+        (InteractionKind.MENTION, "", "9"),
+        (InteractionKind.SHARE, "", "9"),
+        (InteractionKind.COMMENT, "", "9"),
+        (InteractionKind.COMMENT, "7", None),
+    ]
+
+
 @pytest.mark.parametrize("name", ["follow", "subscribe"])
 def test_sample_pushes(name):
     payload = (FIXTURES / "push" / f"push_event_{name}.json").read_bytes()

@@ -84,6 +84,9 @@ def printable(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, (list, tuple)):
         return ", ".join(printable(item) for item in cast("Sequence[object]", value))
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return ", ".join(f"{printable(name)}: {printable(item)}" for name, item in pairs)
     return str(value).replace("\n", " ").translate(_HIDDEN)
 
 

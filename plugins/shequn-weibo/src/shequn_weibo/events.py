@@ -92,8 +92,12 @@ def comment_of(
     answered = comment.reply_comment
     under = comment.status.native_id if comment.status is not None else ""
     attrs: dict[str, JsonValue] = {}
+    target = ""
     if answered is not None:
         attrs["reply_to"] = answered.native_id
+        target = answered.user.uid if answered.user is not None else ""
+    if target == owner:  # we are no member of our community
+        attrs["answers_bot"], target = owner, ""
     return Interaction(
         id=f"comment:{comment.native_id}",
         kind=_K.MENTION if mention else _K.COMMENT,
@@ -105,7 +109,7 @@ def comment_of(
         occurred_at=wire.parse_time(comment.created_at),
         message=comment.native_id,
         parent=under or post,
-        target=answered.user.uid if answered is not None and answered.user is not None else "",
+        target=target,
         text=html.unescape(comment.text),
         attrs=attrs,
     )
@@ -125,8 +129,8 @@ def _status(status: wire.Status, *, account: str, owner: str, shared: bool) -> I
         occurred_at=wire.parse_time(status.created_at),
         message=status.native_id,
         parent=origin.native_id if origin is not None else "",
-        target=owner,
         text=html.unescape(status.text),
+        attrs={"answers_bot": owner},
     )
 
 
@@ -145,7 +149,6 @@ def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
                 "channel": owner,
                 "member": sender,
                 "occurred_at": wire.parse_time(push.created_at),
-                "target": owner,
                 **more,
             }
         )
