@@ -1,10 +1,12 @@
 """The documentation speaks of what is there."""
 
+import importlib
 import re
 from pathlib import Path
 
 from typer.main import get_command
 
+from shequn_sdk import AsyncShequn
 from shequn_sdk.cli._app import app
 from shequn_sdk.settings import DeliverySettings
 
@@ -45,3 +47,30 @@ def test_python_blocks_compile():
 def test_no_file_names_this_machine():
     for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md"), *ROOT.glob("examples/*.py")):
         assert not re.search(r"/(work|root|home)/", path.read_text(encoding="utf-8")), path
+
+
+def test_every_call_in_the_docs_exists():
+    from shequn_sdk.client.registry import PARTS, ROOMS
+
+    def class_of(where):
+        module, _, name = where.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    parts = {name: class_of(where) for name, where in (ROOMS | PARTS).items() if name != "channel"}
+    for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")):
+        for name, method in re.findall(r"\bsq\.(\w+)(?:\.(\w+))?", path.read_text(encoding="utf-8")):
+            assert hasattr(AsyncShequn, name) or name in parts, f"{path.name}: sq.{name}"
+            if name in parts and method:
+                assert hasattr(parts[name], method), f"{path.name}: sq.{name}.{method}"
+
+
+def test_every_proof_named_in_the_docs_exists():
+    named = re.compile(r"`(?:tests/)?((?:unit|flows|contract|golden|faults)/[\w/.]*?)(?:::(\w+))?`")
+    found = 0
+    for path in (ROOT / "docs/mission.md", ROOT / "docs/calendar.md"):
+        for where, test in named.findall(path.read_text(encoding="utf-8")):
+            proof = ROOT / "tests" / where
+            assert proof.exists(), f"{path.name}: {where}"
+            assert not test or f"def {test}(" in proof.read_text(encoding="utf-8"), f"{path.name}: {test}"
+            found += 1
+    assert found > 50
