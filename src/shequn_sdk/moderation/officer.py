@@ -98,6 +98,7 @@ class Officer:
             cause=cause,
             actor=actor,
             slow=slow,
+            mutes=patrol.rules.raid.mute_newcomers and manifest.supports(Capability.RESTRICT),
             notes=notes,
             platform=manifest.platform,
         )
@@ -149,6 +150,9 @@ class Officer:
             await store.write(
                 lambda conn: book.count(conn, {key: tuple(value) for key, value in counts.items()})
             )
+        # where nobody can be muted the raid's notice said so: no task for each who joins
+        manifest = self._house.accounts.manifest
+        joined = [one for one in joined if manifest(one.account).supports(Capability.RESTRICT)]
         if joined:
             await self.watch.hold(store, patrols, joined)
         for one, verdict in signs:
@@ -196,6 +200,9 @@ class Officer:
         channel = f"{row.account}:{row.channel}"
         if not action or patrol is None or not row.channel or await self.is_quiet(channel):
             return
+        manifest = self._house.accounts.manifest(row.account)
+        if action == "mute" and not manifest.supports(Capability.RESTRICT):
+            return  # the operators are asked to; nobody is told of what was not done
         rule = next((one for one in patrol.rules.rules if one.name == row.rule), None)
         text = templates.member_text(
             action,

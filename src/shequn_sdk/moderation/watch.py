@@ -214,6 +214,7 @@ class Watch:
         cause: str,
         actor: str,
         slow: bool,
+        mutes: bool,
         notes: Sequence[str],
         platform: str,
     ) -> tuple[Raid, bool]:
@@ -221,7 +222,7 @@ class Watch:
         now = to_us(store.clock.now())
         settings = patrol.rules.raid
         window = int(settings.newcomer_window.total_seconds() * 1_000_000)
-        newcomers = patrol.joins.newcomers(str(channel), now - window) if settings.mute_newcomers else []
+        newcomers = patrol.joins.newcomers(str(channel), now - window) if mutes else []
 
         def write(conn: Connection) -> tuple[Raid, bool]:
             raid, new = raids.begin(
