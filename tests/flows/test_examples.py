@@ -75,6 +75,12 @@ SAYS = {
         "来源：健康报",
         "published: 早餐吃好，午后有精神",
     ],
+    "feedback_promise.py": [
+        "message complaint (normal), due in 12 h: 投诉：打卡链接打不开！",
+        "operators were told: 3 times",
+        "in the group: 你们说，我们做",
+        "answered in time: 0.0",
+    ],
     "lottery.py": [
         "4 entrants, 3 winners",
         "the draw is right: 4 entries",
