@@ -29,6 +29,9 @@ class TestTelegram(AdapterContract):
         "Telegram signs no time; a replayed update has the update_id of the first and is recognised by it"
     )
 
+    def forum(self, rig: Rig) -> str:
+        return str(rig.sandbox.describe()["named_channels"]["forum"])
+
     def sign_webhook(self, rig: Rig, body: bytes | None) -> WebhookRequest:
         return WebhookRequest(
             method="POST",

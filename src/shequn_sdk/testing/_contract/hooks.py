@@ -98,6 +98,10 @@ class ContractHooks:
         )
         return clear
 
+    def forum(self, rig: Rig) -> str:
+        """Give the native id of a channel in which topics can be opened; by default any channel is one."""
+        return rig.channel
+
     def missing_channel(self, rig: Rig) -> str:
         """Give the native id of a channel that is not there."""
         return self.unknown_channel or "".join(

@@ -152,3 +152,23 @@ class TendingContract(ContractHooks):
         """The private channel of a member has an id."""
         _, member = _member(rig)
         assert await within(rig.adapter.direct_channel(member))
+
+    @pytest.mark.requires(Capability.TOPICS, Capability.PUBLISH_TEXT)
+    async def test_an_opened_topic_is_published_to(self, rig: Rig) -> None:
+        """A topic has an id that a piece can be published to; closing it works."""
+        channel = self.forum(rig)
+        topic = await within(rig.adapter.open_topic(channel, "每周话题"))
+        assert topic
+        assert topic != channel
+        post = await within(rig.adapter.publish(topic, self.piece("topic-word"), idempotency_key="k"))
+        assert post.native_id
+        await within(rig.adapter.close_topic(channel, topic))
+
+    @pytest.mark.requires(Capability.SEARCH)
+    async def test_what_was_said_is_found_by_its_words(self, rig: Rig) -> None:
+        """A search gives the message that has the word, and not the others."""
+        person, _ = _member(rig)
+        said = rig.sandbox.say(rig.channel, person, "findable words")
+        rig.sandbox.say(rig.channel, person, "something else")
+        found = [one async for one in rig.adapter.search(rig.channel, "findable")]
+        assert [one.message for one in found] == [said]
