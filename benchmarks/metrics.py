@@ -219,8 +219,9 @@ HAND |= {
     + "select w, count(*) filter (coalesce(s >= 32400, old)), count(*) filter (s is not null or old) from t group by w",
     "content.spreaders": "with recursive s as (select content_no n, min(parent_no) u, min(person_no) p from events where {keep} and "
     "kind = 'share' and person_no is not null and content_no is not null and parent_no is not null group by 1), w as (select n, u, p, 1 d from s union all "
-    "select w.n, s.u, w.p, d + 1 from w join s on s.n = w.u where d < 64) select s.p, count(distinct w.n) c from w join s "
-    "on s.n = w.u where s.p <> w.p group by 1 order by 2 desc limit 20",
+    "select w.n, s.u, w.p, d + 1 from w join s on s.n = w.u where d < 64) select m.platform, m.native_id, m.name, c from "
+    "(select s.p, count(distinct w.n) c from w join s on s.n = w.u where s.p <> w.p group by 1 order by 2 desc limit 20) "
+    "join members m on m.member_no = p order by c desc",
 }
 
 

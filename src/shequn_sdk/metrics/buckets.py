@@ -25,6 +25,8 @@ class Window:
     today: date
     first: date | None
     last: date | None
+    lead: int = 0
+    """Days before a bucket at which what it counts starts."""
 
 
 def starts(start: date, end: date, grain: Grain) -> list[date]:
@@ -80,8 +82,8 @@ def _number(value: Any) -> float | int | None:
     return value
 
 
-def _partial(bucket: Any, metric: Metric, grain: Grain, window: Window) -> bool:
-    if grain is Grain.DAY and not metric.lead:
+def _partial(bucket: Any, grain: Grain, window: Window) -> bool:
+    if grain is Grain.DAY and not window.lead:
         return bool(bucket >= window.today)
     if grain is Grain.TOTAL:
         first, last = window.start, window.end
@@ -95,10 +97,10 @@ def _partial(bucket: Any, metric: Metric, grain: Grain, window: Window) -> bool:
         return True
     if grain in {Grain.WEEK, Grain.MONTH} and (first < window.start or last > window.end):
         return True
-    return metric.lead > 0 and window.first is not None and first - timedelta(days=metric.lead) < window.first
+    return window.lead > 0 and window.first is not None and first - timedelta(days=window.lead) < window.first
 
 
-def _point(row: Row, metric: Metric, grain: Grain, window: Window) -> MetricPoint:
+def _point(row: Row, grain: Grain, window: Window) -> MetricPoint:
     numerator = denominator = None
     if "numerator" in row or "denominator" in row:
         numerator, denominator = _number(row.get("numerator")), _number(row.get("denominator"))
@@ -106,7 +108,7 @@ def _point(row: Row, metric: Metric, grain: Grain, window: Window) -> MetricPoin
         value = _number(row["value"])
     else:
         value = None if numerator is None or not denominator else numerator / denominator
-    partial = bool(row["partial"]) if "partial" in row else _partial(row["bucket"], metric, grain, window)
+    partial = bool(row["partial"]) if "partial" in row else _partial(row["bucket"], grain, window)
     return MetricPoint(
         bucket=bucket_name(row["bucket"], grain),
         value=value,
@@ -128,7 +130,7 @@ def points(rows: list[Row], metric: Metric, grain: Grain, window: Window) -> tup
     if metric.gaps is Gaps.NONE or grain is Grain.HOUR_OF_WEEK:
         if not metric.finished:
             rows = sorted(rows, key=lambda row: (row["bucket"], _group(row)[1]))
-        return tuple(_point(row, metric, grain, window) for row in rows)
+        return tuple(_point(row, grain, window) for row in rows)
     groups: dict[tuple[tuple[str, Any], ...], dict[Any, Row]] = {}
     for row in rows:
         groups.setdefault(_group(row)[0], {})[_key(row["bucket"])] = row
@@ -158,7 +160,7 @@ def _filled(
     dims: dict[str, Any], rows: dict[Any, Row], metric: Metric, grain: Grain, window: Window
 ) -> list[MetricPoint]:
     if metric.gaps is Gaps.CARRY:
-        return _carried(dims, rows, metric, grain, window)
+        return _carried(dims, rows, grain, window)
     found: list[MetricPoint] = []
     for bucket in _all_buckets(grain, window):
         row = rows.get(bucket)
@@ -167,7 +169,7 @@ def _filled(
             row = {"bucket": bucket, **dims, **({"value": 0} if known else {"value": None})}
             if known and metric.kind == "ratio":
                 row = {"bucket": bucket, **dims, "numerator": 0, "denominator": 0}
-        found.append(_point(row, metric, grain, window))
+        found.append(_point(row, grain, window))
     return found
 
 
@@ -189,9 +191,7 @@ def _has_data(bucket: Any, grain: Grain, window: Window) -> bool:
     return bucket_end(day, grain) >= window.first and day <= window.last
 
 
-def _carried(
-    dims: dict[str, Any], rows: dict[Any, Row], metric: Metric, grain: Grain, window: Window
-) -> list[MetricPoint]:
+def _carried(dims: dict[str, Any], rows: dict[Any, Row], grain: Grain, window: Window) -> list[MetricPoint]:
     changes = sorted(rows)
     position, value = 0, 0
     found: list[MetricPoint] = []
@@ -202,5 +202,5 @@ def _carried(
             position += 1
         known = _has_data(bucket, grain, window)
         row = {"bucket": bucket, **dims, "value": value if known else None}
-        found.append(_point(row, metric, grain, window))
+        found.append(_point(row, grain, window))
     return found

@@ -81,7 +81,11 @@ def rows(
             ask,
             community=number,
             found={
-                day: (day - timedelta(days=metric.lead), buckets.bucket_end(day, grain), _write(fresh[day]))
+                day: (
+                    day - timedelta(days=metric.lead_of(request.params)),
+                    buckets.bucket_end(day, grain),
+                    _write(fresh[day]),
+                )
                 for day in fresh
                 if day in done
             },

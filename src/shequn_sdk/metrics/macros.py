@@ -23,11 +23,12 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | `@seconds(a, b)` | whole seconds from `a` to `b` |
 | `@person_days(n)`, `@person_days_all` | one row per person and active local day: in the range and n days before, or ever |
 | `@daily_persons` | `local_day` and how many persons were active on it, as `people` |
-| `@hours` | what was done, as `events` per local day, hour and kind; still to be limited in time and kinds |
+| `@hours`, `@events(e)` | what was done per local day, hour and kind, still to be limited in time and kinds; how often |
 | `@post_days` | messages that answer nothing, by whomever: `content_no`, `local_day` and where; still to be limited |
 | `@acts`, `@views` | what was done with a message (`post_no`, `kind`), and who saw it: `single` acts, and a `counter` |
 | `@first_days` | each person's first local day, as joiner or as actor |
 | `@start`, `@end`, `@param(x)` | bound values |
+| `@window` | days of a trailing window, from the parameters |
 | `@quantile(x, q)` | exact quantile with interpolation |
 | `@rate(currency)`, `@purse(currency)` | what one unit counts by the parameter `rates`, NULL when it is not listed; in which purse it goes: its own, or one for all when there are rates |
 """
@@ -86,12 +87,14 @@ class Expander(ColumnMacros):
             "first_days": self._first_days,
             "daily_persons": self._daily_persons,
             "hours": self._hours,
+            "events": self._events,
             "post_days": self._post_days,
             "acts": self._acts,
             "views": self._views,
             "start": lambda: "cast($start as date)",
             "end": lambda: "cast($end as date)",
             "param": self._param,
+            "window": lambda: f"{self._window():d}",
             "rate": self._rate,
             "purse": lambda currency: "cast('' as varchar)" if self._rates() else currency,
             "quantile": lambda x, q: f"quantile_cont({x}, {q})",
@@ -211,12 +214,26 @@ class Expander(ColumnMacros):
             "group by e.local_day)"
         )
 
+    def _window(self) -> int:
+        params: Any = self.request.params
+        return params.window
+
+    @property
+    def _hour_rollup(self) -> bool:
+        request, params = self.request, self.request.params
+        return (
+            request.rollup
+            and request.segment.model_copy(update={"platforms": None}) == Segment()
+            and not params.include_bots
+            and not params.include_spam
+            and set(request.dims) <= {"community", "platform", "kind"}
+        )
+
+    def _events(self, e: str) -> str:
+        return f"sum({e}.events)" if self._hour_rollup else "count(*)"
+
     def _hours(self) -> str:
-        request = self.request
-        segment = request.segment.model_copy(update={"platforms": None})
-        params = request.params
-        plain = segment == Segment() and not params.include_bots and not params.include_spam
-        if request.rollup and plain and set(request.dims) <= {"community", "platform", "kind"}:
+        if self._hour_rollup:
             return (
                 "(select h.community_no, h.platform, h.kind, h.local_day, h.local_hour, h.events "
                 f"from community_hour as h where {self._where('h')})"

@@ -138,7 +138,8 @@ class Metric(Frozen):
     needs_any: frozenset[str] = frozenset()
     """At least one of these kinds must be reported."""
     lead: int = 0
-    """Days before a bucket at which its window starts; earlier than the first data makes it partial."""
+    """Days before a bucket at which its window starts; earlier than the first data makes it partial. A parameter
+    `window` goes before."""
     closed: bool = False
     """A bucket rests on nothing but the events of its days and of `lead` days before: finished ones are kept."""
     gaps: Gaps = Gaps.NONE
@@ -151,3 +152,7 @@ class Metric(Frozen):
     def finished(self) -> bool:
         """Whether a step in Python follows the SQL."""
         return self.finish is not None or self.finish_table is not None
+
+    def lead_of(self, params: MetricParams) -> int:
+        """Give how many days before a bucket its window starts."""
+        return int(getattr(params, "window", self.lead + 1)) - 1

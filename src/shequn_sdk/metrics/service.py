@@ -320,7 +320,8 @@ class _Run:
             )
         if metric.finish is not None:
             rows = metric.finish(rows, self._context(start, end))
-        window = buckets.Window(start, end, self.today, self.scope.first, self.scope.last_any)
+        lead = metric.lead_of(request.params)
+        window = buckets.Window(start, end, self.today, self.scope.first, self.scope.last_any, lead)
         points = buckets.points(rows, metric, grain, window)
         return lookup.name_dims(self.session, points)
 

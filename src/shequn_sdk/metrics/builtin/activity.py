@@ -99,6 +99,13 @@ def _best_hours(rows: list[Row], context: FinishContext) -> list[Row]:
     return found
 
 
+class TrailingParams(ActiveParams):
+    """Parameters of metrics over the days that end with each day."""
+
+    window: int = Field(default=28, ge=2, le=366)
+    """How many days; 28 hold each weekday four times, some count 30."""
+
+
 class BestHourParams(ActiveParams):
     """Parameters of the best posting time."""
 
@@ -163,13 +170,13 @@ METRICS = [
         grains=(Grain.DAY,),
         dims=_DIMS,
         sources=("person_day", "member_day", "events"),
-        sql=_rolling(28),
-        params=ActiveParams,
+        sql=sql_file("active_rolling"),
+        params=TrailingParams,
         doc={
-            "zh": "月活跃成员:截至当日的最近二十八天内活跃过的人数。",
-            "en": "Monthly active members: persons active in the 28 days that end with the day.",
+            "zh": "月活跃成员:截至当日的最近二十八天(可改为三十天)内活跃过的人数。",
+            "en": "Monthly active members: persons active in the 28 days (window= for 30) that end with the day.",
         },
-        formula="count(distinct person) over days d-27 .. d",
+        formula="count(distinct person) over days d-window+1 .. d",
         edge_cases=(_TRAILING, "28 days, so that every window holds each weekday four times", _ONCE),
         golden="active",
         lead=27,
@@ -244,14 +251,17 @@ METRICS = [
         grains=(Grain.DAY, Grain.TOTAL),
         dims=_DIMS,
         sources=("person_day", "member_day", "events"),
-        sql=sql_file("stickiness").replace("@window", "28"),
-        params=ActiveParams,
+        sql=sql_file("stickiness"),
+        params=TrailingParams,
         doc={
             "zh": "粘性:日活跃成员与月活跃成员之比,可理解为成员平均有多大比例的日子会来。",
             "en": "Stickiness: daily over monthly active members, the share of days on which a member shows up.",
         },
         formula="DAU(d) / MAU(d); over a range: sum of DAU / sum of MAU",
-        edge_cases=("unknown when nobody was active in 28 days", "the first 27 days of data are partial"),
+        edge_cases=(
+            "unknown when nobody was active in the window (28 days)",
+            "days whose window reaches before the first data are partial",
+        ),
         refs=_LIFECYCLE,
         golden="active",
         lead=27,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from math import sqrt
+from statistics import NormalDist
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from shequn_sdk.domain import Additivity, Grain, Unit
-from shequn_sdk.metrics.model import Metric, MetricParams, sql_file
+from shequn_sdk.metrics.model import Finish, FinishContext, Metric, MetricParams, Row, sql_file
 
-__all__ = ["METRICS", "RatingParams", "SatisfactionParams"]
+__all__ = ["METRICS", "PromoterParams", "RatingParams", "SatisfactionParams"]
 
 _DIMS = frozenset({"community", "platform", "channel", "role", "tag", "entrance"})
 _GRAINS = (Grain.MONTH, Grain.WEEK, Grain.DAY, Grain.TOTAL)
@@ -37,7 +39,82 @@ class SatisfactionParams(RatingParams):
     """Ratings of at least this are satisfied ones."""
 
 
+class PromoterParams(RatingParams):
+    """Parameters of the net promoter score: would you recommend us, from 0 to 10?"""
+
+    lowest: float = 0.0
+    highest: float = 10.0
+    promoter_from: float = 9.0
+    """Ratings of at least this are of promoters."""
+    detractor_to: float = 6.0
+    """Ratings of at most this are of detractors."""
+    level: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """How sure the interval is."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.detractor_to >= self.promoter_from:
+            raise ValueError("detractor_to is below promoter_from")
+        return self
+
+
+def _net_promoters(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Give the score with an interval that stays honest for few ratings: three more are counted, spread evenly."""
+    params: Any = context.params
+    width = NormalDist().inv_cdf((1 + params.level) / 2)
+    found: list[Row] = []
+    for row in rows:
+        likes, dislikes, ratings = int(row["promoters"]), int(row["detractors"]), int(row["ratings"])
+        size = ratings + 3
+        middle = (likes - dislikes) / size
+        spread = (likes + dislikes + 1.5) / size - middle * middle
+        half = width * sqrt(spread / size)
+        found.append(
+            {name: value for name, value in row.items() if name == "bucket" or name.startswith("d_")}
+            | {
+                "numerator": 100 * (likes - dislikes),
+                "denominator": ratings,
+                "promoters": likes,
+                "passives": ratings - likes - dislikes,
+                "detractors": dislikes,
+                "low": max(-100.0, 100 * (middle - half)),
+                "high": min(100.0, 100 * (middle + half)),
+            }
+        )
+    return sorted(
+        found,
+        key=lambda row: (str([row[name] for name in sorted(row) if name.startswith("d_")]), row["bucket"]),
+    )
+
+
+net_promoters: Finish = _net_promoters
+
 METRICS = [
+    Metric(
+        name="feedback.nps",
+        unit=Unit.SCORE,
+        kind="ratio",
+        additivity=Additivity.RATIO,
+        grains=_GRAINS,
+        dims=_DIMS,
+        sql=sql_file("nps"),
+        params=PromoterParams,
+        doc={
+            "zh": "净推荐值(NPS,-100 到 100):九分及以上的推荐者占比减去六分及以下的贬损者占比,并给出置信区间。",
+            "en": "Net promoter score, -100 to 100: share of ratings from nine less share of ratings up to six, with its interval.",
+        },
+        formula="100 * (promoters - detractors) / ratings within the scale; interval: adjusted Wald, three ratings added",
+        edge_cases=(
+            _SCALE,
+            "low and high bound the score at the asked level (95 %); with few ratings they are far apart",
+            "who rates twice counts twice; no point without ratings",
+            "another scale needs its own ends and marks: lowest, highest, promoter_from, detractor_to",
+        ),
+        refs=("reichheld: the one number you need to grow", "sauro and lewis: adjusted wald interval"),
+        golden="feedback",
+        needs=frozenset({"feedback"}),
+        finish=net_promoters,
+    ),
     Metric(
         name="feedback.satisfaction",
         unit=Unit.RATIO,
