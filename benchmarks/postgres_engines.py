@@ -231,7 +231,7 @@ async def drained(
         while True:
             done = [worker.done.read() for worker in crew]
             now = time.perf_counter()
-            if not began and sum(done) >= rows / 10 and all(done):
+            if not began and sum(done) >= rows / (10 if all(done) else 2):
                 began, first = now, sum(done)
                 busy = sum(cpu(worker.process.pid) for worker in crew), server.cpu()
             elif sum(done) >= until:
