@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from shequn_sdk.domain import ChannelRef, MemberRef
-from shequn_sdk.errors import UnknownName
+from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.feedback.model import FeedbackDesk, FeedbackItem, FeedbackKind, FeedbackState, Source, Urgency
 from shequn_sdk.members.identities import Seen, note_identities
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.feedback import feedback_desk, feedback_item
 from shequn_sdk.stores.tables.members import identity
 
-__all__ = ["OPEN", "Told", "add", "change", "desks", "find", "get", "put_desk"]
+__all__ = ["OPEN", "Told", "add", "amend", "change", "desks", "find", "get", "put_desk", "texts"]
 
 OPEN = (FeedbackState.NEW.value, FeedbackState.ASSIGNED.value, FeedbackState.ANSWERED.value)
 KEPT = 1000
@@ -103,6 +104,20 @@ def find(conn: Connection, *conditions: Any, limit: int | None = None) -> Sequen
     return [_item(row) for row in conn.execute(query if limit is None else query.limit(limit))]
 
 
+def texts(
+    conn: Connection, community: str, *, since: int, kind: FeedbackKind | None
+) -> list[tuple[str, datetime]]:
+    """Give what was said since an instant, of one kind or of all, with when."""
+    query = select(feedback_item.c.text, feedback_item.c.created_at).where(
+        feedback_item.c.community == community,
+        feedback_item.c.created_at >= since,
+        feedback_item.c.text != "",
+    )
+    if kind is not None:
+        query = query.where(feedback_item.c.kind == kind.value)
+    return [(row.text, from_us(row.created_at)) for row in conn.execute(query)]
+
+
 def get(conn: Connection, number: int) -> FeedbackItem:
     """Give one item.
 
@@ -119,6 +134,29 @@ def change(conn: Connection, number: int, **values: Any) -> FeedbackItem:
     """Change an item and give it."""
     conn.execute(update(feedback_item).where(feedback_item.c.id == number).values(**values))
     return get(conn, number)
+
+
+def amend(conn: Connection, number: int, values: dict[str, Any], *, assigned: bool = False) -> FeedbackItem:
+    """Change an item that is not settled; settling it again in the same way changes nothing.
+
+    Args:
+        conn: transaction.
+        number: of the item.
+        values: columns.
+        assigned: whether somebody has it now.
+
+    Raises:
+        UnknownName: there is none of that number.
+        InvalidInput: it is settled otherwise.
+    """
+    found = get(conn, number)
+    if found.settled_at is not None:
+        if all(getattr(found, name, value) == value for name, value in values.items() if name == "state"):
+            return found
+        raise InvalidInput(f"feedback {number} is settled already: {found.outcome}")
+    if assigned and found.state is FeedbackState.NEW:
+        values = values | {"state": FeedbackState.ASSIGNED.value}
+    return change(conn, number, **values) if values else found
 
 
 def _item(row: Row[Any]) -> FeedbackItem:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from shequn_sdk import AsyncShequn, Community, Interaction, InteractionKind, InvalidInput, Weekly
 from shequn_sdk.engagement.duty import Hours, Shift
 from shequn_sdk.errors import UnknownName
-from shequn_sdk.feedback.feedback import _kind_of, _pairs
+from shequn_sdk.feedback.intake import _kind_of
 from shequn_sdk.feedback.model import FeedbackDesk, FeedbackKind, FeedbackState, Source, Urgency
+from shequn_sdk.feedback.numbers import _pairs
 from shequn_sdk.platforms.discovery import load_plugins
 from shequn_sdk.testing import ManualClock
 from shequn_sdk.testing.sandbox import Person, SandboxServer

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from shequn_sdk.domain import ChannelRef, Content, MemberRef
     from shequn_sdk.feedback.feedback import Feedback as AsyncFeedback
+    from shequn_sdk.feedback.form import FormApp
     from shequn_sdk.feedback.model import (
         FeedbackDesk,
         FeedbackItem,
@@ -63,6 +64,18 @@ class Feedback(Twin):
         return self._do(
             self._inner.submit, text, member=member, kind=kind, key=key, source=source, community=community
         )
+
+    def form(
+        self,
+        *,
+        title: str = "",
+        language: str = "zh",
+        secret: str | None = None,
+        most: int = 5,
+        community: str | None = None,
+    ) -> FormApp:
+        """See `Feedback.form`."""
+        return self._inner.form(title=title, language=language, secret=secret, most=most, community=community)
 
     def list(
         self,
