@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["PARTS", "ROOMS"]
+__all__ = ["NUMBERS", "PARTS", "ROOMS"]
 
 ROOMS: Mapping[str, str] = MappingProxyType(
     {
@@ -48,6 +48,9 @@ ROOMS: Mapping[str, str] = MappingProxyType(
     }
 )
 """In the order in which they hear: who it is comes before what is to be done about it."""
+
+NUMBERS: Mapping[str, str] = MappingProxyType({"points": "shequn_sdk.incentives.points:Points"})
+"""What filters `Number(source=…)` of segments can compare, by the room whose `numbers` gives it."""
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import anyio
 from pydantic import BaseModel
 
-from shequn_sdk.client.registry import ROOMS
+from shequn_sdk.client.registry import NUMBERS, ROOMS
 from shequn_sdk.domain import Clock, Community, Interaction, InteractionBatch, MemberRef, PrivacySettings
 from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
 from shequn_sdk.house import Room
@@ -98,7 +99,15 @@ class Workspace:
         ready = self._subjects.get(kind)
         if ready is None:
             ready = self._subjects.setdefault(kind, kind(self))
+            if (add := getattr(ready, "add_numbers", None)) is not None:
+                for source, where in NUMBERS.items():
+                    add(source, partial(self._numbers, where))
         return cast("R", ready)
+
+    async def _numbers(self, where: str, community: str) -> Mapping[MemberRef, float]:
+        """Ask a room, which is entered only now, for a number per member."""
+        module, _, kind = where.partition(":")
+        return await self.room(getattr(import_module(module), kind)).numbers(community=community)
 
     def _all_rooms(self) -> list[Room]:
         """Give the rooms that listen and serve: those that the settings name, or all."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Update, bindparam, case, func, insert, or_, select, text, update
 
+from shequn_sdk.domain import MemberRef
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.incentives.models import Decay
 from shequn_sdk.stores.tables.incentives import points_account, points_entry
@@ -446,6 +447,23 @@ def history(conn: Connection, community: str, person: int, limit: int) -> list[A
         .limit(limit)
     )
     return list(conn.execute(query))
+
+
+def everyone(conn: Connection, community: str) -> dict[MemberRef, float]:
+    """Give what the person of each member with an account has."""
+    query = (
+        select(identity.c.person_id, identity.c.platform, identity.c.native_id, points_account.c.balance)
+        .join(points_account, points_account.c.identity_id == identity.c.id)
+        .where(points_account.c.community == community)
+    )
+    rows = conn.execute(query).all()
+    persons: defaultdict[int, int] = defaultdict(int)
+    for row in rows:
+        persons[row.person_id] += row.balance
+    return {
+        MemberRef(platform=row.platform, native_id=row.native_id): float(persons[row.person_id])
+        for row in rows
+    }
 
 
 def balances(conn: Connection, community: str, numbers: Sequence[int]) -> Mapping[int, Any]:

@@ -203,6 +203,14 @@ class Points(Room):
 
     # looking
 
+    async def numbers(self, *, community: str | None = None) -> Mapping[MemberRef, float]:
+        """Give what everybody has, by member; each member of a person has what the person has.
+
+        Segments compare it by `Number(source="points", at_least=…)`. Who never had points is left out.
+        """
+        where = self._community(community).name
+        return await (await self._house.store()).read(lambda conn: _ledger.everyone(conn, where))
+
     async def get_balance(self, member: MemberRef | str, *, community: str | None = None) -> Balance:
         """Give what a member's person has; 0 for one who was never seen.
 

@@ -368,3 +368,25 @@ async def test_the_ledger_is_the_same_on_postgresql(postgres_cluster):
     finally:
         await store.aclose()
     assert (first, again, entries, accounts, total, wrong) == (3, 0, 3, 4, 0, [])
+
+
+async def test_segments_compare_points_of_persons(club):
+    from shequn_sdk.members import filters as f
+
+    await club.hear(*(club.event(f"telegram:{number}", text="早") for number in range(4)))
+    await club.sq.points.award_many(
+        [
+            Award(member="telegram:1", points=60, key="a"),
+            Award(member="discord:1", points=50, key="b"),
+            Award(member="telegram:2", points=99, key="c"),
+            Award(member="telegram:3", points=100, key="d"),
+        ]
+    )
+    await club.merge("telegram:1", "discord:1")
+    rich = f.Number(source="points", at_least=100)
+    found = {str(one.ref) for one in await club.sq.segments.members(rich)}
+    assert found in ({"telegram:1", "telegram:3"}, {"discord:1", "telegram:3"})
+    assert await club.sq.segments.count(rich) == 2
+    assert await club.sq.segments.count(f.Number(source="points", at_least=1, at_most=99)) == 1
+    assert await club.sq.segments.count(~f.Number(source="points", at_least=1)) == 1
+    assert (await club.sq.points.numbers())[MemberRef.parse("discord:1")] == 110.0

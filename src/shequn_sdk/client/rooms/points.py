@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shequn_sdk.client._twin import Twin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from anyio.from_thread import BlockingPortal
 
@@ -61,6 +61,10 @@ class Points(Twin):
     def reverse(self, entry: int, *, note: str = "", community: str | None = None) -> bool:
         """See `Points.reverse`."""
         return self._do(self._inner.reverse, entry, note=note, community=community)
+
+    def numbers(self, *, community: str | None = None) -> Mapping[MemberRef, float]:
+        """See `Points.numbers`."""
+        return self._do(self._inner.numbers, community=community)
 
     def get_balance(self, member: MemberRef | str, *, community: str | None = None) -> Balance:
         """See `Points.get_balance`."""
