@@ -1,8 +1,11 @@
 """A playbook is lived on four sandboxes at once, and what its report says is recomputed from the raw interactions."""
 
-import csv
-from collections import Counter, defaultdict
+import importlib.util
+import sys
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -12,103 +15,40 @@ from shequn_sdk.playbook.source import builtin_playbook
 from shequn_sdk.scheduling.clock import ManualClock
 from shequn_sdk.testing.rehearsal import Rehearsal
 
-PASSIVE = {"join", "leave", "retract", "channel_moved", "role_changed", "moderation", "join_request", "other"}
+
+def _sibling(name):
+    """Import a file beside this one, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"flows_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
-async def raw_rows(home, end):
-    """Read all that was heard, as plain tuples: person, kind, time, local day, local hour, target, spam, retracted."""
+recount = _sibling("recount")
+
+
+async def agree(home, start, length, end):
+    """Count every number of the report again; gives the rows and how many numbers agree."""
     async with AsyncShequn.open(home=home, clock=ManualClock(end)) as sq:
         events = await sq._workspace.events()
-        _, rows = await events.query(
-            lambda session: session.rows(
-                "select e.person_no, e.kind, e.ts, e.local_day, e.local_hour, t.person_no, e.is_spam, e.is_retracted, "
-                "e.is_bot, coalesce(t.is_bot, false) from events as e left join members as t on t.member_no = e.target_no "
-                "where e.community_no = (select community_no from communities where name = 'health') order by e.ts"
-            )
-        )
-        return rows
+        _, rows = await events.query(lambda session: session.rows(recount.QUERY.format(community="health")))
+        _, refs = await events.query(lambda session: session.rows(recount.MEMBERS))
+        landed = await sq.deliveries.list(limit=1_000_000)
+    rows = [recount.Row(*row) for row in rows]
+    numbers = recount.check(home, rows, {ref: person for person, ref in refs}, start, length)
+    return rows, landed, numbers
 
 
-def series(home, name):
-    with (home / "reports" / f"{name}.csv").open(encoding="utf-8-sig") as file:
-        return {row["bucket"]: row["value"] for row in csv.DictReader(file) if row["value"]}
-
-
-def walk(moves, days):
-    """Go through moves (time, turn, person, day) and count who came in, who went and who is there at each day's end."""
-    by_day = defaultdict(list)
-    for _, turn, person, day in sorted(moves, key=lambda move: (move[0], move[1])):
-        by_day[day].append((turn, person))
-    present, ever, joined, left, total = set(), set(), Counter(), Counter(), {}
-    for day in days:
-        for turn, person in by_day.get(day, ()):
-            if turn < 2 and person not in present:
-                present.add(person)
-                joined[day] += 1
-            elif turn == 2 and (person in present or person not in ever):
-                present.discard(person)
-                left[day] += 1
-            ever.add(person)
-        total[day] = len(present)
-    return joined, left, total
-
-
-def recomputed(rows, days):
-    """Count in plain Python what METRICS defines: who was active, came, went and was there, day by day."""
-    active, hours = defaultdict(set), Counter()
-    moves, addressed = [], []  # who is only addressed is known, and has not joined
-    seen, named = set(), set()
-    for person, kind, ts, day, hour, target, spam, retracted, bot, target_bot in rows:
-        if retracted or bot:
-            continue
-        if person is not None and not spam:
-            if kind not in PASSIVE:
-                active[day].add(person)
-                hours[day.weekday() * 24 + hour] += 1
-            if kind in {"join", "follow"}:
-                moves.append((ts, 1, person, day))
-            elif kind in {"leave", "unfollow"}:
-                moves.append((ts, 2, person, day))
-            elif kind not in {"moderation", "join_request", "retract"} and person not in seen:
-                seen.add(person)
-                moves.append((ts, 0, person, day))
-        if target is not None and not target_bot and kind != "retract" and target not in named:
-            named.add(target)
-            addressed.append((ts, 0, target, day))
-    joined, left, _ = walk(moves, days)
-    _, _, total = walk(moves + addressed, days)
-    window = lambda day, length: len(  # noqa: E731 - reads best in place
-        set().union(*(active.get(day - timedelta(days=back), set()) for back in range(length)))
-    )
-    return {
-        "active_members.dau": {day: len(active.get(day, ())) for day in days},
-        "active_members.wau": {day: window(day, 7) for day in days},
-        "active_members.mau": {day: window(day, 28) for day in days},
-        "members.joined": joined,
-        "members.left": left,
-        "members.total": total,
-        "activity.heatmap": hours,
-    }
-
-
-def agree(home, rows, start, length):
-    days = [start + timedelta(days=number) for number in range(length)]
-    expected = recomputed(rows, days)
-    for name, values in expected.items():
-        said = {key: float(value) for key, value in series(home, name).items() if float(value)}
-        wanted = {str(key): float(value) for key, value in values.items() if value}
-        assert said == wanted, name
-
-
-async def rehearse(home, *, days, members, raids=0, template="health", start=date(2026, 9, 21)):
+async def rehearse(home, *, days, members, template="health", start=date(2026, 9, 21), **drama):
     rehearsal = Rehearsal(
         builtin_playbook(template),
         days=days,
         members=members,
-        raids=raids,
         start=start,
         buyers=0.2,
         home=home,
+        **drama,
     )
     return rehearsal, await rehearsal.run()
 
@@ -116,7 +56,7 @@ async def rehearse(home, *, days, members, raids=0, template="health", start=dat
 async def test_the_health_community_lives_on_four_platforms(tmp_path):
     home = tmp_path / "rehearsal"
     start = date(2026, 9, 21)  # the week of the mid-autumn festival
-    rehearsal, lived = await rehearse(home, days=8, members=60, raids=1, start=start)
+    rehearsal, lived = await rehearse(home, days=8, members=80, raids=1, crises=1, campaigns=1, start=start)
     assert lived.platforms == ("telegram", "discord", "wecom", "weibo")
     numbers = lived.numbers
     assert numbers["posts_landed"] > 50
@@ -130,14 +70,55 @@ async def test_the_health_community_lives_on_four_platforms(tmp_path):
         assert numbers["by_entrance"].get(name, 0) > 0
     assert numbers["orders"] == len(rehearsal.orders) > 0
     assert float(numbers["revenue"]["CNY"]) == sum(float(order.amount) for order in rehearsal.orders)
-    rows = await raw_rows(home, datetime(2026, 10, 1, tzinfo=UTC))
-    agree(home, rows, start, 8)
+    rows, landed, recounted = await agree(home, start, 8, datetime(2026, 10, 1, tzinfo=UTC))
+    assert recounted > 250
+    heard(rehearsal, lived, rows, landed, festivals=("中秋快乐",))
     page = (home / "reports" / "report.html").read_text(encoding="utf-8")
     assert "健康养生社" in page
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").touch()
     with pytest.raises(InvalidInput, match="something else"):
         await Rehearsal(builtin_playbook("health"), home=tmp_path / "mine").run()
+
+
+def owed(rehearsal, name):
+    """Add up what is due to an entrance: orders that name it, or of who came by it at most 30 days before (last touch)."""
+    came = {act.person: act.at for act in rehearsal.truth.acts if act.entrance == name}
+    return sum(
+        Decimal(order.amount)
+        for order in rehearsal.orders
+        if order.entrance == name
+        or (order.person in came and timedelta() <= order.at - came[order.person] <= timedelta(days=30))
+    )
+
+
+def heard(rehearsal, lived, rows, landed, *, festivals):
+    """Look at raids, crises, campaigns and festivals from both sides: what was done, and what was noticed."""
+    truth, numbers = rehearsal.truth, lived.numbers
+    raided = [act for act in truth.acts if act.spam and act.kind is InteractionKind.JOIN]
+    assert len(raided) >= 20
+    (crisis,) = numbers["crises"]
+    assert "negative" in crisis["cause"]  # the thresholds noticed, nobody pressed a button
+    assert crisis["hours"] == 21.0
+    assert (crisis["steps"], crisis["in_time"]) == (3, 3)
+    by_entrance = truth.by_entrance()
+    for campaign in numbers["campaigns"]:
+        name = campaign["name"]
+        assert 0 < campaign["joined"] <= by_entrance[name]
+        mine = [order for order in rehearsal.orders if order.entrance == name]
+        assert campaign["orders"] == len(mine)
+        assert Decimal(campaign["revenue"]) == owed(rehearsal, name)
+        assert all(order.coupon for order in mine)
+    posts = [one for one in landed if "限时活动" in one.text]
+    assert Counter(one.channel.account for one in posts) == dict.fromkeys(
+        lived.platforms, len(numbers["campaigns"])
+    )
+    assert {str(one.state) for one in posts} == {"landed"}
+    for greeting in festivals:
+        texts = [one for one in landed if greeting in one.text]
+        assert {one.channel.account for one in texts} == set(lived.platforms), greeting
+    purchases = Counter(row.kind for row in rows)["purchase"]
+    assert purchases >= numbers["orders"] == len(rehearsal.orders)
 
 
 @pytest.mark.parametrize("template", ["funnel", "brand", "ecommerce"])
@@ -152,8 +133,11 @@ async def test_other_templates_can_be_rehearsed(tmp_path, template):
 async def test_a_year_of_a_thousand_members(tmp_path):
     home = tmp_path / "rehearsal"
     start = date(2026, 3, 2)
-    rehearsal, lived = await rehearse(home, days=365, members=1000, raids=3, start=start)
+    rehearsal, lived = await rehearse(
+        home, days=365, members=1000, raids=3, crises=1, campaigns=2, start=start
+    )
     assert (lived.numbers["posts_refused"], lived.numbers["posts_unknown"]) == (0, 0)
     assert lived.numbers["orders"] == len(rehearsal.orders)
-    rows = await raw_rows(home, datetime(2027, 3, 2, tzinfo=UTC))
-    agree(home, rows, start, 365)
+    rows, landed, recounted = await agree(home, start, 365, datetime(2027, 3, 2, tzinfo=UTC))
+    assert recounted > 4000
+    heard(rehearsal, lived, rows, landed, festivals=("端午安康", "中秋快乐", "新春快乐"))

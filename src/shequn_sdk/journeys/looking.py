@@ -120,17 +120,25 @@ async def _in_segment(house: House, home: Community, wanted: Filter) -> list[int
 
 def _since(conn: Connection, community: str, people: Sequence[int]) -> list[tuple[int, str]]:
     """Name each silence by its last act, so that it begins a journey once."""
-    found: list[tuple[int, str]] = []
     groups = identities_of(conn, people)
-    for numbers in groups.values():
-        row = conn.execute(
-            select(func.max(func.coalesce(membership.c.last_active, membership.c.first_at))).where(
-                membership.c.community == community, membership.c.identity_id.in_(numbers)
+    numbers = [number for group in groups.values() for number in group]
+    last: dict[int, int] = {}
+    for start in range(0, len(numbers), 400):
+        for row in conn.execute(
+            select(
+                membership.c.identity_id,
+                func.coalesce(membership.c.last_active, membership.c.first_at).label("at"),
+            ).where(
+                membership.c.community == community,
+                membership.c.identity_id.in_(numbers[start : start + 400]),
             )
-        ).scalar()
-        if row is not None:
-            found.append((numbers[0], f"silent/{row}"))
-    return found
+        ):
+            last[row.identity_id] = row.at
+    return [
+        (group[0], f"silent/{max(last[one] for one in group if one in last)}")
+        for group in groups.values()
+        if any(one in last for one in group)
+    ]
 
 
 def _members_only(conn: Connection, community: str, found: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -15,6 +15,7 @@ from shequn_sdk.members.identities import Seen, find_identities, note_identities
 from shequn_sdk.moderation.engine import Decision, Facts
 from shequn_sdk.moderation.results import Action, Case
 from shequn_sdk.moderation.rules import Ladder, RuleSet
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.members import identity, membership
 from shequn_sdk.stores.tables.moderation import (
@@ -403,28 +404,31 @@ def to_action(row: Row[Any]) -> Action:
     )
 
 
+_COUNT = Fast(
+    "insert into moderation_tally (community, minute, messages, negative, junk, mentions) "
+    "values (:community, :minute, :messages, :negative, :junk, :mentions) "
+    "on conflict (community, minute) do update set messages = moderation_tally.messages + excluded.messages, "
+    "negative = moderation_tally.negative + excluded.negative, junk = moderation_tally.junk + excluded.junk, "
+    "mentions = moderation_tally.mentions + excluded.mentions"
+)
+
+
 def count(conn: Connection, counts: Mapping[tuple[str, int], Sequence[int]]) -> None:
     """Add to the tallies: by community and start of ten minutes, messages, negative, junk, mentions."""
-    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    table = moderation_tally
-    for (community, minute), (messages, negative, junk, mentions) in counts.items():
-        row = make(table).values(
-            community=community,
-            minute=minute,
-            messages=messages,
-            negative=negative,
-            junk=junk,
-            mentions=mentions,
-        )
-        conn.execute(
-            row.on_conflict_do_update(
-                index_elements=["community", "minute"],
-                set_={
-                    name: table.c[name] + row.excluded[name]
-                    for name in ("messages", "negative", "junk", "mentions")
-                },
-            )
-        )
+    _COUNT.many(
+        conn,
+        [
+            {
+                "community": community,
+                "minute": minute,
+                "messages": messages,
+                "negative": negative,
+                "junk": junk,
+                "mentions": mentions,
+            }
+            for (community, minute), (messages, negative, junk, mentions) in sorted(counts.items())
+        ],
+    )
 
 
 def tally(conn: Connection, community: str, *, since: int) -> tuple[int, int, int, int]:

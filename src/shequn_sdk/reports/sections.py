@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _LEADERS = 10
+_TINY = 50
+"""A growth rate says nothing when so many times as many joined as there were."""
 _POSTS = 15
 _COHORTS = 16
 _LABEL_KEYS = ("name", "title", "display_name", "label")
@@ -134,8 +136,9 @@ async def summary(context: ReportContext, numbers: Numbers) -> Section:
     if total and joined and left:
         end = _latest(total)
         before = None if end is None or end.value is None else end.value - (gained or 0) + (lost or 0)
-        rate = ((gained or 0) - (lost or 0)) / before if before and before > 0 else None
-        # A community that starts at zero has no growth rate, so the card would say nothing.
+        # A community that starts at zero has no growth rate, and one that starts at hardly anything has a silly one.
+        known = before is not None and before > 0 and before * _TINY >= (gained or 0)
+        rate = ((gained or 0) - (lost or 0)) / before if before and known else None
         if rate is not None:
             cards.append(Card(label=word("growth_rate", language), value=rate, unit=Unit.RATIO))
     if dau:

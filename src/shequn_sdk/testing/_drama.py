@@ -47,7 +47,7 @@ class Order:
 
     number: str
     amount: str
-    day: date
+    at: datetime
     person: str
     entrance: str = ""
     coupon: str = ""
@@ -208,8 +208,8 @@ class Drama:
         refs = self.life.refs(one)
         if not refs:
             return
-        number = f"{day.isoformat()}-{sum(order.day == day for order in self.orders)}"
-        amount, coupon = Decimal(product.price), ""
+        number = f"{day.isoformat()}-{len(self.orders)}"
+        amount, coupon, entrance = Decimal(product.price), "", ""
         if campaign is not None:
             try:
                 quote = await self.sq.coupons.redeem(
@@ -223,7 +223,7 @@ class Drama:
                 )
             except (InvalidInput, UnknownName):
                 return  # used theirs already, or were not heard yet
-            amount, coupon = quote.total, campaign.coupon
+            amount, coupon, entrance = quote.total, campaign.coupon, campaign.name
         await self.sq.shop.record_order(
             number,
             amount=amount,
@@ -232,11 +232,11 @@ class Drama:
             member=refs[0],
             member_name=one.person.name,
             coupon=coupon,
-            entrance=campaign.name if campaign is not None else "",
+            entrance=entrance,
             community=self.book.name,
         )
-        entrance = campaign.name if campaign is not None else ""
-        self.orders.append(Order(number, str(amount), day, one.person.id, entrance, coupon))
+        now = self.life.world.clock.now()
+        self.orders.append(Order(number, str(amount), now, one.person.id, entrance, coupon))
 
     # after
 

@@ -47,6 +47,8 @@ _GLANCE = 0.008
 """Real seconds between two looks whether all work waits for the clock."""
 _IDLE = 0.0015
 """Seconds of computing between two looks that are still taken for nothing."""
+_PAGE = 40
+"""A platform that gives fewer events at once has no more."""
 _LONGEST = timedelta(minutes=2)
 """Longest wait that is shortened so."""
 
@@ -284,21 +286,20 @@ class Rehearsal:
         day = clock.now().date()
         async with _patience(clock, store):
             await _hear(sq, sources)
-        while waiting:
-            scene = drama.next_scene()
-            instant = scene if scene is not None and scene < waiting[-1] else waiting.pop()
-            drama.life.live_until(instant)
-            async with _patience(clock, store):
+            while waiting:
+                scene = drama.next_scene()
+                instant = scene if scene is not None and scene < waiting[-1] else waiting.pop()
+                drama.life.live_until(instant)
                 await sq.deliver_due()
                 await _hear(sq, sources)
                 await drama.play()
-            if clock.now().date() != day:
-                day = clock.now().date()
-                await drama.shop(day)
-                if day.weekday() == 0:
-                    await sq.collect()
-            progress((clock.now() - start) / timedelta(days=1))
-        async with _patience(clock, store):
+                if clock.now().date() != day:
+                    day = clock.now().date()
+                    await drama.shop(day)
+                    if day.weekday() == 0:
+                        await sq.collect()
+                progress((clock.now() - start) / timedelta(days=1))
+            await _hear(sq, sources)
             await sq.drain()
 
     # -- after
@@ -415,10 +416,15 @@ def _between(start: datetime, end: datetime, instants: set[datetime]) -> set[dat
 
 
 async def _hear(sq: AsyncShequn, sources: list[str]) -> None:
-    """Receive until nothing more comes, and let rooms act on it."""
-    while sum([await sq.poll_once(one) for one in sources]):
+    """Receive what waits, and let rooms act on it; a platform that gave a full page is asked for the next one."""
+    asked = sources
+    while asked:
+        new = {one: await sq.poll_once(one) for one in asked}
+        if not any(new.values()):
+            return
         await sq.process()
         await sq.deliver_due()
+        asked = [one for one, number in new.items() if number >= _PAGE]
 
 
 def _last(result: MetricResult) -> float | None:

@@ -211,7 +211,10 @@ class SimulatedCommunity:
         rng = self.world.rng("hour", start.timestamp())
         for member in self.members:
             chance, second = rng.random(), rng.random()
-            if chance < member.traits.visits * weight * member.enthusiasm(start):
+            most = (
+                member.traits.visits * weight
+            )  # enthusiasm is at most 1, and costs more to know than the chance
+            if chance < most and chance < most * member.enthusiasm(start):
                 self._at(start + second * _HOUR, self._acts.visit_of(member))
 
     def _daytime(self, instant: datetime) -> datetime:

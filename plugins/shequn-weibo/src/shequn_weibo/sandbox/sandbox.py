@@ -240,7 +240,7 @@ class WeiboSandbox(BaseSandbox):
         rows = (
             world.statuses.get(native) or world.comments.get(native) for native in reversed(world.feeds[UID])
         )
-        stand = (row for row in rows if row is not None and not getattr(row, "deleted", False))
+        stand = (row for row in rows if row is not None and not row.deleted)
         return [self._shown(row) for row in islice(stand, limit)]
 
     def _shown(self, row: StatusRecord | CommentRecord) -> SandboxMessage:

@@ -103,6 +103,7 @@ class CommentRecord:
     mentions: set[str] = field(default_factory=set[str])
     visible_at: datetime | None = None
     twice: bool = False
+    deleted: bool = False
     by_app: bool = False
 
 
@@ -227,12 +228,12 @@ class World:
     def visible(self, ids: list[int], rows: Mapping[int, Any]) -> Iterator[Any]:
         """Give the rows that stand and are shown already, newest first."""
         now = self.now()
-        for native in sorted(ids, reverse=True):
-            row = rows.get(native)
-            if row is None or getattr(row, "deleted", False):
-                continue
-            if row.visible_at is None or row.visible_at <= now:
-                yield row
+        found = (rows.get(native) for native in sorted(ids, reverse=True))
+        return (
+            row
+            for row in found
+            if row is not None and not row.deleted and (row.visible_at is None or row.visible_at <= now)
+        )
 
     def count_comments(self, status: int) -> int:
         """Count the comments under a post."""
