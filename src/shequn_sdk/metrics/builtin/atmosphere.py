@@ -64,7 +64,10 @@ _FLAGS = tuple(
         .replace("@spam_join", "" if flag == "spam" else _SPAM),
         doc={"zh": zh, "en": en},
         formula=formula,
-        edge_cases=(edge, "messages are messages, comments, questions and answers; bots are left out"),
+        edge_cases=(
+            edge,
+            "messages are messages, comments, questions and answers; bots are left out unless asked for",
+        ),
         golden="atmosphere",
     )
     for name, flag, rule, zh, en, formula, edge in (
@@ -80,7 +83,7 @@ _FLAGS = tuple(
         (
             "negative_share",
             "negative",
-            "not e.is_spam and s.content_no is null",
+            "(@param(include_spam) or (not e.is_spam and s.content_no is null))",
             "负面情绪占比:被判为负面的发言占非广告发言的比例。",
             "Share of messages flagged as negative, spam aside.",
             "flagged as negative / messages without spam",

@@ -28,14 +28,27 @@ class FunnelParams(MetricParams):
     """All steps within so many days of the first."""
 
 
-def _funnel(rows: list[Row], _: FinishContext) -> list[Row]:
-    """Set each step against the first and the one before."""
+def _funnel(rows: list[Row], context: FinishContext) -> list[Row]:
+    """Set each step against the first and the one before; a step that a group never reached counts 0."""
+    params: Any = context.params
     groups: dict[tuple[tuple[str, Any], ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(sorted((k, v) for k, v in row.items() if k.startswith("d_"))), []).append(row)
     found: list[Row] = []
-    for group, steps in sorted(groups.items(), key=lambda item: str(item[0])):
-        steps.sort(key=lambda row: row["step"])
+    for group, told in sorted(groups.items(), key=lambda item: str(item[0])):
+        reached = {row["step"]: row for row in told}
+        steps = [
+            reached.get(step)
+            or {
+                "bucket": context.start,
+                "step": step,
+                "step_kind": str(kind),
+                "numerator": 0,
+                "median_seconds": None,
+                "immature": 0,
+            }
+            for step, kind in enumerate(params.steps, 1)
+        ]
         entered = before = steps[0]["numerator"]
         for row in steps:
             count = row["numerator"]

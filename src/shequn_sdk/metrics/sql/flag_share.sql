@@ -8,6 +8,6 @@ left join (
     where @scope(m) and m.kind = 'moderation' and m.is_@flag and m.content_no is not null
 ) as f on f.content_no = e.content_no
 @spam_join
-where @scope(e) and @within(e) and not e.is_bot and @spam_rule
+where @scope(e) and @within(e) and (@param(include_bots) or not e.is_bot) and @spam_rule
     and e.kind in ('message', 'comment', 'question', 'answer')
 group by @group(e) @bucket(e)

@@ -25,7 +25,7 @@ shapes as (
 reached as (
     select t.root, cast(count(distinct v.person_no) as bigint) as viewers
     from tree as t join event_log as v on v.content_no = t.node
-    where v.kind = 'view' and v.person_no is not null and not v.is_retracted and not v.is_bot
+    where v.kind = 'view' and v.person_no is not null and not v.is_retracted and (@param(include_bots) or not v.is_bot)
     group by t.root
 ),
 dates as (
