@@ -152,6 +152,8 @@ async def rehearse(
     seed: Annotated[int, typer.Option(help="The same seed gives the same life.")] = 7,
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First local day.")] = None,
     raids: Annotated[int, typer.Option(min=0, max=50, help="Raids by spammers.")] = 0,
+    crises: Annotated[int, typer.Option(min=0, max=12, help="Times at which members are angry.")] = 0,
+    campaigns: Annotated[int, typer.Option(min=0, max=12, help="Campaigns with entrance and coupon.")] = 0,
     target: Annotated[Path, typer.Option("--to", help="Directory for the workspace and its report.")] = Path(
         "rehearsal"
     ),
@@ -169,7 +171,17 @@ async def rehearse(
     else:
         book = load_playbook(file)
     begin: date | None = start.date() if start is not None else None
-    rehearsal = Rehearsal(book, days=days, members=members, seed=seed, start=begin, raids=raids, home=target)
+    rehearsal = Rehearsal(
+        book,
+        days=days,
+        members=members,
+        seed=seed,
+        start=begin,
+        raids=raids,
+        crises=crises,
+        campaigns=campaigns,
+        home=target,
+    )
     with out.progress(f"{days} days", float(days)) as show:
         lived = await rehearsal.run(progress=show)
     if out.as_json:
