@@ -16,11 +16,10 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
-from operator import itemgetter
 from typing import NamedTuple
 
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.moderation.detectors.lexicon import automaton
+from shequn_sdk.moderation.detectors.lexicon import Automaton
 from shequn_sdk.moderation.detectors.normal import Folded, fold_character
 from shequn_sdk.moderation.model import ADVERT, CONFLICT, NEGATIVE, SCAM
 
@@ -37,7 +36,6 @@ _BITS = 21
 _MASK = (1 << _BITS) - 1
 _HALF = 1 << (_BITS - 1)
 _MIDDLE = _HALF + (_HALF << _BITS) + (_HALF << 2 * _BITS)
-_FIRST = itemgetter(0)
 _LEAST_WEIGHT = 0.3
 _RARE = 2.0
 """How much more an example of a kind counts than one without it, where few are: there are many ways to be cross."""
@@ -88,20 +86,20 @@ class Hunch:
         self.weights: dict[str, Weights] = {word: _four(row) for word, row in weights.items()}
         self.bias = _four(bias)
         self._forms = list(self.weights)
-        self._find = automaton(self._forms)
+        self._known = Automaton(self._forms)
         rows = list(self.weights.values())
         most = max((sum(abs(row[which]) for row in rows) for which in range(3)), default=0.0)
         self._unit = max(0.01, most / (_HALF - len(rows) - 1))
-        self._packed = [_packed(row, self._unit) for row in rows]
+        self._packed = {form: _packed(row, self._unit) for form, row in self.weights.items()}
 
     def ask(self, folded: Folded) -> Opinion:
         """Judge a message; what is as good as ruled out gets 0."""
         plain = folded.plain
-        found = self._find(plain[:_LONGEST])
+        found = set(self._known.forms(plain[:_LONGEST]))
         if not found:
             return _SILENT
-        # a set of numbers and one sum of integers: every message comes here, with some thirty words known to the model
-        total = sum(map(self._packed.__getitem__, set(map(_FIRST, found)))) + _MIDDLE
+        # one sum of integers: every message comes here, with some thirty words known to the model
+        total = sum(map(self._packed.__getitem__, found)) + _MIDDLE
         size = _size(plain)
         scale = self._unit / math.sqrt(size)
         bias = self.bias
@@ -116,8 +114,7 @@ class Hunch:
 
     def fraud(self, folded: Folded) -> float:
         """Say how much of junk looks like fraud rather than an advert, 0 to 1."""
-        found = {self._forms[number] for number, _, _ in self._find(folded.plain[:_LONGEST])}
-        total = sum(self.weights[form][3] for form in found)
+        total = sum(self.weights[form][3] for form in set(self._known.forms(folded.plain[:_LONGEST])))
         return _sigmoid(total / math.sqrt(_size(folded.plain)) + self.bias[3])
 
     def reasons(self, folded: Folded, kind: str = ADVERT, *, most: int = 3) -> list[tuple[int, int]]:
@@ -125,7 +122,7 @@ class Hunch:
         which = {CONFLICT: 1, NEGATIVE: 2}.get(kind, 0)
         found = [
             (self.weights[self._forms[number]][which], start, end)
-            for number, start, end in self._find(folded.plain[:_LONGEST])
+            for number, start, end in self._known.spans(folded.plain[:_LONGEST])
         ]
         chosen: list[tuple[int, int]] = []
         for weight, start, end in sorted(found, reverse=True):
@@ -175,7 +172,7 @@ def train(
     """
     known = [(Folded(text), kinds) for text, kinds in messages]
     forms = sorted(set[str]().union(*(_forms(folded.shown[:_LONGEST]) for folded, _ in known)))
-    find = automaton(forms)
+    find = Automaton(forms).spans
     rows = [
         (
             sorted({number for number, _, _ in find(folded.plain[:_LONGEST])}),
