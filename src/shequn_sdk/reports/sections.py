@@ -46,6 +46,7 @@ _TINY = 50
 """A growth rate says nothing when so many times as many joined as there were."""
 _POSTS = 15
 _COHORTS = 16
+_WEEKS = 16
 _LABEL_KEYS = ("name", "title", "display_name", "label")
 
 
@@ -438,7 +439,8 @@ def _engagement_over_time(context: ReportContext, result: MetricResult) -> Secti
         Column(title=word(key, language)) for key in ("week_of", "posts_made", "interactions", "per_post")
     )
     rows = tuple(
-        (_marked(p, language), _whole(p.denominator), _whole(p.numerator), p.value) for p in result.points
+        (_marked(p, language), _whole(p.denominator), _whole(p.numerator), p.value)
+        for p in result.points[-_WEEKS:]  # the chart has all of them, and so has the CSV
     )
     return Section(
         name="content_engagement", title=title, charts=(chart,), tables=(Table(columns=columns, rows=rows),)
