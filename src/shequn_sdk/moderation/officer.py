@@ -278,7 +278,7 @@ class Officer:
         over = await store.write(finish) if await store.read(lambda conn: raids.ending(conn, now=now)) else []
         if over:
             self.watch.forget()
-        if over or self._unheeded:
+        if over or self._unheeded or self.watch.raids:  # what was being sent when it began may wait again by now
             await self._heed()
         for raid in over:
             await self.tell(
