@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -82,13 +82,19 @@ async def test_the_health_community_lives_on_four_platforms(tmp_path):
 
 
 def owed(rehearsal, name):
-    """Add up what is due to an entrance: orders that name it, or of who came by it at most 30 days before (last touch)."""
-    came = {act.person: act.at for act in rehearsal.truth.acts if act.entrance == name}
+    """Add up what is due to an entrance by last touch: orders of whom it touched at most 30 days before.
+
+    A touch is to come by it, and any order that names it, because its coupon was used.
+    """
+    touches = [(act.person, act.at) for act in rehearsal.truth.acts if act.entrance == name]
+    touches += [(order.person, order.at) for order in rehearsal.orders if order.entrance == name]
+    by_person = defaultdict(list)
+    for person, at in touches:
+        by_person[person].append(at)
     return sum(
         Decimal(order.amount)
         for order in rehearsal.orders
-        if order.entrance == name
-        or (order.person in came and timedelta() <= order.at - came[order.person] <= timedelta(days=30))
+        if any(timedelta() <= order.at - at <= timedelta(days=30) for at in by_person[order.person])
     )
 
 
