@@ -97,6 +97,7 @@ METRICS = [
             "only the first entry in the range counts",
             "equal times count as ordered, but one event is never two steps",
             "entrants whose window is not over are counted as immature",
+            "split, a person counts where it entered, wherever it took the further steps",
         ),
         refs=("posthog: funnels", "clickhouse: windowFunnel"),
         golden="conversion",
