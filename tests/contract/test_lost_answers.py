@@ -13,6 +13,7 @@ import pytest
 
 from shequn_sdk.domain import Content, DeliveryState
 from shequn_sdk.errors import StoreBusy
+from shequn_sdk.platforms.manifest import RateLimit, RateScope
 from shequn_sdk.publishing import DeliveryOptions, Publishing
 from shequn_sdk.publishing.desk import Begin, Claim, Finish
 from shequn_sdk.stores.store import Store
@@ -78,6 +79,35 @@ async def test_the_answer_of_a_set_is_lost(postgres_url, monkeypatch, kind, comm
         order = [what for where, what, _ in board.sent if where == channel]
         assert order == sorted(order)
     assert not [step for step in every if step.new is DeliveryState.UNKNOWN]
+
+
+async def test_an_intent_that_was_written_and_counted_does_not_wait_for_its_own_limit(
+    postgres_url, monkeypatch
+):
+    """The repeated step finds the limit used up, by the request that it asks for."""
+    limit = RateLimit(name="l", amount=1, per=timedelta(seconds=1), scope=RateScope.CHANNEL)
+    board = cells.Board()
+    manifest = board.manifest_.model_copy(update={"rate_limits": (limit,)})
+    monkeypatch.setattr(board, "manifest", lambda name: manifest)
+    through, lost = Together.do, []
+
+    async def breaks(self, item):
+        answer = await through(self, item)
+        if isinstance(item, Begin) and not lost:
+            lost.append(answer)
+            raise StoreBusy("the connection was closed")
+        return answer
+
+    monkeypatch.setattr(Together, "do", breaks)
+    async with await Store.open(postgres_url) as store:
+        publishing = Publishing(store, board, share_limits=True)
+        (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+        with anyio.fail_after(10):
+            await drain(publishing, receipt.deliveries)
+        counts = await publishing.counts()
+    assert lost
+    assert counts[DeliveryState.LANDED] == 1
+    assert board.copies() == {"x": 1}
 
 
 async def test_one_bad_wake_takes_no_other_with_it(postgres_url):

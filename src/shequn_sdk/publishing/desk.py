@@ -146,8 +146,11 @@ class Desk:
             StoreBusy: the store stayed away for a minute.
         """
         (wait, begun), again = await self.insist(lambda: self._begin(item))
-        if wait <= 0 and begun is None and again:
-            begun = await self._store.read(lambda conn: self._begun_before(conn, item.row))
+        if (
+            begun is None and again
+        ):  # it may have been written, and counted: then the limit asks to wait for itself
+            begun = await self._read(lambda conn: self._begun_before(conn, item.row))
+            wait = wait if begun is None else 0.0
         return wait, begun
 
     async def finish(self, item: Finish) -> Finished:
@@ -158,7 +161,7 @@ class Desk:
         """
         done, again = await self.insist(lambda: self._finish(item))
         if again and done.last is None:
-            present = await self._store.read(lambda conn: ledger.find(conn, item.row.id))
+            present = await self._read(lambda conn: ledger.find(conn, item.row.id))
             written = (item.new.state, item.row.fence, item.new.updated_at)
             if (present.state, present.fence, present.updated_at) == written:
                 return Finished(present, await self._astray(item.row.lane, item), None)
@@ -187,6 +190,11 @@ class Desk:
                         raise
                     _log.warning("a write is tried again in %.2g s: %s", pause, error)
         raise StoreBusy(f"{self._store.where} stayed busy for {_PATIENCE:.0f} s; repeat later")
+
+    async def _read(self, look: Callable[[Connection], T]) -> T:
+        """Look up what an answer that was lost would have said; the store has just been away, and may be again."""
+        found, _ = await self.insist(lambda: self._store.read(look))
+        return found
 
     # one transaction each
 
@@ -285,7 +293,7 @@ class Desk:
 
     async def _astray(self, lane: Lane, item: _Item) -> Row | None:
         """Find what was claimed in a lane although the answer was lost, and hold it."""
-        mine = await self._store.read(lambda conn: ledger.of_owner(conn, self._worker))
+        mine = await self._read(lambda conn: ledger.of_owner(conn, self._worker))
         held = self._sweeper.held
         for row in mine:
             if row.lane == lane and row.updated_at in item.stamps and row.id not in held:
