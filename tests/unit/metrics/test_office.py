@@ -20,7 +20,8 @@ instants = st.datetimes(datetime(2011, 12, 20), datetime(2012, 4, 20)).map(lambd
 def walked(office: Office, start: datetime, end: datetime) -> float:
     total, day = 0.0, start.astimezone(office.zone).date()
     while day <= end.astimezone(office.zone).date():
-        if office.works(day):
+        there = datetime.combine(day, time(12), office.zone).astimezone(UTC).astimezone(office.zone).date()
+        if office.works(day) and there == day:
             opens, closes = (
                 datetime.combine(day, at, office.zone).astimezone(UTC) for at in (office.opens, office.closes)
             )
@@ -39,6 +40,16 @@ def test_the_same_as_a_walk(zone: str, pairs: list[tuple[datetime, datetime]], o
     assert office.seconds(starts, ends).tolist() == pytest.approx(
         [walked(office, start, end) if end > start else 0.0 for start, end in pairs], abs=1e-6
     )
+
+
+def test_a_day_that_the_zone_left_out_has_no_hours() -> None:
+    office = Office(ZoneInfo("Pacific/Apia"), time(0), time(9, 30), lambda day: day.isoweekday() < 6)
+    bounds = [
+        datetime(2011, 12, 29, 23, tzinfo=UTC),
+        datetime(2012, 1, 1, tzinfo=UTC),
+    ]  # over Friday the 30th
+    micros = [(at - EPOCH) // timedelta(microseconds=1) for at in bounds]
+    assert office.seconds(np.array(micros[:1]), np.array(micros[1:])).tolist() == [0.0]
 
 
 def test_a_calendar_without_a_day_of_business() -> None:

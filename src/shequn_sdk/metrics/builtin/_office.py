@@ -69,13 +69,18 @@ class Office:
         )
         days: list[date] = []
         while day <= until:
-            if self.works(day):
+            if self.works(day) and self._exists(day):
                 days.append(day)
             day += timedelta(days=1)
         opens, closes = (
             np.array([self._at(day, when) for day in days], np.int64) for when in (self.opens, self.closes)
         )
         return opens, np.maximum(opens, closes)  # a day whose clock jumps over the hours has none
+
+    def _exists(self, day: date) -> bool:
+        """Tell whether the zone had the day: one that moved over the date line left a day out."""
+        noon = datetime.combine(day, time(12), self.zone)
+        return noon.astimezone(UTC).astimezone(self.zone).date() == day
 
     def _at(self, day: date, when: time) -> int:
         return (datetime.combine(day, when, self.zone) - _EPOCH) // timedelta(microseconds=1)
