@@ -30,6 +30,8 @@ FIRST_DAY = date(2026, 3, 2)
 MARKER = ".shequn-demo"
 EVERY = timedelta(hours=2)
 """At least this often members' events are received: some platforms do not date a vote, so its receipt does."""
+_PAGE = 40
+"""A platform that gives fewer events at once has no more."""
 _NEEDS = (Capability.POLL_EVENTS, Capability.PUBLISH_POLL, Capability.INVITES, Capability.LIST_CHANNELS)
 
 
@@ -140,13 +142,18 @@ async def _live(
         for instant in sorted(instants | {end}):
             life.live_until(instant)
             await sq.deliver_due()
-            while await sq.poll_once():
+            while new := await sq.poll_once():
                 await sq.process()
                 await sq.deliver_due()
+                if new < _PAGE:
+                    break
             if clock.now().date() != day:
                 day = clock.now().date()
-                await sq.collect()
+                if day.weekday() == 0:
+                    await sq.collect()
             show((clock.now() - start) / timedelta(days=1))
+    while await sq.poll_once():
+        await sq.process()
     await sq.collect()
 
 
