@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from enum import StrEnum
@@ -98,10 +99,14 @@ FinishTable = Callable[[Any, FinishContext], list[Row]]
 """The same over a `pyarrow.Table`, for metrics with so many rows that a dictionary for each costs more than the query."""
 
 
+_INCLUDE = re.compile(r"@include\((\w+)\)")
+
+
 @cache
 def sql_file(name: str) -> str:
-    """Read one of the packaged SQL texts."""
-    return files("shequn_sdk.metrics").joinpath("sql", f"{name}.sql").read_text("utf-8")
+    """Read one of the packaged SQL texts; `@include(x)` in it stands for what several have in common, `parts/x.sql`."""
+    text = files("shequn_sdk.metrics").joinpath("sql", f"{name}.sql").read_text("utf-8")
+    return _INCLUDE.sub(lambda found: sql_file(f"parts/{found[1]}").rstrip(), text)
 
 
 MetricKind = Literal["count", "distinct_count", "ratio", "distribution", "stock", "score", "matrix"]

@@ -1,19 +1,5 @@
 -- Posts of the bucket, and what was done with them whenever it was done.
-with posts as (
-    select @dims(e) e.content_no, min(@bucket(e)) as bucket_start, min(e.local_day) as post_day
-    from @post_days as e
-    where @within(e)
-    group by @group(e) e.content_no
-),
-counted as (
-    select a.post_no, sum(a.single) as single, coalesce(max(a.counter), 0) as counter
-    from @acts as a
-    where a.kind <> 'vote' or @param(votes)
-    group by a.post_no, a.kind
-),
-per_post as (
-    select c.post_no, sum(c.single + c.counter) as interactions from counted as c group by c.post_no
-),
+with @include(posts),
 seen as (
     select v.content_no as post_no, cast(count(distinct v.person_no) as bigint) as viewers,
         sum(case when v.member_no is null and v.value is not null then 0 else 1 end)

@@ -1,45 +1,10 @@
 -- A member is in from the first join or own act on, out by a leave; only changes of state count.
 with moves as (
-    select @dims(e) e.community_no, e.person_no, e.ts, e.local_day, case when e.kind in ('leave', 'unfollow') then 2 else 1 end as turn
-    from @log as e
-    where @keep(e) and @until(e) and e.person_no is not null and e.kind in ('join', 'follow', 'leave', 'unfollow')
-    union all
-    select @dims(e) e.community_no, e.person_no, min(e.ts) as ts, min(e.local_day) as local_day, 0 as turn
-    from @log as e
-    where @keep(e) and @until(e) and e.person_no is not null
-        and e.kind not in ('leave', 'unfollow', 'moderation', 'join_request', 'retract')
-    group by @group(e) e.community_no, e.person_no
-    union all
-    select @dims(e) e.community_no, t.person_no, min(e.ts) as ts, min(e.local_day) as local_day, 0 as turn
-    from @log as e join members as t on t.member_no = e.target_no
-    where @scope(e) and @until(e) and not t.is_bot and e.kind <> 'retract'
-    group by @group(e) e.community_no, t.person_no
+    @include(moves)
+    @include(addressed)
 ),
-states as (
-    select @d m.community_no, m.person_no, m.ts, m.local_day, m.turn,
-        lag(m.turn, 1, 9) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
-    from moves as m
-),
-changes as (
-    select @d s.community_no, s.person_no, s.ts, s.local_day, s.turn,
-        case when s.turn < 2 and (s.before_turn = 9 or s.before_turn = 2) then 1
-            when s.turn = 2 and s.before_turn < 2 then -1 else 0 end as change,
-        case when s.turn = 2 and (s.before_turn = 9 or s.before_turn < 2) then 1 else 0 end as gone
-    from states as s
-),
-persons as (
-    select @d c.local_day, c.change, c.gone,
-        sum(c.change) over (partition by @d c.person_no order by c.ts, c.turn, c.community_no
-            rows unbounded preceding) as communities
-    from changes as c
-)
-,
-flows as (
-    select @d p.local_day, cast(sum(case when p.change = 1 and p.communities = 1 then 1
-        when p.change = -1 and p.communities = 0 then -1 else 0 end) as bigint) as change
-    from persons as p
-    group by @d p.local_day
-)
+@include(changes),
+@include(flows)
 select @d f.local_day as bucket,
     cast(sum(f.change) over (partition by @d 1 order by f.local_day rows unbounded preceding) as bigint) as value
 from flows as f

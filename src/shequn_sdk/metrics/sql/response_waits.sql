@@ -1,16 +1,5 @@
 -- Each question with its first answer by somebody else: how long that took is counted in hours of business.
-with questions as (
-    select @dims(e) e.content_no, min(e.ts) as asked_at, min(e.person_no) as asker, min(@bucket(e)) as unit
-    from @log as e
-    where @keep(e) and @within(e) and e.is_question and e.content_no is not null and e.person_no is not null
-        and e.kind in ('message', 'question', 'comment')
-    group by @group(e) e.content_no
-),
-answers as (
-    select e.parent_no, e.person_no, e.ts from @log as e
-    where @keep(e) and e.parent_no is not null and e.person_no is not null
-        and e.kind in ('message', 'comment', 'answer', 'question')
-)
+with @include(questions)
 select @d(q) q.unit as bucket, q.content_no, min(q.asked_at) as asked, min(a.ts) as answered
 from questions as q left join answers as a on a.parent_no = q.content_no and a.person_no <> q.asker and a.ts >= q.asked_at
 group by @d(q) q.content_no, q.unit
