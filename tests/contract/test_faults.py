@@ -133,7 +133,8 @@ async def test_wakes_that_were_lost_come_late_or_twice(cell):
         await publishing.plan(Content(text="later"), ["bot:later"], at=due)
         async with await Store.open(cell.url) as store:
             count = text(f"select count(*) from {queue}")
-            assert await store.read(lambda conn: conn.execute(count).scalar()) == 21
+            wakes = await store.read(lambda conn: conn.execute(count).scalar())
+            assert wakes == 11  # one for each channel: its outcome brings what waits there next
             await store.write(lambda conn: conn.execute(text(f"delete from {queue}")))  # lost
         await plan(publishing, 20, channels=10)  # these are there
         engine = cells.factory(cell.engine, cell.url)(None, publishing._clock)
