@@ -315,11 +315,17 @@ def earned(
     until: str = "9",
     rule: str | None = None,
     person: int | None = None,
+    accounts: Sequence[int] | None = None,
 ) -> dict[int, int]:
-    """Give what each person earned on the local days from `since` up to and without `until`; what was taken back is not."""
+    """Give what each person earned on the local days from `since` up to and without `until`; what was taken back is not.
+
+    With `accounts` only these are looked at: all of some persons, as `accounts_since` gives them.
+    """
     back = select(points_entry.c.reverses).where(
         points_entry.c.community == community, points_entry.c.kind == "reversal"
     )
+    if accounts is not None:
+        back = back.where(points_entry.c.source_id.in_(accounts))
     query = (
         select(identity.c.person_id, func.sum(points_entry.c.amount).label("points"))
         .join(points_account, points_account.c.identity_id == identity.c.id)
@@ -337,7 +343,38 @@ def earned(
         query = query.where(points_entry.c.rule == rule)
     if person is not None:
         query = query.where(identity.c.person_id == person)
+    if accounts is not None:
+        query = query.where(points_entry.c.target_id.in_(accounts))
     return {row.person_id: int(row.points) for row in conn.execute(query)}
+
+
+def last_entry(conn: Connection, community: str) -> int:
+    """Give the number of the community's newest entry; 0 without any."""
+    newest = (
+        select(points_entry.c.id)
+        .where(points_entry.c.community == community)
+        .order_by(points_entry.c.id.desc())
+        .limit(1)
+    )
+    return conn.execute(newest).scalar() or 0
+
+
+def accounts_since(conn: Connection, community: str, entry: int) -> list[int]:
+    """Give all accounts of the persons who were awarded something after an entry."""
+    awarded = select(points_entry.c.target_id).where(
+        points_entry.c.id > entry, points_entry.c.community == community, points_entry.c.kind == "award"
+    )
+    persons = (
+        select(identity.c.person_id)
+        .join(points_account, points_account.c.identity_id == identity.c.id)
+        .where(points_account.c.id.in_(awarded))
+    )
+    found = (
+        select(points_account.c.id)
+        .join(identity, identity.c.id == points_account.c.identity_id)
+        .where(points_account.c.community == community, identity.c.person_id.in_(persons))
+    )
+    return list(conn.execute(found).scalars())
 
 
 def check(conn: Connection, community: str) -> tuple[int, int, int, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, delete, func, insert, select
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from shequn_sdk.domain import ChannelRef, Community, Content, Frozen, MemberRef, Name
 from shequn_sdk.engagement.streaks import streak_of
 from shequn_sdk.errors import InvalidInput, UnknownName
-from shequn_sdk.house import Room
+from shequn_sdk.house import House, Room
 from shequn_sdk.incentives import _ledger
 from shequn_sdk.incentives._specs import faces, identity_of, person_of, read_specs, remove_spec, write_spec
 from shequn_sdk.incentives._words import plain, say
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from shequn_sdk.scheduling.scheduler import Scheduler
 
 __all__ = ["Badge", "BadgeAward", "Badges"]
+
+_WHOLE = timedelta(days=1)
+"""After this time a review looks at everybody again, and not only at who was awarded points: persons may have been merged."""
+_OUT_OF_ORDER = 1000
+"""Entries on a server that others may have written later than newer ones; a file has one writer at a time."""
 
 
 class Badge(Frozen):
@@ -59,8 +64,21 @@ class _Due(Frozen):
     community: str
 
 
+class _Look(NamedTuple):
+    """What the last review has seen."""
+
+    defined: Mapping[str, Badge]
+    entry: int
+    whole_at: datetime
+
+
 class Badges(Room):
     """Badges (徽章): reached once, kept for good, one per person however many members they have."""
+
+    def __init__(self, house: House) -> None:
+        """Stand in `house`; opens nothing."""
+        super().__init__(house)
+        self._looks: dict[str, _Look] = {}
 
     def serve(self, scheduler: Scheduler) -> None:
         """Look every ten minutes for who has reached one."""
@@ -171,21 +189,30 @@ class Badges(Room):
         store = await self._house.store()
         now = store.clock.now()
 
-        def write(conn: Connection) -> Sequence[BadgeAward]:
+        margin = 0 if store.is_sqlite else _OUT_OF_ORDER
+        before = self._looks.get(owner.name)
+        if before is not None and (before.defined != defined or now - before.whole_at > _WHOLE):
+            before = None
+
+        def write(conn: Connection) -> tuple[Sequence[BadgeAward], _Look]:
             measures: dict[tuple[str, str], Mapping[int, int]] = {}
             new: list[tuple[str, int]] = []
+            look = _Look(defined, _ledger.last_entry(conn, owner.name), before.whole_at if before else now)
+            accounts = (
+                None if before is None else _ledger.accounts_since(conn, owner.name, before.entry - margin)
+            )
             for badge in defined.values():
                 if badge.by == "hand":
                     continue
                 key = (badge.by, badge.rule)
                 if key not in measures:
-                    measures[key] = _measure(conn, owner, badge, now)
+                    measures[key] = _measure(conn, owner, badge, now, accounts)
                 reached = {one for one, value in measures[key].items() if value >= badge.at_least}
                 fresh = sorted(reached - _holders(conn, owner.name, badge.name))
                 _give(conn, owner.name, badge, fresh, now, "")
                 new += [(badge.name, person) for person in fresh]
             named = faces(conn, [person for _, person in new])
-            return [
+            awards = [
                 BadgeAward(
                     badge=name,
                     title=defined[name].title,
@@ -195,8 +222,9 @@ class Badges(Room):
                 )
                 for name, person in new
             ]
+            return awards, look
 
-        given = await store.write(write)
+        given, self._looks[owner.name] = await store.write(write)
         for one in given:
             await self._announce(owner, defined[one.badge], one)
         return given
@@ -280,10 +308,12 @@ def _awards(
     return list(found.values())
 
 
-def _measure(conn: Connection, owner: Community, badge: Badge, now: datetime) -> Mapping[int, int]:
-    """Give what each person has reached of what a badge counts."""
+def _measure(
+    conn: Connection, owner: Community, badge: Badge, now: datetime, accounts: Sequence[int] | None
+) -> Mapping[int, int]:
+    """Give what each person has reached of what a badge counts; of points, only those of `accounts` when these are given."""
     if badge.by == "points":
-        return _ledger.earned(conn, owner.name)
+        return {} if accounts == [] else _ledger.earned(conn, owner.name, accounts=accounts)
     if badge.by == "awards":
         back = select(points_entry.c.reverses).where(
             points_entry.c.community == owner.name, points_entry.c.kind == "reversal"

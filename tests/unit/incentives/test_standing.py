@@ -1,5 +1,6 @@
 """Badges, leaderboards and tiers: who stands where, and who does not want to be seen there."""
 
+import random
 from datetime import date, timedelta
 
 import pytest
@@ -71,6 +72,37 @@ async def test_the_week_is_the_communitys(club):
     await award(club, telegram_1=2)
     assert (await club.sq.leaderboards.get()).lines[0].points == 2
     assert (await club.sq.leaderboards.get(back=1)).lines[0].points == 1
+
+
+async def test_a_review_of_what_is_new_finds_what_a_review_of_everything_finds(club):
+    """Points come in parts, over several identities of one person, and are taken back, with reviews in between."""
+    rng = random.Random(7)
+    members = [f"{platform}:{number}" for platform in ("telegram", "discord") for number in range(6)]
+    await club.sq.badges.define(Badge(name="some", title="some", by="points", at_least=20))
+    await club.sq.badges.define(Badge(name="many", title="many", by="points", at_least=45))
+    given = []
+    for member in members:
+        await club.sq.points.award(member, points=1, idempotency_key=member)
+    for turn in range(40):
+        member = rng.choice(members)
+        await club.sq.points.award(member, points=rng.randint(1, 9), idempotency_key=f"a{turn}")
+        if turn == 2:
+            await club.merge("telegram:1", "discord:1")
+        given += [(one.badge, one.member) for one in await club.sq.badges.review()]
+    found = {(one.badge, one.member) for one in await club.sq.badges.list_awards()}
+    assert found == set(given)
+    assert len(given) == len(found) > 5
+    assert not any(member == "discord:1" for _, member in found)  # whoever it was is telegram:1
+    club.sq.badges._looks.clear()  # a process that has just begun looks at everybody
+    assert await club.sq.badges.review() == []
+
+
+async def test_a_badge_that_becomes_easier_is_given_at_the_next_review(club):
+    await award(club, telegram_1=10)
+    await club.sq.badges.define(Badge(name="b", title="b", by="points", at_least=20))
+    assert await club.sq.badges.review() == []
+    await club.sq.badges.define(Badge(name="b", title="b", by="points", at_least=10))
+    assert [one.member for one in await club.sq.badges.review()] == ["telegram:1"]
 
 
 async def test_badges_are_given_once_and_kept(club):

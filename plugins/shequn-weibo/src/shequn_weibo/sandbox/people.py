@@ -290,7 +290,8 @@ class People:
         user = world.users[uid]
 
         def newer(kind: str, ids: list[int], rows: dict[int, Any]) -> int:
-            return sum(row.id > user.reset.get(kind, 0) for row in world.visible(ids, rows))
+            fresh = [native for native in ids if native > user.reset.get(kind, 0)]
+            return sum(1 for _ in world.visible(fresh, rows))
 
         return {
             "status": 0,
