@@ -319,44 +319,36 @@ def earned(
 ) -> dict[int, int]:
     """Give what each person earned on the local days from `since` up to and without `until`; what was taken back is not.
 
-    With `accounts` only these are looked at: all of some persons, as `accounts_since` gives them.
+    With `accounts`, which are all of some persons as `accounts_since` gives them, only these are looked at, on all days.
     """
-    back = select(points_entry.c.reverses).where(
-        points_entry.c.community == community, points_entry.c.kind == "reversal"
-    )
-    if accounts is not None:
+    back = select(points_entry.c.reverses).where(points_entry.c.kind == "reversal")
+    if accounts is None:
+        back = back.where(points_entry.c.community == community)
+    else:  # nothing of the community and its days here: a planner without statistics would look through all of them
         back = back.where(points_entry.c.source_id.in_(accounts))
     query = (
         select(identity.c.person_id, func.sum(points_entry.c.amount).label("points"))
         .join(points_account, points_account.c.identity_id == identity.c.id)
         .join(points_entry, points_entry.c.target_id == points_account.c.id)
-        .where(
-            points_entry.c.community == community,
-            points_entry.c.kind == "award",
-            points_entry.c.day >= since,
-            points_entry.c.day < until,
-            points_entry.c.id.not_in(back),
-        )
+        .where(points_entry.c.kind == "award", points_entry.c.id.not_in(back))
         .group_by(identity.c.person_id)
     )
+    if accounts is None:
+        query = query.where(
+            points_entry.c.community == community, points_entry.c.day >= since, points_entry.c.day < until
+        )
+    else:
+        query = query.where(points_entry.c.target_id.in_(accounts))
     if rule is not None:
         query = query.where(points_entry.c.rule == rule)
     if person is not None:
         query = query.where(identity.c.person_id == person)
-    if accounts is not None:
-        query = query.where(points_entry.c.target_id.in_(accounts))
     return {row.person_id: int(row.points) for row in conn.execute(query)}
 
 
-def last_entry(conn: Connection, community: str) -> int:
-    """Give the number of the community's newest entry; 0 without any."""
-    newest = (
-        select(points_entry.c.id)
-        .where(points_entry.c.community == community)
-        .order_by(points_entry.c.id.desc())
-        .limit(1)
-    )
-    return conn.execute(newest).scalar() or 0
+def last_entry(conn: Connection) -> int:
+    """Give the number of the newest entry; 0 without any."""
+    return conn.execute(select(func.max(points_entry.c.id))).scalar() or 0
 
 
 def accounts_since(conn: Connection, community: str, entry: int) -> list[int]:

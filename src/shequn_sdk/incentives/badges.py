@@ -197,7 +197,7 @@ class Badges(Room):
         def write(conn: Connection) -> tuple[Sequence[BadgeAward], _Look]:
             measures: dict[tuple[str, str], Mapping[int, int]] = {}
             new: list[tuple[str, int]] = []
-            look = _Look(defined, _ledger.last_entry(conn, owner.name), before.whole_at if before else now)
+            look = _Look(defined, _ledger.last_entry(conn), before.whole_at if before else now)
             accounts = (
                 None if before is None else _ledger.accounts_since(conn, owner.name, before.entry - margin)
             )
