@@ -278,7 +278,8 @@ class Officer:
         over = await store.write(finish) if await store.read(lambda conn: raids.ending(conn, now=now)) else []
         if over:
             self.watch.forget()
-        if over or self._unheeded or self.watch.raids:  # what was being sent when it began may wait again by now
+        # what was being sent when a raid began may wait again by now
+        if over or self._unheeded or self.watch.raids:
             await self._heed()
         for raid in over:
             await self.tell(
