@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from shequn_sdk.client.workspace import Workspace
-from shequn_sdk.errors import ConfigError, ShequnError
+from shequn_sdk.errors import ConfigError, MissingExtra, ShequnError
 
 if TYPE_CHECKING:
     from shequn_sdk.listening.webhooks import WebhookApp
@@ -50,10 +50,9 @@ class OperationsApp:
 
     async def _ready(self) -> tuple[int, str, bytes]:
         problems: dict[str, str] = {}
-        for name, check in (("store", self._workspace.publishing), ("inbox", self._workspace.inbox)):
+        for name, look in (("store", self._look_at_store), ("inbox", self._look_at_inbox)):
             try:
-                room = await check()
-                await (room.counts() if name == "store" else room.stats())  # type: ignore[union-attr]
+                await look()
             except ShequnError as error:
                 problems[name] = str(error)
         for account, health in (await self._workspace.sources()).health().items():
@@ -61,6 +60,12 @@ class OperationsApp:
                 problems[f"source {account}"] = health.error
         body = json.dumps({"ok": not problems, "problems": problems}, ensure_ascii=False).encode()
         return (503 if problems else 200), "application/json", body
+
+    async def _look_at_store(self) -> None:
+        await (await self._workspace.publishing()).counts()
+
+    async def _look_at_inbox(self) -> None:
+        await (await self._workspace.inbox()).stats()
 
     async def _numbers(self) -> tuple[int, str, bytes]:
         try:
@@ -117,12 +122,13 @@ async def serve(app: Any, *, host: str, port: int) -> None:
     """Serve an ASGI app with uvicorn until cancelled; signals are left to the caller.
 
     Raises:
-        ConfigError: uvicorn is not installed, or the address is taken.
+        MissingExtra: uvicorn is not installed.
+        ConfigError: the address is taken.
     """
     try:
         import uvicorn
     except ImportError as error:
-        raise ConfigError("serving needs uvicorn: pip install 'shequn-sdk[webhook]'") from error
+        raise MissingExtra("serving needs uvicorn", "webhook") from error
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign]

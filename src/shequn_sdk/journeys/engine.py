@@ -10,25 +10,28 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
 import anyio.to_thread
 from sqlalchemy import Connection
 
-from shequn_sdk.domain import Interaction, LatePolicy, MemberRef
-from shequn_sdk.errors import InvalidInput, ShequnError, StoreError
+from shequn_sdk.domain import Interaction, MemberRef
+from shequn_sdk.errors import ShequnError, StoreError
 from shequn_sdk.journeys import models as m
 from shequn_sdk.journeys import rows
-from shequn_sdk.journeys.knowing import Person, Who, know
-from shequn_sdk.journeys.reaching import LOOK_AFTER, Outcome, filled, send, welcome_by_platform
-from shequn_sdk.journeys.timing import after_caps, after_quiet, due_of, minute_after
+from shequn_sdk.journeys.aftercare import Aftercare
+from shequn_sdk.journeys.knowing import Who, know
+from shequn_sdk.journeys.reaching import LOOK_AFTER, Outcome, send, welcome_by_platform
+from shequn_sdk.journeys.setting import Setting
+from shequn_sdk.journeys.timing import after_caps, after_quiet
 from shequn_sdk.members.consents import Permission, may_each
 from shequn_sdk.members.filters import Filter
 from shequn_sdk.members.members import Members
 from shequn_sdk.members.models import Purpose
 from shequn_sdk.members.segments import Segments
-from shequn_sdk.scheduling.triggers import Once
 from shequn_sdk.stores.schema import from_us, to_us
 
 if TYPE_CHECKING:
@@ -40,12 +43,8 @@ _log = logging.getLogger(__name__)
 _STEP = 200
 _AGAIN = timedelta(minutes=15)
 """After which a call is tried again whose function is not registered."""
-_PATIENCE = timedelta(days=3)
-"""For so long it is looked at what became of a message."""
-_MESSAGES = (m.Say, m.Welcome)
-WAKE = "shequn.journeys.wake"
-_GOOD = {"landed", "partly"}
-_BAD = {"refused", "expired", "cancelled"}
+_inside: ContextVar[bool] = ContextVar("shequn_journeys_work", default=False)
+"""Whether a function that a step calls is asking: what is under way would wait for itself."""
 
 
 class JourneyCall(NamedTuple):
@@ -62,7 +61,7 @@ class JourneyCall(NamedTuple):
 class _Turn(NamedTuple):
     """A run whose step has come."""
 
-    run: Any
+    run: rows.Run
     journey: m.Journey
     step: m.Step
     who: Who
@@ -101,51 +100,54 @@ class _Step(NamedTuple):
 class Engine:
     """Works on runs that are due."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, setting: Setting) -> None:
         """Stand in `house`; opens nothing."""
         self._house = house
+        self._setting = setting
+        self._aftercare = Aftercare(house, setting)
         self.calls: dict[str, Callable[[JourneyCall], object]] = {}
-        self._woken: set[datetime] = set()
-
-    def zone(self, community: str) -> str:
-        """Give the zone of a community."""
-        return next((one.zone for one in self._house.communities if one.name == community), "UTC")
-
-    def title(self, community: str) -> str:
-        """Give the name of a community for people."""
-        return next((one.title for one in self._house.communities if one.name == community), "") or community
-
-    async def wake_at(self, at: datetime) -> None:
-        """Make sure that somebody works at an instant, whichever process lives then; once per minute."""
-        minute = minute_after(at)
-        if minute in self._woken:
-            return
-        scheduler = await self._house.scheduler()
-        try:
-            await scheduler.create(
-                WAKE,
-                when=Once(minute),
-                late=LatePolicy.SEND,
-                idempotency_key=f"journeys/{minute.isoformat()}",
-            )
-        except InvalidInput:
-            return  # the minute has passed meanwhile: whoever asked works now
-        if len(self._woken) > 10_000:
-            self._woken.clear()
-        self._woken.add(minute)
+        self._turn = anyio.Lock()
+        self._asked = 0
+        """How often it was asked to work on all that is due."""
+        self._answered = 0
+        """Up to which of these everything was done."""
 
     async def work(
         self, *, only: Sequence[int] | None = None, heard: Mapping[int, tuple[Interaction, str]] | None = None
     ) -> int:
         """Do what is due now; gives how many steps were done.
 
+        Who asks for everything while that is under way waits for it, and works only on what came later: several wakes
+        often come at once, above all after a pause. A function that a step calls is given 0 at once.
+
         Args:
             only: just these runs.
             heard: the event with which a run began, and its account, for what answers it in time.
         """
+        if _inside.get():
+            return 0
+        token = _inside.set(True)
+        try:
+            return await (self._together() if only is None else self._work(only, heard or {}))
+        finally:
+            _inside.reset(token)
+
+    async def _together(self) -> int:
+        self._asked += 1
+        mine = self._asked
+        async with self._turn:
+            if self._answered >= mine:
+                return 0
+            covered = self._asked
+            done = await self._work(None, {})
+            await self._aftercare.look()
+            self._answered = covered
+            return done
+
+    async def _work(self, only: Sequence[int] | None, heard: Mapping[int, tuple[Interaction, str]]) -> int:
         store = await self._house.store()
         done = 0
-        seen: set[tuple[int, int, int]] = set()
+        seen: set[tuple[int, int, int | None]] = set()
         while True:
             now = to_us(self._house.clock.now())
             found = await store.read(
@@ -156,17 +158,15 @@ class Engine:
                 break
             seen.update((run.id, run.step, run.due) for run in due)
             while due:
-                moved, due = await self._round(due, heard or {})
+                moved, due = await self._round(due, heard)
                 done += moved
-        if only is None:
-            await self._check()
         return done
 
     # one step of many
 
     async def _round(
-        self, due: Sequence[Any], heard: Mapping[int, tuple[Interaction, str]]
-    ) -> tuple[int, Sequence[Any]]:
+        self, due: Sequence[rows.Run], heard: Mapping[int, tuple[Interaction, str]]
+    ) -> tuple[int, Sequence[rows.Run]]:
         """Do one step of each person; gives how many were done, and the runs that come after these."""
         store = await self._house.store()
         known = await store.read(lambda conn: know(conn, due))
@@ -213,7 +213,7 @@ class Engine:
         asked = [
             (place, turn, verdict)
             for place, (turn, verdict) in enumerate(zip(turns, verdicts, strict=True))
-            if isinstance(verdict, _MESSAGES)
+            if isinstance(verdict, m.MESSAGES)
         ]
         if not asked:
             return found
@@ -266,7 +266,7 @@ class Engine:
             return Outcome("skipped", "none", note=allowed.reason)
         if turn.journey.urgent or isinstance(action, m.Welcome):
             return None
-        policy, zone = turn.who.policy, self.zone(turn.run.community)
+        policy, zone = turn.who.policy, self._setting.zone(turn.run.community)
         before = [
             at
             for number in turn.who.person.identities
@@ -310,8 +310,8 @@ class Engine:
         run, person = turn.run, turn.who.person
         now = self._house.clock.now()
         members = self._house.room(Members)
-        text = self.words(getattr(action, "text", ""), person, run)
-        if isinstance(action, _MESSAGES):
+        text = self._words(getattr(action, "text", ""), turn)
+        if isinstance(action, m.MESSAGES):
             note = ""
             if isinstance(action, m.Welcome) and heard is not None:
                 found = await welcome_by_platform(self._house, heard[0], heard[1], text)
@@ -320,13 +320,13 @@ class Engine:
                 note = found
             outcome = await send(self._house, person.places, action, text, key=turn.key, due=now)
             if outcome.state == "task":
-                title = f"{self.title(run.community)}: {turn.step.name}"
-                tasks.append(_task(run, turn.journey.name, title, text, turn.key, "", now))
+                title = f"{self._setting.title(run.community)}: {turn.step.name}"
+                tasks.append(run.task(turn.journey.name, title, text, turn.key, "", now))
             return outcome._replace(note="; ".join(part for part in (note, outcome.note) if part))
         if isinstance(action, m.CreateTask):
-            title = self.words(action.title, person, run)
+            title = self._words(action.title, turn)
             due = now + action.due_in
-            tasks.append(_task(run, turn.journey.name, title, text, turn.key, action.assignee, due))
+            tasks.append(run.task(turn.journey.name, title, text, turn.key, action.assignee, due))
             return Outcome("task", "task", key=f"{turn.key}/task")
         if isinstance(action, m.Notify):
             publishing = await self._house.publishing()
@@ -366,12 +366,9 @@ class Engine:
             return Outcome("failed", "call", note=f"{type(error).__name__}: {error}")
         return Outcome("done", "call")
 
-    def words(self, text: str, person: Person, run: Any) -> str:
-        """Fill in a text for a run."""
-        days = (self._house.clock.now() - from_us(run.anchor)).days
-        return filled(
-            text, name=person.name, community=self.title(run.community), days=days, fields=person.fields
-        )
+    def _words(self, text: str, turn: _Turn) -> str:
+        run = turn.run
+        return self._setting.words(text, turn.who.person, community=run.community, anchor=from_us(run.anchor))
 
     async def _move_on(
         self, results: Sequence[tuple[_Turn, Outcome | _Ends | _Waits]], tasks: Sequence[rows.NewTask]
@@ -381,7 +378,7 @@ class Engine:
         steps: list[_Step] = []
         for turn, outcome in results:
             if isinstance(outcome, _Waits):
-                await self.wake_at(outcome.until)
+                await self._setting.wake_at(outcome.until)
             elif isinstance(outcome, Outcome):
                 steps.append(await self._after(turn, outcome, now))
 
@@ -415,103 +412,25 @@ class Engine:
         due: datetime | None = None
         waits_for = ""
         if following < len(journey.steps):
-            due = self.next_due(journey, following, from_us(run.anchor), now, run.community)
+            at = self._setting.next_due(journey, following, from_us(run.anchor), now, run.community)
             wait = journey.steps[following].wait
             waits_for = wait.event if isinstance(wait, m.Until) else ""
-            if due > now:
-                await self.wake_at(due)
+            if at > now:
+                await self._setting.wake_at(at)
+            due = at
         check = now + LOOK_AFTER if outcome.check else None
         if check is not None:
-            await self.wake_at(check)
+            await self._setting.wake_at(check)
         return _Step(turn, outcome, due, waits_for, check)
 
-    def next_due(
-        self, journey: m.Journey, place: int, anchor: datetime, reached: datetime, community: str
-    ) -> datetime:
-        """Give when a step comes, before quiet hours and caps."""
-        return due_of(journey.step(place), anchor=anchor, reached=reached, zone=self.zone(community))
 
-    # what became of messages
-
-    async def _check(self) -> None:
-        store = await self._house.store()
-        while True:
-            now = self._house.clock.now()
-            due = await store.read(lambda conn, now=now: rows.due_checks(conn, now=to_us(now), limit=_STEP))
-            if not due:
-                return
-            receipts = await store.read(
-                lambda conn, due=due: rows.receipts_of(conn, [one.key for one in due])
-            )
-            settled: list[tuple[Any, Outcome, datetime | None]] = []
-            refused: list[tuple[Any, str]] = []
-            for one in due:
-                states = {str(receipt.status) for receipt in receipts[one.key]}
-                reason = next((receipt.reason for receipt in receipts[one.key] if receipt.reason), "")
-                same = Outcome("planned", one.form, key=one.key, note=one.note)
-                if states <= _GOOD and states:
-                    settled.append((one, same._replace(state="sent"), None))
-                elif states & _BAD or not states:
-                    refused.append((one, reason or "the message is gone from the ledger"))
-                elif now - from_us(one.at) > _PATIENCE:
-                    settled.append((one, same._replace(note=f"still {', '.join(sorted(states))}"), None))
-                else:
-                    settled.append((one, same, now + max(LOOK_AFTER, now - from_us(one.at))))
-            tasks: list[rows.NewTask] = []
-            settled += await self._other_ways(refused, tasks)
-            for again in {again for _, _, again in settled if again is not None}:
-                await self.wake_at(again)
-            await store.write(
-                lambda conn, made=settled, tasks=tasks, now=now: _settle(conn, made, tasks, to_us(now))
-            )
-
-    async def _other_ways(
-        self, refused: Sequence[tuple[Any, str]], tasks: list[rows.NewTask]
-    ) -> list[tuple[Any, Outcome, datetime | None]]:
-        """Try the next way for each message that was refused."""
-        if not refused:
-            return []
-
-        def look(conn: Connection) -> tuple[dict[int, Any], dict[int, Who]]:
-            found = rows.runs_of(conn, [one.run_id for one, _ in refused])
-            return found, know(conn, list(found.values()))
-
-        runs, who = await (await self._house.store()).read(look)
-        return [
-            await self._other_way(one, reason, runs[one.run_id], who[one.run_id].person, tasks)
-            for one, reason in refused
-        ]
-
-    async def _other_way(
-        self, one: Any, reason: str, run: Any, person: Person, tasks: list[rows.NewTask]
-    ) -> tuple[Any, Outcome, datetime | None]:
-        journey = rows.journey_of(one.definition)
-        step = journey.step(one.step)
-        action = next((item for item in (step.do, step.otherwise) if isinstance(item, _MESSAGES)), None)
-        now = self._house.clock.now()
-        tried = {"direct"} if one.form == "direct" else {"direct", "channel"}
-        note = f"{one.note}; {one.form}: {reason}".strip("; ")
-        if action is None:
-            return one, Outcome("failed", one.form, one.key, note), None
-        text = self.words(action.text, person, run)
-        key = f"journey/{one.run_id}/{step.name}"
-        outcome = await send(
-            self._house, person.places, action, text, key=key, due=now, skip=frozenset(tried)
-        )
-        if outcome.state == "task":
-            title = f"{self.title(run.community)}: {step.name}"
-            tasks.append(_task(run, journey.name, title, text, key, "", now))
-        notes = "; ".join(part for part in (note, outcome.note) if part)
-        return one, outcome._replace(note=notes), now + LOOK_AFTER if outcome.check else None
-
-
-def _in_turn(due: Sequence[Any], known: Mapping[int, Who]) -> tuple[list[_Turn], list[Any]]:
+def _in_turn(due: Sequence[rows.Run], known: Mapping[int, Who]) -> tuple[list[_Turn], list[rows.Run]]:
     """Choose runs that can go together, so that each step sees what the same person's step before it did.
 
     A function of the user goes alone: after a crash it alone is called again.
     """
     turns: list[_Turn] = []
-    later: list[Any] = []
+    later: list[rows.Run] = []
     seen: set[int] = set()
     for place, run in enumerate(due):
         journey, who = rows.journey_of(run.definition), known[run.id]
@@ -537,14 +456,6 @@ def _failed(error: ShequnError) -> Outcome:
     return Outcome("failed", "none", note=f"{type(error).__name__}: {error}")
 
 
-def _task(
-    run: Any, journey: str, title: str, text: str, key: str, assignee: str, due: datetime
-) -> rows.NewTask:
-    return rows.NewTask(
-        f"{key}/task", run.community, run.identity_id, journey, title, text, assignee, to_us(due)
-    )
-
-
 def _write_step(conn: Connection, step: _Step, now: int) -> bool:
     run, outcome = step.turn.run, step.outcome
     if not rows.move(
@@ -562,16 +473,3 @@ def _write_step(conn: Connection, step: _Step, now: int) -> bool:
     check = None if step.check is None else to_us(step.check)
     rows.record(conn, run.id, run.step, step.turn.step.name, outcome, at=now, check_at=check)
     return True
-
-
-def _settle(
-    conn: Connection,
-    settled: Sequence[tuple[Any, Outcome, datetime | None]],
-    tasks: Sequence[rows.NewTask],
-    now: int,
-) -> None:
-    for task in tasks:
-        rows.add_task(conn, task, now=now)
-    for one, outcome, again in settled:
-        check = None if again is None else to_us(again)
-        rows.record(conn, one.run_id, one.step, one.name, outcome, at=one.at, check_at=check)

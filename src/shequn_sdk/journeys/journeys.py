@@ -17,9 +17,10 @@ from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.house import House, Room
 from shequn_sdk.journeys import models as m
 from shequn_sdk.journeys import rows
-from shequn_sdk.journeys.engine import WAKE, Engine, JourneyCall
+from shequn_sdk.journeys.engine import Engine, JourneyCall
 from shequn_sdk.journeys.looking import DateSource, starters
 from shequn_sdk.journeys.reaching import check_words
+from shequn_sdk.journeys.setting import WAKE, Setting
 from shequn_sdk.listening.events import kinds_of
 from shequn_sdk.members import fields
 from shequn_sdk.members.filters import Filter
@@ -58,7 +59,8 @@ class Journeys(Room):
     def __init__(self, house: House) -> None:
         """Stand in `house`; opens nothing."""
         super().__init__(house)
-        self._engine = Engine(house)
+        self._setting = Setting(house)
+        self._engine = Engine(house, self._setting)
         self._active: list[rows.Known] = []
         self._asked = float("-inf")
         self._dates: dict[str, DateSource] = {}
@@ -104,7 +106,7 @@ class Journeys(Room):
         version = await store.write(lambda conn: rows.save(conn, home.name, journey, now=now))
         self._asked = float("-inf")
         await self._plan_look(home, journey, version)
-        await self._engine.wake_at(self._house.clock.now() + timedelta(minutes=1))
+        await self._setting.wake_at(self._house.clock.now() + timedelta(minutes=1))
         return journey
 
     def _check_steps(self, journey: m.Journey, declared: Sequence[str]) -> None:
@@ -180,7 +182,7 @@ class Journeys(Room):
             UnknownName: there is none of that name.
         """
         await self._set_state(name, community, "active")
-        await self._engine.wake_at(self._house.clock.now() + timedelta(minutes=1))
+        await self._setting.wake_at(self._house.clock.now() + timedelta(minutes=1))
 
     async def end(self, name: str, *, reason: str, community: str | None = None) -> int:
         """End a journey for good, and for everybody who is on it; gives how many that were.
@@ -281,12 +283,12 @@ class Journeys(Room):
     ) -> list[rows.Begun]:
         now = self._house.clock.now()
         chosen = await self._those(home, journey, who)
-        due = self._engine.next_due(journey, 0, now, now, home.name)
+        due = self._setting.next_due(journey, 0, now, now, home.name)
         first = journey.steps[0].wait
         waits_for = first.event if isinstance(first, m.Until) else ""
-        await self._engine.wake_at(max(due, now + timedelta(minutes=1)))
+        await self._setting.wake_at(max(due, now + timedelta(minutes=1)))
         if due > now:
-            await self._engine.wake_at(due)
+            await self._setting.wake_at(due)
         store = await self._house.store()
         begun: list[rows.Begun] = []
         for start in range(0, len(chosen), _CHUNK):
@@ -394,7 +396,7 @@ class Journeys(Room):
 
         home = self._community(community)
         chosen = await self.get(journey, community=home.name) if isinstance(journey, str) else journey
-        return await preview(self._house, self._engine, home, chosen, MemberRef.parse(member))
+        return await preview(self._house, self._setting, home, chosen, MemberRef.parse(member))
 
     # tasks for people
 
@@ -537,7 +539,7 @@ class Journeys(Room):
         if not ends and not moves:
             return []
         now = self._house.clock.now()
-        await self._engine.wake_at(now + timedelta(minutes=1))
+        await self._setting.wake_at(now + timedelta(minutes=1))
 
         def write(conn: Connection) -> None:
             for run, name in ends:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection
 
 from shequn_sdk.domain import ChannelRef
 from shequn_sdk.journeys import rows
@@ -17,13 +17,30 @@ from shequn_sdk.members.fields import CONTACTS, HIDDEN, specs
 from shequn_sdk.members.identities import persons_of
 from shequn_sdk.members.merging import identities_of
 from shequn_sdk.members.names import shown
-from shequn_sdk.stores.tables.members import identity, person
-from shequn_sdk.stores.tables.profiles import presence, profile_field
+from shequn_sdk.stores.fast import Fast
 
 __all__ = ["Person", "Place", "Who", "know", "people_of"]
 
-_CHUNK = 400
-T = TypeVar("T")
+_FACES = Fast("select id, platform, native_id, display_name, account, is_bot from identity where id in :ids")
+_NAMES = Fast("select id, name from person where id in :ids and name <> ''")
+_CHANNELS = Fast(
+    "select identity_id, account, channel from presence "
+    "where identity_id in :ids and community = :community and left_at is null order by since"
+)
+_FIELDS = Fast(
+    "select identity_id, name, value from profile_field where identity_id in :ids order by at, identity_id"
+)
+
+
+class _Face(NamedTuple):
+    """What is known of an identity."""
+
+    id: int
+    platform: str
+    native_id: str
+    display_name: str
+    account: str
+    is_bot: int
 
 
 class Place(NamedTuple):
@@ -79,31 +96,11 @@ def people_of(conn: Connection, community: str, persons: Iterable[int]) -> dict[
     """Give persons as journeys of a community know them."""
     groups = identities_of(conn, persons)
     numbers = [number for group in groups.values() for number in group]
-    known = {
-        row.id: row
-        for row in _chunked(conn, numbers, lambda part: select(identity).where(identity.c.id.in_(part)))
-    }
-    given = {
-        row.id: row.name
-        for row in _chunked(
-            conn, list(groups), lambda part: select(person).where(person.c.id.in_(part), person.c.name != "")
-        )
-    }
+    known = {row[0]: _Face._make(row) for row in _FACES.all(conn, {"ids": numbers})}
+    given: dict[int, str] = dict(_NAMES.all(conn, {"ids": list(groups)}))
     channels = {
-        row.identity_id: ChannelRef(account=row.account, native_id=row.channel)
-        for row in _chunked(
-            conn,
-            numbers,
-            lambda part: (
-                select(presence)
-                .where(
-                    presence.c.identity_id.in_(part),
-                    presence.c.community == community,
-                    presence.c.left_at.is_(None),
-                )
-                .order_by(presence.c.since)
-            ),
-        )
+        number: ChannelRef(account=account, native_id=channel)
+        for number, account, channel in _CHANNELS.all(conn, {"ids": numbers, "community": community})
     }
     fields = _fields(conn, {number: owner for owner, group in groups.items() for number in group})
     found: dict[int, Person] = {}
@@ -126,24 +123,9 @@ def _fields(conn: Connection, owners: Mapping[int, int]) -> dict[int, dict[str, 
     declared = specs(conn)
     if not declared:
         return {}
-    written = sorted(
-        _chunked(
-            conn,
-            list(owners),
-            lambda part: select(profile_field).where(profile_field.c.identity_id.in_(part)),
-        ),
-        key=lambda row: (row.at, row.identity_id),
-    )
     found: defaultdict[int, dict[str, JsonValue]] = defaultdict(dict)
-    for row in written:
-        spec = declared.get(row.name)
+    for number, name, value in _FIELDS.all(conn, {"ids": list(owners)}):
+        spec = declared.get(name)
         hidden = spec is not None and spec.kind in CONTACTS
-        found[owners[row.identity_id]][row.name] = HIDDEN if hidden else json.loads(row.value)
+        found[owners[number]][name] = HIDDEN if hidden else json.loads(value)
     return found
-
-
-def _chunked(
-    conn: Connection, numbers: Sequence[int], query: Callable[[Sequence[int]], Select[Any]]
-) -> Iterator[Row[Any]]:
-    for start in range(0, len(numbers), _CHUNK):
-        yield from conn.execute(query(numbers[start : start + _CHUNK]))

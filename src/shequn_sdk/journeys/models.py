@@ -16,6 +16,7 @@ from shequn_sdk.members.models import Purpose
 from shequn_sdk.scheduling.recurrence.local import clock_time
 
 __all__ = [
+    "MESSAGES",
     "AddTags",
     "After",
     "AnyAction",
@@ -240,6 +241,8 @@ class Call(Frozen):
     handler: str = Field(min_length=1, max_length=200)
 
 
+MESSAGES = (Say, Welcome)
+"""What is said to the member."""
 AnyAction: TypeAlias = Annotated[
     Say | Welcome | CreateTask | AddTags | RemoveTags | Notify | Call, Field(discriminator="kind")
 ]

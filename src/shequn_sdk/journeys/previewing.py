@@ -12,9 +12,9 @@ from shequn_sdk.domain import Community, MemberRef
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.journeys import models as m
 from shequn_sdk.journeys import rows
-from shequn_sdk.journeys.engine import Engine
 from shequn_sdk.journeys.knowing import Person, Place, people_of
 from shequn_sdk.journeys.reaching import filled
+from shequn_sdk.journeys.setting import Setting
 from shequn_sdk.journeys.timing import after_caps, after_quiet
 from shequn_sdk.members.consents import Permission, may
 from shequn_sdk.members.identities import find_identities, persons_of
@@ -56,7 +56,7 @@ def _form(house: House, action: m.AnyAction, places: Sequence[Place]) -> tuple[s
 
 
 async def preview(
-    house: House, engine: Engine, home: Community, journey: m.Journey, ref: MemberRef
+    house: House, setting: Setting, home: Community, journey: m.Journey, ref: MemberRef
 ) -> Sequence[m.PlannedStep]:
     """Give the dated steps as they would come, each after the ones before it."""
     store = await house.store()
@@ -81,7 +81,7 @@ async def preview(
     contacts = [at for own in known.values() for at in own.values()]
     reached, steps = now, list[m.PlannedStep]()
     for place, step in enumerate(journey.steps):
-        due = engine.next_due(journey, place, now, reached, home.name)
+        due = setting.next_due(journey, place, now, reached, home.name)
         notes: list[str] = []
         if isinstance(step.wait, m.Until):
             notes.append(f"earlier, as soon as they do: {step.wait.event}")
@@ -122,7 +122,7 @@ async def preview(
                 text=filled(
                     text,
                     name=person.name,
-                    community=engine.title(home.name),
+                    community=setting.title(home.name),
                     days=(due - now).days,
                     fields=person.fields,
                 ),

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from shequn_sdk.domain import MemberRef, Receipt
 from shequn_sdk.errors import UnknownName
@@ -35,7 +35,6 @@ from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.journeys import (
     journey,
-    journey_contact,
     journey_policy,
     journey_run,
     journey_step,
@@ -126,6 +125,73 @@ class NewTask(NamedTuple):
     due: int
 
 
+class Run(NamedTuple):
+    """A row of `journey_run`."""
+
+    id: int
+    community: str
+    journey: str
+    definition: str
+    identity_id: int
+    anchor: int
+    step: int
+    due: int | None
+    waits_for: str
+
+    def task(self, name: str, title: str, text: str, key: str, assignee: str, due: datetime) -> NewTask:
+        """Give a task for a person about this run's member; `key` is that of the step."""
+        return NewTask(
+            f"{key}/task", self.community, self.identity_id, name, title, text, assignee, to_us(due)
+        )
+
+
+class DueCheck(NamedTuple):
+    """A row of `journey_step` whose message is to be looked after, and what its run tells."""
+
+    run_id: int
+    step: int
+    name: str
+    form: str
+    key: str
+    note: str
+    at: int
+    definition: str
+
+
+_OF_RUN = ", ".join(f"r.{name}" for name in Run._fields)
+_ACTIVE = (
+    f"select {_OF_RUN} from journey_run r join journey j on j.community = r.community and j.name = r.journey "  # noqa: S608 - constant text
+    "where r.state = 'running' and r.due <= :now and j.state = 'active'"
+)
+_DUE = Fast(f"{_ACTIVE} order by r.due, r.id limit :limit")
+_DUE_OF = Fast(f"{_ACTIVE} and r.id in :ids order by r.due, r.id limit :limit")
+_RUNS = Fast(f"select {_OF_RUN} from journey_run r where r.id in :ids")  # noqa: S608 - constant text
+_WAITING = Fast(
+    f"select {_OF_RUN} from journey_run r where r.identity_id in :ids and r.state = 'running' order by r.id"  # noqa: S608 - constant text
+)
+_CHECKS = Fast(
+    'select s.run_id, s.step, s.name, s.form, s."key", s.note, s.at, r.definition '
+    "from journey_step s join journey_run r on r.id = s.run_id where s.check_at <= :now "
+    "order by s.check_at limit :limit"
+)
+_BEFORE = Fast(
+    "select identity_id, entry, anchor, state from journey_run "
+    "where community = :community and journey = :journey and identity_id in :ids"
+)
+_BEGIN = Fast(
+    "insert into journey_run (community, journey, definition, identity_id, entry, anchor, step, reached, due, "
+    "waits_for, state, reason, ended_at) values (:community, :journey, :definition, :number, :entry, :anchor, 0, "
+    ":anchor, :due, :waits_for, :state, :reason, :ended) returning id"
+)
+_BRING_ON = Fast("update journey_run set due = :now, waits_for = '' where id = :run and state = 'running'")
+_END = Fast(
+    "update journey_run set state = :state, reason = :reason, ended_at = :now, due = null, waits_for = '' "
+    "where id = :run and state = 'running'"
+)
+_CONTACTS = Fast(
+    'select identity_id, "key", at from journey_contact where identity_id in :ids and at > :since'
+)
+_POLICY = Fast("select policy from journey_policy where community = :community")
 _MOVE = Fast(
     "update journey_run set step = :to, due = :due, reached = coalesce(:reached, reached), "
     "waits_for = coalesce(:waits_for, waits_for), state = :state, reason = :reason, ended_at = :ended "
@@ -194,10 +260,13 @@ def save(conn: Connection, community: str, one: Journey, *, now: int) -> int:
 
 def policy_of(conn: Connection, community: str) -> Policy:
     """Give what holds for all journeys of a community."""
-    found = conn.execute(
-        select(journey_policy.c.policy).where(journey_policy.c.community == community)
-    ).scalar()
-    return Policy() if found is None else Policy.model_validate_json(found)
+    found = _POLICY.one(conn, {"community": community})
+    return Policy() if found is None else _policy(found[0])
+
+
+@lru_cache(maxsize=64)
+def _policy(text: str) -> Policy:
+    return Policy.model_validate_json(text)
 
 
 def set_policy(conn: Connection, community: str, policy: Policy) -> None:
@@ -231,23 +300,22 @@ def begin(
             continue
         before[owner].append((entry, to_us(anchor), RunState.RUNNING))
         held_out = bool(one.hold_out) and is_held_out(one, _first_ref(conn, groups[owner]))
-        made = conn.execute(
-            insert(journey_run).values(
-                community=community,
-                journey=one.name,
-                definition=definition,
-                identity_id=number,
-                entry=entry,
-                anchor=to_us(anchor),
-                step=0,
-                reached=to_us(anchor),
-                due=None if held_out else to_us(due),
-                waits_for="" if held_out else waits_for,
-                state="held_out" if held_out else "running",
-                reason="left out, to compare with" if held_out else "",
-                ended_at=to_us(anchor) if held_out else None,
-            )
-        ).inserted_primary_key
+        made = _BEGIN.one(
+            conn,
+            {
+                "community": community,
+                "journey": one.name,
+                "definition": definition,
+                "number": number,
+                "entry": entry,
+                "anchor": to_us(anchor),
+                "due": None if held_out else to_us(due),
+                "waits_for": "" if held_out else waits_for,
+                "state": "held_out" if held_out else "running",
+                "reason": "left out, to compare with" if held_out else "",
+                "ended": to_us(anchor) if held_out else None,
+            },
+        )
         found.append(Begun(int(made[0]) if made else 0, number, held_out))
     return found
 
@@ -259,17 +327,9 @@ def _before(
     owners = {number: owner for owner, group in groups.items() for number in group}
     numbers = list(owners)
     found: defaultdict[int, list[tuple[str, int, str]]] = defaultdict(list)
-    for start in range(0, len(numbers), _CHUNK):
-        for row in conn.execute(
-            select(
-                journey_run.c.identity_id, journey_run.c.entry, journey_run.c.anchor, journey_run.c.state
-            ).where(
-                journey_run.c.community == community,
-                journey_run.c.journey == name,
-                journey_run.c.identity_id.in_(numbers[start : start + _CHUNK]),
-            )
-        ):
-            found[owners[row.identity_id]].append((row.entry, row.anchor, row.state))
+    for number, *run in _BEFORE.all(conn, {"community": community, "journey": name, "ids": numbers}):
+        entry, anchor, state = run
+        found[owners[number]].append((entry, anchor, state))
     return found
 
 
@@ -289,21 +349,11 @@ def _first_ref(conn: Connection, group: Sequence[int]) -> str:
     return f"{first.platform}:{first.native_id}"
 
 
-def due_runs(conn: Connection, *, now: int, limit: int, only: Sequence[int] | None = None) -> Sequence[Any]:
+def due_runs(conn: Connection, *, now: int, limit: int, only: Sequence[int] | None = None) -> list[Run]:
     """Give runs whose next step has come, of journeys that are not paused; those due first, first."""
-    query = (
-        select(journey_run)
-        .join(
-            journey,
-            and_(journey.c.community == journey_run.c.community, journey.c.name == journey_run.c.journey),
-        )
-        .where(journey_run.c.state == "running", journey_run.c.due <= now, journey.c.state == "active")
-        .order_by(journey_run.c.due, journey_run.c.id)
-        .limit(limit)
-    )
-    if only is not None:
-        query = query.where(journey_run.c.id.in_(list(only)))
-    return list(conn.execute(query).all())
+    if only is None:
+        return list(map(Run._make, _DUE.all(conn, {"now": now, "limit": limit})))
+    return list(map(Run._make, _DUE_OF.all(conn, {"now": now, "limit": limit, "ids": list(only)})))
 
 
 def move(
@@ -367,17 +417,9 @@ def record(
     )
 
 
-def due_checks(conn: Connection, *, now: int, limit: int) -> Sequence[Any]:
+def due_checks(conn: Connection, *, now: int, limit: int) -> list[DueCheck]:
     """Give steps whose messages are to be looked after."""
-    return list(
-        conn.execute(
-            select(journey_step, journey_run.c.definition, journey_run.c.identity_id, journey_run.c.community)
-            .join(journey_run, journey_run.c.id == journey_step.c.run_id)
-            .where(journey_step.c.check_at <= now)
-            .order_by(journey_step.c.check_at)
-            .limit(limit)
-        ).all()
-    )
+    return list(map(DueCheck._make, _CHECKS.all(conn, {"now": now, "limit": limit})))
 
 
 def receipts_of(conn: Connection, keys: Iterable[str]) -> dict[str, list[Receipt]]:
@@ -387,37 +429,22 @@ def receipts_of(conn: Connection, keys: Iterable[str]) -> dict[str, list[Receipt
 
 def bring_on(conn: Connection, runs: Iterable[int], *, now: int) -> None:
     """Let the next step of runs come now: what they waited for has happened."""
-    for run in runs:
-        conn.execute(
-            update(journey_run)
-            .where(journey_run.c.id == run, journey_run.c.state == "running")
-            .values(due=now, waits_for="")
-        )
+    _BRING_ON.many(conn, [{"run": run, "now": now} for run in runs])
 
 
 def end_runs(conn: Connection, runs: Iterable[int], *, state: RunState, reason: str, now: int) -> int:
     """End runs; gives how many were still going."""
     total = 0
     for run in runs:
-        total += conn.execute(
-            update(journey_run)
-            .where(journey_run.c.id == run, journey_run.c.state == "running")
-            .values(state=state.value, reason=reason, ended_at=now, due=None, waits_for="")
-        ).rowcount
+        total += _END.run(conn, {"run": run, "state": state.value, "reason": reason, "now": now})
     return total
 
 
 def contacts_of(conn: Connection, identities: Sequence[int], *, since: int) -> dict[int, dict[str, datetime]]:
     """Give when identities were written to by journeys: by identity, then by key."""
     found: dict[int, dict[str, datetime]] = {}
-    for start in range(0, len(identities), _CHUNK):
-        for row in conn.execute(
-            select(journey_contact.c.identity_id, journey_contact.c.key, journey_contact.c.at).where(
-                journey_contact.c.identity_id.in_(identities[start : start + _CHUNK]),
-                journey_contact.c.at > since,
-            )
-        ):
-            found.setdefault(row.identity_id, {})[row.key] = from_us(row.at)
+    for number, key, at in _CONTACTS.all(conn, {"ids": list(identities), "since": since}):
+        found.setdefault(number, {})[key] = from_us(at)
     return found
 
 
@@ -521,35 +548,14 @@ def read_runs(
     return found
 
 
-def waiting(conn: Connection, identities: Sequence[int]) -> Sequence[Any]:
+def waiting(conn: Connection, identities: Sequence[int]) -> list[Run]:
     """Give the runs of identities that are going."""
-    found: list[Any] = []
-    for start in range(0, len(identities), _CHUNK):
-        found += conn.execute(
-            select(
-                journey_run.c.id,
-                journey_run.c.community,
-                journey_run.c.identity_id,
-                journey_run.c.anchor,
-                journey_run.c.waits_for,
-                journey_run.c.definition,
-            )
-            .where(
-                journey_run.c.identity_id.in_(identities[start : start + _CHUNK]),
-                journey_run.c.state == "running",
-            )
-            .order_by(journey_run.c.id)
-        ).all()
-    return found
+    return list(map(Run._make, _WAITING.all(conn, {"ids": list(identities)})))
 
 
-def runs_of(conn: Connection, runs: Sequence[int]) -> dict[int, Any]:
-    """Give runs' rows, by number."""
-    found: dict[int, Any] = {}
-    for start in range(0, len(runs), _CHUNK):
-        part = runs[start : start + _CHUNK]
-        found |= {row.id: row for row in conn.execute(select(journey_run).where(journey_run.c.id.in_(part)))}
-    return found
+def runs_of(conn: Connection, runs: Sequence[int]) -> dict[int, Run]:
+    """Give runs, by number."""
+    return {run.id: run for run in map(Run._make, _RUNS.all(conn, {"ids": list(runs)}))}
 
 
 def doubled(
