@@ -1,4 +1,4 @@
-"""Run the contract suite of every plugin and write its outcome as a table into both READMEs."""
+"""Run the contract suite of every plugin and write its outcome as a table into `docs/platforms/capabilities.md`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def certificates() -> list[dict[str, Any]]:
 def table(found: list[dict[str, Any]]) -> str:
     """Give the table as Markdown."""
     rows = [
-        "| contract suite | tests passed | skipped by the manifest | excused | certified |",
-        "|---|---|---|---|---|",
+        "| account | suite | tests passed | skipped by the manifest | excused | certified |",
+        "|---|---|---|---|---|---|",
     ]
-    for item in sorted(found, key=lambda item: (item["platform"], item["mode"])):
-        name = f"{item['platform']} {item['mode']}".strip()
+    for item in sorted(found, key=lambda item: (item["platform"], item["mode"], item["contract"])):
+        account = f"{item['platform']} {item['mode']}".strip()
+        suite = item["contract"].rpartition("::")[2]
         certified = "✓" if item["certified"] else ""
         rows.append(
-            f"| {name} | {item['passed']} | {item['skipped']} | {len(item['excused'])} | {certified} |"
+            f"| {account} | `{suite}` | {item['passed']} | {item['skipped']} | {len(item['excused'])} | {certified} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -47,9 +48,9 @@ def main() -> None:
     """Write."""
     made = table(certificates())
     print(made)
-    for path in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(BLOCK.sub(lambda match: match[1] + made + match[2], text), encoding="utf-8")
+    path = ROOT / "docs/platforms/capabilities.md"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(BLOCK.sub(lambda match: match[1] + made + match[2], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

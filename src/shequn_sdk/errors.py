@@ -3,6 +3,7 @@
 ```
 ShequnError
 ├── ConfigError            a setting is wrong or missing: says which, and what to do
+│   └── MissingExtra       .extra: an optional package is not installed
 ├── PluginError            .plugin .distribution: failed to load, duplicate name, API version too old
 ├── NotSupported           .platform .capability: raised before any request is sent
 ├── InvalidInput           .source .line .column: a file, record, argument or name that cannot be used
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidContent",
     "InvalidInput",
     "Landing",
+    "MissingExtra",
     "MissingGlyphs",
     "NotSupported",
     "PermissionDenied",
@@ -75,6 +77,15 @@ class ShequnError(Exception):
 
 class ConfigError(ShequnError):
     """A setting is wrong or missing; the message names it and says what to do."""
+
+
+class MissingExtra(ConfigError):
+    """What was asked needs packages that are not installed; the message says how to get them."""
+
+    def __init__(self, what: str, extra: str, *, otherwise: str = "") -> None:
+        """Say that `what` needs `extra`, and what can be done without it."""
+        super().__init__(f"{what}: pip install 'shequn-sdk[{extra}]'{f', {otherwise}' if otherwise else ''}")
+        self.extra = extra
 
 
 class PluginError(ShequnError):

@@ -18,6 +18,9 @@ class TestDiscordBot(AdapterContract):
     sandbox = next(iter(shequn_sandboxes()))
     unknown_event = b'{"t":"NEVER_HEARD_OF","s":9,"op":0,"d":{"x":1}}'
 
+    def role(self, rig: Rig) -> str:
+        return str(rig.described["roles"]["志愿者"])
+
     def sign_webhook(self, rig: Rig, body: bytes | None) -> WebhookRequest:
         world = rig.sandbox.world
         if body is None:

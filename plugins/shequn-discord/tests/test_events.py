@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shequn_discord import wire
 from shequn_discord.events import KNOWN, EventParser
-from shequn_sdk.domain import InteractionKind
+from shequn_sdk.domain import Interaction, InteractionKind
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.platforms.ports import RawEvent
 from shequn_sdk.scheduling.clock import ManualClock
@@ -44,7 +44,17 @@ def one(kind, data):
     assert parsed.known
     assert parsed.kind == kind
     assert len(parsed.interactions) == 1
+    check_validated(parsed.interactions[0])
     return parsed.interactions[0]
+
+
+def check_validated(found):
+    """What the parser assembles is what full validation gives."""
+    again = Interaction.model_validate(found.model_dump())
+    assert again == found
+    assert Interaction.model_validate_json(found.model_dump_json()) == found
+    for name in Interaction.model_fields:
+        assert type(getattr(again, name)) is type(getattr(found, name)), name
 
 
 SHAPES = {
@@ -95,6 +105,7 @@ def test_every_sample_decodes(path):
     if path.stem in EVENTS:
         parsed = PARSER.parse(RawEvent("sample", body))
         assert parsed.interactions[0].kind is EVENTS[path.stem]
+        check_validated(parsed.interactions[0])
         return
     if path.stem in GATEWAY:
         assert PARSER.parse(RawEvent("sample", body)).known is False
@@ -178,6 +189,7 @@ def test_reactions_and_votes():
     assert (added.kind, added.text, added.target, added.member_name) == (K.REACTION, "party:77", "8", "Li")
     removed = one("MESSAGE_REACTION_REMOVE", reaction)
     assert (removed.kind, removed.target, removed.attrs["retracts"]) == (K.RETRACT, "5", "reaction")
+    assert added.attrs["emoji"] == removed.attrs["emoji"] == "party:77"
     cleared = one("MESSAGE_REACTION_REMOVE_ALL", {"channel_id": "20", "message_id": "5"})
     assert cleared.attrs["everyone"] is True
     assert (
@@ -316,3 +328,16 @@ def test_noise_never_crashes(payload):
 def test_any_text_passes_unchanged(text):
     text = text.encode("utf-8", "ignore").decode()
     assert one("MESSAGE_CREATE", MESSAGE | {"content": text}).text == text
+
+
+def test_only_pictures_among_the_files_are_named():
+    files = [
+        {"id": "1", "filename": "a.bin", "url": "https://cdn.discordapp.com/1", "content_type": "image/webp"},
+        {"id": "2", "filename": "B.JPG", "url": "https://cdn.discordapp.com/2"},
+        {"id": "3", "filename": "c.png", "url": "https://cdn.discordapp.com/3", "content_type": "text/html"},
+        {"id": "4", "filename": "d.png", "url": "", "content_type": None},
+    ]
+    found = one("MESSAGE_CREATE", MESSAGE | {"attachments": files})
+    assert found.attrs["attachments"] == 4
+    assert found.attrs["pictures"] == ["https://cdn.discordapp.com/1", "https://cdn.discordapp.com/2"]
+    assert "pictures" not in one("MESSAGE_CREATE", MESSAGE | {"attachments": files[2:]}).attrs

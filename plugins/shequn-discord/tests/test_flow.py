@@ -468,3 +468,35 @@ async def test_capabilities_are_all_here():
     from shequn_discord.manifest import BOT
 
     assert BOT.supports(Capability.GATEWAY, Capability.WEBHOOK)
+
+
+async def test_pictures_of_members_can_be_loaded(discord_place):
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(3000)
+    heard, _ = await hear(
+        discord_place,
+        lambda: discord_place.sandbox.show(discord_place.channel, LI, picture, "看看这个"),
+        [InteractionKind.MESSAGE],
+    )
+    (said,) = [one for one in heard if one.kind is InteractionKind.MESSAGE]
+    assert said.text == "看看这个"
+    (name,) = said.attrs["pictures"]
+    load = discord_place.adapter.load_picture
+    assert await load(name, most_bytes=5000) == picture
+    with pytest.raises(InvalidContent, match="larger than 3000"):
+        await load(name, most_bytes=3000)
+    with pytest.raises(TargetNotFound, match="gone"):
+        await load(name.replace("picture.png", "other.png"), most_bytes=5000)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://cdn.discordapp.com.example.com/a.png",
+        "http://cdn.discordapp.com/a.png",
+        "https://cdn.discordapp.com@example.com/a.png",
+        "https://169.254.169.254/latest/meta-data",
+    ],
+)
+async def test_pictures_are_fetched_from_discord_only(discord_place, address):
+    with pytest.raises(InvalidInput):
+        await discord_place.adapter.load_picture(address, most_bytes=5000)

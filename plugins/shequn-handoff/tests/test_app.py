@@ -158,3 +158,14 @@ async def test_large_forms_are_refused(helper, form_desk):
 def test_short_tokens_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="16"):
         handoff_app(tmp_path, "short")
+
+
+async def test_a_damaged_result_is_told_again_by_the_form(helper, form_desk):
+    task = task_id("a", "一群", "k")
+    (form_desk.folder / task / "result.json").write_text("{")
+    page = await helper.get(f"/tasks/{task}")
+    assert page.status_code == 200
+    assert "result.json" in page.text
+    form = {"csrf": csrf_of(page), "verdict": "confirmed", "views": "7"}
+    assert (await helper.post(f"/tasks/{task}", data=form)).status_code == 303
+    assert form_desk.get(task).result.views == 7

@@ -160,6 +160,17 @@ def test_damaged_files_are_named(desk):
         desk.get(task)
 
 
+def test_a_damaged_task_holds_up_no_other_and_its_result_is_told_again(desk, desk_clock, caplog):
+    first, second, third = (desk.add(new(key)).id for key in ("1", "2", "3"))
+    desk.conclude(third, confirmed(desk_clock.now()))
+    (desk.folder / first / "task.json").write_text("{")
+    (desk.folder / third / "result.json").write_text("{")
+    assert [task.id for task in desk.list(waiting=True)] == sorted([second, third])
+    assert first in caplog.text
+    desk.conclude(third, confirmed(desk_clock.now(), views=3))
+    assert desk.get(third).result.views == 3
+
+
 def test_a_table_goes_out_and_comes_back(desk, tmp_path, desk_clock):
     ids = [desk.add(new(key, text="=HYPERLINK(1)")).id for key in "abcdef"]
     form = tmp_path / "form.csv"

@@ -32,6 +32,9 @@ class TestTelegram(AdapterContract):
     def forum(self, rig: Rig) -> str:
         return str(rig.sandbox.describe()["named_channels"]["forum"])
 
+    def role(self, rig: Rig) -> str:
+        return "moderator"
+
     def sign_webhook(self, rig: Rig, body: bytes | None) -> WebhookRequest:
         return WebhookRequest(
             method="POST",

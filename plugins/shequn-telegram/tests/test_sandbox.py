@@ -239,7 +239,9 @@ async def test_updates_are_confirmed_by_offset(tg_raw: Raw):
         place.sandbox.say(place.group, LI, str(number))
     first = await tg_raw.result("getUpdates", limit=2)
     assert [u["message"]["text"] for u in first] == ["0", "1"]
-    assert [u["message"]["text"] for u in await tg_raw.result("getUpdates", limit=0)] == list("01234")
+    assert [u["message"]["text"] for u in await tg_raw.result("getUpdates", limit=0)] == [
+        "0"
+    ]  # clamped to 1..100
     ids = [u["update_id"] for u in await tg_raw.result("getUpdates")]
     assert ids == list(range(ids[0], ids[0] + 5))
     after = await tg_raw.result("getUpdates", offset=ids[2])

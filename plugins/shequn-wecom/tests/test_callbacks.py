@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shequn_sdk.domain import Piece
-from shequn_sdk.errors import ConfigError, InvalidInput, VerificationFailed
+from shequn_sdk.errors import ConfigError, InvalidContent, InvalidInput, VerificationFailed
+from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.platforms.ports import WebhookRequest
 from shequn_sdk.testing.sandbox import FaultKind, FaultRule, Person, SeededFaults
 from shequn_wecom.callbacks import CallbackReceiver
@@ -389,6 +390,26 @@ def test_joins_count_in_the_channel_that_the_settings_name():
         for home in ("@all", "party:1", "party:2")
     ]
     assert channels == ["@all/party:1", "party:1", "party:1"]
+
+
+async def test_pictures_that_members_send_to_the_application_can_be_loaded(wecom):
+    app = await wecom.adapter("app")
+    url, events, _ = await listen(wecom, app)
+    wecom.sandbox.callbacks.url = url
+    picture = b"\xff\xd8\xff" + bytes(500)
+    wecom.sandbox.show("user:lin", Person(id="lin", name="小林"), picture, "看看这个")
+    await wecom.sandbox.callbacks.drain()
+    shown, said = (app.parse(raw).interactions[0] for raw in events)
+    assert (shown.text, shown.attrs["type"], said.text) == ("", "image", "看看这个")
+    (name,) = shown.attrs["pictures"]
+    assert "pictures" not in said.attrs
+    assert app.manifest.supports(Capability.PICTURES)
+    assert await app.load_picture(name, most_bytes=1000) == picture
+    with pytest.raises(InvalidContent, match="more than 100"):
+        await app.load_picture(name, most_bytes=100)
+    wecom.clock.advance(timedelta(days=4))
+    with pytest.raises(InvalidContent):
+        await app.load_picture(name, most_bytes=1000)
 
 
 async def test_callbacks_are_tried_three_times(wecom):

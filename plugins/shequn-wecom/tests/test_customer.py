@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+import respx
 
 from shequn_sdk.domain import Link, Media, MediaKind, Piece, Role
 from shequn_sdk.errors import (
@@ -229,6 +230,19 @@ async def test_a_task_that_perhaps_was_made_is_found_again(wecom):
     assert await customer.find_landed(chat, Piece(text="本周共读"), idempotency_key="k", since=since) is None
 
 
+async def test_a_task_without_text_is_found_by_what_is_attached(wecom):
+    customer = await wecom.adapter("customer")
+    chat, since = group_of(wecom), wecom.clock.now()
+
+    def linked(page: str) -> Piece:
+        return Piece(link=Link(url=f"https://example.com/{page}", title="新书"))
+
+    post = await customer.publish(chat, linked("a"), idempotency_key="k")
+    found = await customer.find_landed(chat, linked("a"), idempotency_key="k", since=since)
+    assert found.native_id == post.native_id
+    assert await customer.find_landed(chat, linked("b"), idempotency_key="k", since=since) is None
+
+
 async def test_mass_message_can_be_cancelled(wecom):
     customer = await wecom.adapter("customer")
     chat = group_of(wecom)
@@ -329,6 +343,25 @@ async def test_moments(wecom):
     assert dict(activity.likes) == {"wmA": wecom.clock.now()}
     await customer.campaigns.cancel_moment(moment)
     assert record.cancelled
+
+
+async def test_a_moment_that_cannot_be_made_says_why(wecom):
+    customer = await wecom.adapter("customer")
+    path = "/externalcontact/get_moment_task_result"
+    failed = {
+        "errcode": 0,
+        "status": 3,
+        "type": "add_moment_task",
+        "result": {"errcode": 41048, "errmsg": "no"},
+    }
+    with respx.mock(base_url=str(wecom.account("customer").base_url), assert_all_mocked=False) as router:
+        router.get("/gettoken").respond(json={"errcode": 0, "access_token": "tok-1234", "expires_in": 7200})
+        router.get(path).respond(json={"errcode": 0, "status": 2, "result": None})
+        assert await customer.campaigns.find_moment("job1") is None
+        router.get(path).respond(json=failed)
+        with pytest.raises(TargetNotFound) as caught:
+            await customer.campaigns.find_moment("job1")
+    assert caught.value.code == "41048"
 
 
 async def test_figures_come_for_yesterday_and_before(wecom):

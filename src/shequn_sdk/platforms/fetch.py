@@ -17,10 +17,15 @@ import httpx
 
 from shequn_sdk.errors import InvalidInput, Unavailable
 
-__all__ = ["Fetched", "Fetcher", "Resolver", "host_of", "retry_after"]
+__all__ = ["Fetched", "Fetcher", "Resolver", "TooLarge", "host_of", "retry_after"]
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host."""
+
+
+class TooLarge(Unavailable):
+    """An answer of more bytes than were asked for."""
+
 
 _MOST_HOPS = 5
 _PERMANENT = frozenset({301, 308})
@@ -242,7 +247,7 @@ class Fetcher:
                     raise Unavailable(f"{_shown(url)} cannot be unpacked") from None
             out += data
             if len(out) > self._most:
-                raise Unavailable(f"{_shown(url)} is larger than {self._most} bytes")
+                raise TooLarge(f"{_shown(url)} is larger than {self._most} bytes")
         return bytes(out)
 
 

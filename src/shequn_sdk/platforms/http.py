@@ -61,7 +61,7 @@ class Redactor:
 
 
 class _RequestLogFilter(logging.Filter):
-    """Takes known secrets out of httpx's own log line, which shows the whole URL of every request."""
+    """Takes known secrets out of httpx's own log lines, which show whole URLs: those of clients beside `HttpClient`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -235,6 +235,7 @@ class HttpClient:
         )
         self._max_wait = max_wait.total_seconds()
         self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport = httpx.AsyncBaseTransport()
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -334,7 +335,6 @@ class HttpClient:
         if json is not None and content is None:
             content = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
             own_headers.setdefault("Content-Type", "application/json")
-        _log.debug("%s %s", method, operation, extra={"platform": self.platform, "operation": operation})
         answered = False
         try:
             request = client.build_request(
@@ -349,8 +349,16 @@ class HttpClient:
                 if timeout is None
                 else httpx.Timeout(timeout, connect=min(10.0, timeout)),
             )
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug(
+                    "%s %s",
+                    method,
+                    self.redact(str(request.url)),
+                    extra={"platform": self.platform, "operation": operation},
+                )
             pass_gate()
-            answer = await client.send(request, stream=True)
+            # past the client, whose cookies, redirects and logins are not wanted and take as long as the sending
+            answer = await self._transport.handle_async_request(request)
             answered = True
             try:
                 body = await self._read(answer, operation)
@@ -374,11 +382,15 @@ class HttpClient:
     def _connect(self) -> httpx.AsyncClient:
         if not self._open:
             raise ConfigError(f"the {self.platform} adapter is not open: use it in `async with`")
+        self._transport = (
+            self._context.transport
+            or _fast_transport(self._limits)
+            or httpx.AsyncHTTPTransport(limits=self._limits, trust_env=False)
+        )
         self._client = httpx.AsyncClient(
             headers=self._headers,
             timeout=httpx.Timeout(self._context.timeout, connect=min(10.0, self._context.timeout)),
-            limits=self._limits,
-            transport=self._context.transport or _fast_transport(self._limits),
+            transport=self._transport,
             follow_redirects=False,
             trust_env=False,
         )

@@ -52,6 +52,9 @@ class Capability(StrEnum):
     # what can be done with a message
     EDIT = "edit"
     DELETE = "delete"
+    """The account's own messages can be deleted."""
+    DELETE_OTHERS = "delete_others"
+    """Messages of members can be deleted, by the same call; `DELETE` alone says nothing of these."""
     PIN = "pin"
     REACT = "react"
     CLOSE_POLL = "close_poll"

@@ -1,15 +1,15 @@
-"""Reads the files that are to be published, wherever they are."""
+"""Reads the files that are to be published, wherever they are, and the pictures that members post."""
 
 from __future__ import annotations
 
 import anyio
 
 from shequn_sdk.domain import Media
-from shequn_sdk.errors import InvalidInput, Landing, Unavailable
-from shequn_sdk.platforms.fetch import Fetcher
+from shequn_sdk.errors import InvalidContent, InvalidInput, Landing, TargetNotFound, Unavailable
+from shequn_sdk.platforms.fetch import Fetcher, TooLarge, host_of
 from shequn_sdk.platforms.hooks import AdapterContext
 
-__all__ = ["read_media"]
+__all__ = ["fetch_picture", "read_media"]
 
 _MOST = 100 * 1024 * 1024
 
@@ -52,4 +52,50 @@ async def read_media(media: Media, context: AdapterContext, *, most: int | None 
         )
     if answer.status >= 400:
         raise InvalidInput(f"the {media.kind}'s address answered HTTP {answer.status}: give the file itself")
+    return answer.body
+
+
+async def fetch_picture(
+    url: str, context: AdapterContext, *, platform: str, hosts: frozenset[str], own: str, most_bytes: int
+) -> bytes:
+    """Give the bytes of a picture that a member posted, from the address that the platform named.
+
+    No secret goes along, and nothing is fetched from elsewhere: the address came with an event.
+
+    Args:
+        url: of the picture.
+        context: of the adapter.
+        platform: for errors.
+        hosts: from which the platform serves files over HTTPS.
+        own: the account's `base_url`, whose host may serve them too, whatever its network; "" is none.
+        most_bytes: largest picture.
+
+    Raises:
+        InvalidInput: the address is not the platform's.
+        InvalidContent: it is larger than `most_bytes`.
+        TargetNotFound: it is gone; such addresses expire.
+        Unavailable: it does not answer now.
+    """
+    place = host_of(url)
+    mine = frozenset({host_of(own)}) if own else frozenset[str]()
+    if place not in mine and place not in {f"{host}:443" for host in hosts}:
+        raise InvalidInput(f"{place} serves no files of {platform}: the picture is not fetched")
+    try:
+        async with Fetcher(
+            user_agent="shequn-sdk", most_bytes=most_bytes, transport=context.transport
+        ) as fetcher:
+            answer = await fetcher.get(url, private=mine)
+    except TooLarge as error:
+        raise InvalidContent(str(error), platform=platform, operation="load picture") from None
+    if answer.status in {403, 404, 410}:
+        raise TargetNotFound(
+            f"the picture is gone (HTTP {answer.status})", platform=platform, operation="load picture"
+        )
+    if answer.status >= 300:
+        raise Unavailable(
+            f"the picture's address answered HTTP {answer.status}",
+            platform=platform,
+            operation="load picture",
+            landed=Landing.SURELY_NOT,
+        )
     return answer.body

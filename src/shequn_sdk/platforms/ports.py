@@ -8,12 +8,21 @@ Ids are native ids as text everywhere; instants are aware; what fails raises the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from shequn_sdk.domain import Channel, Interaction, Membership, Piece, PollResult, Post
+from shequn_sdk.platforms.exchange import (
+    Confirmation,
+    Invite,
+    Parsed,
+    PostNumbers,
+    RawBatch,
+    RawEvent,
+    WebhookReply,
+    WebhookRequest,
+)
 from shequn_sdk.platforms.manifest import Capability, Manifest
 
 __all__ = [
@@ -40,6 +49,7 @@ __all__ = [
     "Polls",
     "PostMetrics",
     "PostNumbers",
+    "PromptSource",
     "Publisher",
     "RawBatch",
     "RawEvent",
@@ -55,99 +65,6 @@ __all__ = [
     "WebhookSource",
     "Welcomer",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class RawEvent:
-    """One event as the platform sent it, before anything but its identity was looked at."""
-
-    event_id: str
-    """Unique per account; a redelivery has the same."""
-    payload: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What of the transport is needed to read it; never secrets."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawBatch:
-    """Some events and the cursor that acknowledges them."""
-
-    events: Sequence[RawEvent]
-    cursor: str
-    """Give it to the next `receive` once the events are stored durably; that acknowledges them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """What one raw event means."""
-
-    kind: str
-    """The platform's own name of the event type."""
-    interactions: Sequence[Interaction] = ()
-    known: bool = True
-    """False for event types this adapter does not know: kept raw, counted, not an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
-    """An inbound HTTP request, as bytes; header names are lower case."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookReply:
-    """What a verified webhook gives: events to store, then an answer to send."""
-
-    events: Sequence[RawEvent] = ()
-    status: int = 200
-    body: bytes = b""
-    content_type: str = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Invite:
-    """A named way into a channel (入口): invite link, contact way, join way."""
-
-    id: str
-    url: str
-    name: str = ""
-    uses: int | None = None
-    """None when the platform does not count."""
-    expires_at: datetime | None = None
-    max_uses: int | None = None
-    needs_approval: bool = False
-    attrs: Mapping[str, object] = field(default_factory=dict[str, object])
-
-
-@dataclass(frozen=True, slots=True)
-class PostNumbers:
-    """Counters of one post as the platform tells them; None is not reported, never 0."""
-
-    native_id: str
-    measured_at: datetime
-    views: int | None = None
-    reactions: int | None = None
-    comments: int | None = None
-    shares: int | None = None
-    votes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """How far a hand-over that a person must confirm has come."""
-
-    sent: int
-    pending: int
-    failed: int = 0
-    posts: Sequence[Post] = ()
-    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Why receivers did not get it, with how many."""
 
 
 @runtime_checkable
@@ -202,7 +119,7 @@ class Publisher(Protocol):
 
 @runtime_checkable
 class Editor(Protocol):
-    """EDIT, DELETE."""
+    """EDIT, DELETE, DELETE_OTHERS."""
 
     async def edit(self, channel: str, message: str, piece: Piece) -> None:
         """Replace the content; unchanged content is no error."""
@@ -534,6 +451,15 @@ class EventSource(Protocol):
 
 
 @runtime_checkable
+class PromptSource(Protocol):
+    """Optional beside `EventSource`, for sources whose `receive` waits long where nothing has happened."""
+
+    async def receive_now(self, cursor: str | None) -> RawBatch:
+        """Give what waits at the platform, as `receive` does, without waiting for more."""
+        ...
+
+
+@runtime_checkable
 class WebhookSource(Protocol):
     """WEBHOOK."""
 
@@ -567,6 +493,7 @@ CAPABILITY_PROTOCOLS: Mapping[Capability, type] = MappingProxyType(
         _C.MENTION: Publisher,
         _C.EDIT: Editor,
         _C.DELETE: Editor,
+        _C.DELETE_OTHERS: Editor,
         _C.PIN: Pinner,
         _C.REACT: Reactions,
         _C.CLOSE_POLL: Polls,

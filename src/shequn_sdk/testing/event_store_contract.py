@@ -159,6 +159,37 @@ class EventStoreContract:
         found = [(row[4], row[8]) for row in _said(store) if row[4] == "reaction"]
         assert sorted(found) == [("reaction", False)] * 3 + [("reaction", True)]
 
+    @pytest.mark.parametrize("name", ["emoji", "reaction"])
+    def test_a_reaction_that_is_changed_counts_once(self, store: EventStore, name: str) -> None:
+        """Platforms tell a change as a removal and a new reaction of the same instant; whichever name they give it."""
+        when = "2026-03-01T12:05:00+00:00"
+        again = f'{{"retracts": "reaction", "{name}": "👍"}}'
+        made: dict[str, object] = {"id": "r", "kind": "reaction", "message": "m"}
+        store.append(batch_of({**made, "attrs": f'{{"{name}": "👍"}}'}), community="health")
+        store.append(
+            batch_of(
+                {"id": "x", "kind": "retract", "message": "m", "attrs": again, "at": when},
+                {**made, "id": "n", "attrs": f'{{"{name}": "❤"}}', "at": when},
+            ),
+            community="health",
+        )
+        store.append(
+            batch_of(
+                {**made, "id": "v", "kind": "vote", "attrs": '{"choice": 0}'},
+                {**made, "id": "w", "kind": "vote", "attrs": '{"choice": 1}'},
+                {
+                    "id": "y",
+                    "kind": "retract",
+                    "message": "m",
+                    "attrs": '{"retracts": "vote", "choice": 0}',
+                    "at": when,
+                },
+            ),
+            community="health",
+        )
+        found = [bool(row[8]) for row in _said(store) if row[4] in {"reaction", "vote"}]
+        assert sorted(found) == [False, False, True, True]
+
     def test_a_moderator_recalls_a_message_of_the_same_batch(self, store: EventStore) -> None:
         """Message and recall may come together; roll-ups forget the message."""
         store.append(

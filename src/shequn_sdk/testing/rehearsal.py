@@ -143,6 +143,8 @@ class Rehearsal:
                 clock=clock,
                 plugins=self._plugins,
             ) as sq:
+                # begun anew after a power cut: nobody carries on with a rehearsal
+                sq._workspace.sync = "normal"  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one package
                 await sq.playbook.apply(book)
                 life = SimulatedCommunity(
                     World(clock, seed=self._seed, zone=book.zone),
@@ -387,14 +389,16 @@ async def _patience(clock: ManualClock, store: Store) -> AsyncGenerator[None]:
     """
 
     async def push() -> None:
-        quiet, spent = 0, time.process_time()
+        quiet, spent = 0, 0.0
         while True:
             await anyio.sleep(_GLANCE if clock.next_wake else 2 * _GLANCE)
-            before, spent = spent, time.process_time()
             wake = clock.next_wake
-            waits = wake is not None and clock.now() < wake <= clock.now() + _LONGEST
-            quiet = quiet + 1 if waits and not store.under_way and spent - before < _IDLE else 0
-            if wake is not None and quiet >= 2:
+            if wake is None or not clock.now() < wake <= clock.now() + _LONGEST:
+                quiet, spent = 0, 0.0
+                continue
+            before, spent = spent, time.process_time()  # costs more than the rest of a glance
+            quiet = quiet + 1 if before and not store.under_way and spent - before < _IDLE else 0
+            if quiet >= 2:
                 quiet = 0
                 clock.move_to(wake)
 

@@ -52,7 +52,7 @@ def _takes_back(taken: _Retraction, event: Row) -> bool:
         and event["ts"] <= taken.ts
         and (event["kind"] == taken.kind or (said and event["kind"] in _SAID))
         and (said or event["member_no"] == taken.member)
-        and taken.detail in {"", event["detail"]}
+        and (not event["detail"] or taken.detail in {"", event["detail"]})
     )
 
 

@@ -24,9 +24,13 @@ from shequn_discord.wire import User, display_name
 from shequn_sdk.domain import Account
 from shequn_sdk.errors import ConfigError
 from shequn_sdk.platforms.hooks import AdapterContext
+from shequn_sdk.platforms.media import fetch_picture
 from shequn_sdk.platforms.ports import Adapter, Parsed, RawBatch, RawEvent, WebhookReply, WebhookRequest
 
 __all__ = ["DiscordAdapter", "create"]
+
+_FILES = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+"""Hosts that serve members' files."""
 
 
 class _Limit(msgspec.Struct, gc=False):
@@ -63,6 +67,7 @@ class DiscordAdapter(Messages, Guilds, Members, Extras, Base):
                 "the Bot page of the developer portal (not the client secret)"
             )
         options = Options.read(account, intents=COMMUNITY_INTENTS)
+        self._context = context
         api = Api(
             base_url=account.base_url or BASE_URL, context=context, token=token, max_wait=options.max_wait
         )
@@ -128,6 +133,23 @@ class DiscordAdapter(Messages, Guilds, Members, Extras, Base):
     def parse(self, raw: RawEvent) -> Parsed:
         """Read one event."""
         return self._parser.parse(raw)
+
+    async def load_picture(self, picture: str, *, most_bytes: int) -> bytes:
+        """Load a picture by its address, which Discord signs for about a day.
+
+        Raises:
+            InvalidInput: the address is not Discord's.
+            InvalidContent: it is larger than `most_bytes`.
+            TargetNotFound: the address has expired, or the message is gone.
+        """
+        return await fetch_picture(
+            picture,
+            self._context,
+            platform=self.platform,
+            hosts=_FILES,
+            own=self._account.base_url or "",
+            most_bytes=most_bytes,
+        )
 
     def verify(self, request: WebhookRequest) -> WebhookReply:
         """Check an interaction that came over HTTP."""

@@ -7,7 +7,7 @@ import binascii
 import json as jsonlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from urllib.parse import quote
 
 import msgspec
@@ -17,6 +17,7 @@ from shequn_discord.errors import error_for
 from shequn_sdk.errors import AuthFailed, RateLimited, Unavailable
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
+from shequn_sdk.platforms.lenient import repaired
 
 __all__ = ["BASE_URL", "USER_AGENT", "Api", "bot_id_of", "fill", "read"]
 
@@ -131,7 +132,7 @@ class Api:
         if authorized and self._token:
             headers["Authorization"] = f"Bot {self._token}"
         if reason:
-            headers["X-Audit-Log-Reason"] = quote(reason[:512], safe=" ")
+            headers["X-Audit-Log-Reason"] = quote(reason[:512], safe="", errors="replace")
         body: dict[str, Any] = {"json": json}
         if files:
             text = jsonlib.dumps(json or {}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -200,7 +201,14 @@ def read(kind: type[_T], answer: HttpResponse) -> _T:
         Unavailable: the answer makes no sense; what was asked has perhaps happened.
     """
     try:
-        return msgspec.json.decode(answer.body, type=kind)
+        try:
+            return msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            if (
+                get_origin(kind) is list and answer.body.strip() == b"null"
+            ):  # Discord's schema allows it for lists
+                return kind()
+            return msgspec.json.decode(repaired(answer.body), type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Unavailable(
             f"discord answered {answer.operation} with HTTP {answer.status} and {len(answer.body)} bytes that cannot "

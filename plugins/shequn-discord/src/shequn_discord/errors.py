@@ -273,15 +273,10 @@ def _seconds(value: Any) -> float | None:
 
 
 def _wait_time(headers: Mapping[str, str], data: Mapping[str, Any] | None) -> timedelta | None:
-    found = [
-        seconds
-        for seconds in (
-            _seconds((data or {}).get("retry_after")),
-            _seconds(headers.get("retry-after")) if not data or "retry_after" not in data else None,
-        )
-        if seconds is not None
-    ]
-    return timedelta(seconds=max(found)) if found else None
+    seconds = _seconds((data or {}).get("retry_after"))
+    if seconds is None:
+        seconds = _seconds(headers.get("retry-after"))
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _rate_limited(

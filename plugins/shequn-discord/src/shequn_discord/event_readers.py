@@ -21,15 +21,16 @@ from shequn_discord.event_wire import (
     Voted,
 )
 from shequn_discord.snowflake import parse_time, time_of
-from shequn_discord.wire import Channel, Entitlement, Id, Member, Message, User, display_name
+from shequn_discord.wire import Attachment, Channel, Entitlement, Id, Member, Message, User, display_name
 from shequn_sdk.domain import Clock, Interaction, InteractionKind
+from shequn_sdk.platforms.assembly import assemble, blank
 from shequn_sdk.platforms.ports import RawEvent
 
 __all__ = ["READERS", "CallReaders", "MessageReaders", "Readers", "ServerReaders", "message_interaction"]
 
 _K = InteractionKind
 PLATFORM = "discord"
-VALIDATE = Interaction.model_validate
+_BLANK = blank(PLATFORM, "")
 SPEECH = frozenset({0, 19, 20, 21, 23})
 """Message types in which somebody says something."""
 
@@ -47,6 +48,16 @@ BOUGHT = frozenset({1, 8})
 """Entitlement types that somebody paid for: purchase, application subscription."""
 
 
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".avif")
+
+
+def is_picture(file: Attachment) -> bool:
+    """Whether a file is a picture, by its type, or by its name where Discord tells no type."""
+    if file.content_type:
+        return file.content_type.startswith("image/")
+    return file.filename.lower().endswith(_IMAGES)
+
+
 def message_interaction(
     message: Message, *, account: str, guild: str = "", own: str = ""
 ) -> Interaction | None:
@@ -61,6 +72,8 @@ def message_interaction(
     reference = message.message_reference
     if reference is not None and reference.message_id is not None:
         parent = str(reference.message_id)
+        if reference.channel_id is not None and str(reference.channel_id) != str(message.channel_id):
+            attrs["parent_channel"] = str(reference.channel_id)
         if reference.type == 1:
             kind = _K.SHARE
             attrs["from_channel"] = str(reference.channel_id or "")
@@ -90,6 +103,8 @@ def message_interaction(
         attrs["mention_everyone"] = True
     if message.attachments:
         attrs["attachments"] = len(message.attachments)
+        if pictures := [one.url for one in message.attachments if one.url and is_picture(one)]:
+            attrs["pictures"] = pictures
     if message.webhook_id is not None:
         attrs["webhook_id"] = str(message.webhook_id)
     if message.poll is not None:
@@ -97,11 +112,11 @@ def message_interaction(
     channel = str(message.channel_id)
     number = str(message.id)
     member = message.member
-    return VALIDATE(
+    return assemble(
         {
+            **_BLANK,
             "id": "message:" + number,
             "kind": kind,
-            "platform": PLATFORM,
             "account": account,
             "channel": channel,
             "member": member_id,
@@ -135,6 +150,7 @@ class Readers:
         self, *, account: str, own: str, clock: Clock, guild_channels: Mapping[str, str] | None = None
     ) -> None:
         self._account = account
+        self._blank = blank(PLATFORM, account)
         self._own = own
         self._clock = clock
         self._homes = dict(guild_channels or {})
@@ -177,18 +193,15 @@ class Readers:
         facts = attrs or {}
         if guild is not None:
             facts["guild_id"] = str(guild)
-        facts_of: dict[str, Any] = {
-            "id": number,
-            "kind": kind,
-            "platform": PLATFORM,
-            "account": self._account,
-            "member": who,
-            "occurred_at": at,
-            "message": message,
-            "target": target,
-            "text": text,
-            "attrs": facts,
-        }
+        facts_of = self._blank.copy()
+        facts_of["id"] = number
+        facts_of["kind"] = kind
+        facts_of["member"] = who
+        facts_of["occurred_at"] = at
+        facts_of["message"] = message
+        facts_of["target"] = target
+        facts_of["text"] = text
+        facts_of["attrs"] = facts
         if channel is not None:
             facts_of["channel"] = str(channel)
         if known is not None:
@@ -197,7 +210,7 @@ class Readers:
             facts_of["is_bot"] = known.bot
         if thread:
             facts_of["thread"] = thread
-        return [VALIDATE(facts_of)]
+        return [assemble(facts_of)]
 
 
 class MessageReaders(Readers):
@@ -245,7 +258,9 @@ class MessageReaders(Readers):
 
     def _react(self, data: Reacted, raw: RawEvent) -> list[Interaction]:
         emoji = data.emoji.text if data.emoji is not None else ""
-        attrs: dict[str, Any] = {"burst": True} if data.burst else {}
+        attrs: dict[str, Any] = {"emoji": emoji}
+        if data.burst:
+            attrs["burst"] = True
         author = str(data.message_author_id or "")
         if author == self._own:  # we are no member of our community
             attrs["answers_bot"], author = author, ""
@@ -264,7 +279,8 @@ class MessageReaders(Readers):
         )
 
     def _unreact(self, data: Reacted, raw: RawEvent) -> list[Interaction]:
-        attrs: dict[str, Any] = {"retracts": "reaction"}
+        emoji = data.emoji.text if data.emoji is not None else ""
+        attrs: dict[str, Any] = {"retracts": "reaction", "emoji": emoji}
         if not data.user_id:
             attrs["everyone"] = True
         return self._one(
@@ -276,7 +292,7 @@ class MessageReaders(Readers):
             member_id=str(data.user_id),
             message=str(data.message_id),
             target=str(data.message_id),
-            text=data.emoji.text if data.emoji is not None else "",
+            text=emoji,
             attrs=attrs,
         )
 

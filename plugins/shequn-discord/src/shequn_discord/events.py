@@ -8,6 +8,7 @@ own id is used, which is the same whenever the session is resumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from shequn_discord.event_wire import (
 from shequn_discord.snowflake import parse_time
 from shequn_sdk.domain import Clock, Interaction
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms.lenient import repaired
 from shequn_sdk.platforms.ports import Parsed, RawEvent
 
 __all__ = ["KNOWN", "EventParser", "message_interaction"]
@@ -58,7 +60,14 @@ class EventParser(MessageReaders, ServerReaders, CallReaders):
         """
         try:
             frame = FRAMES.decode(raw.payload)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            mended = repaired(raw.payload)
+            raw = replace(raw, payload=mended)
+            try:
+                frame = FRAMES.decode(mended)
+            except (msgspec.MsgspecError, RecursionError):
+                return self._other(raw)
+        except RecursionError:
             return self._other(raw)
         tag, reader = self._readers[type(frame)]
         try:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from shequn_sdk.errors import AuthFailed, ConfigError, PermissionDenied, ShequnError, Unavailable
 from shequn_sdk.platforms.deepjson import members
+from shequn_sdk.platforms.lenient import repaired
 
 __all__ = ["COMMUNITY_INTENTS", "FATAL", "Dispatch", "Shard", "ShardState", "gateway_url"]
 
@@ -70,7 +71,7 @@ class _Frame(msgspec.Struct, gc=False):
 
 
 class _Hello(msgspec.Struct, gc=False):
-    heartbeat_interval: int
+    heartbeat_interval: float
 
 
 class _Ready(msgspec.Struct, gc=False):
@@ -85,7 +86,10 @@ _READY = msgspec.json.Decoder(_Ready)
 
 def _read_frame(data: bytes) -> _Frame:
     try:
-        return _FRAME.decode(data)
+        try:
+            return _FRAME.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return _FRAME.decode(repaired(data))
     except RecursionError:
         # Nested too deeply. A resumed session would send it again and again: kept with its number it becomes a dead letter.
         parts = members(data)
@@ -182,6 +186,7 @@ class Shard:
         self._user_agent = user_agent
         self._pause = pause
         self._stopping = False
+        self._unreadable = False
         self._socket: ClientConnection | None = None
         self._acked = True
         self._sends: deque[float] = deque(maxlen=SENDS_PER_MINUTE)
@@ -290,10 +295,16 @@ class Shard:
 
     async def _take(self, data: bytes) -> None:
         try:
-            frame = _read_frame(data)
+            await self._do(_read_frame(data), data)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             _log.warning("gateway shard %d: a frame of %d bytes cannot be read", self.number, len(data))
+            if self._unreadable and self.state.session:  # a resumed session sends it again and again
+                self.lost_sessions += 1
+                self.state.forget()
+            self._unreadable = not self._unreadable
             raise _Restart("unreadable frame", failed=True) from error
+
+    async def _do(self, frame: _Frame, data: bytes) -> None:
         if frame.op == 0:
             self._dispatch(frame, data)
         elif frame.op == 10:

@@ -68,7 +68,7 @@ class InteractionVerifier:
             raise VerificationFailed(
                 "the signed body is no interaction: it is no JSON object with a type"
             ) from error
-        if head.version is not None and head.type in {0, 1} and not head.id:
+        if head.version is not None and not head.id and (head.type == 0 or bytes(head.event)):
             return self._app_event(head, request, stamp)
         if head.type == 1:
             return WebhookReply(body=b'{"type":1}', content_type=_JSON)

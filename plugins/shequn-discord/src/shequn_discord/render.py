@@ -22,6 +22,7 @@ _SILENT = 4096
 _USER = re.compile(r"(?<!\\)<@!?(\d{1,20})>")
 _ROLE = re.compile(r"(?<!\\)<@&(\d{1,20})>")
 _TEXT = 2000
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _PLAIN = re.compile(r"[\\*_~|`>#]|<a?:(\w+):\d+>")
 
 
@@ -145,7 +146,7 @@ async def _place_media(media: tuple[Media, ...], body: dict[str, Any], files: li
                 body["content"] = f"{body.get('content', '')}\n{item.url}".strip()
             continue
         part = await _load(item, len(files))
-        attachment: dict[str, Any] = {"id": len(files), "filename": part.filename}
+        attachment: dict[str, Any] = {"id": str(len(files)), "filename": part.filename}
         if item.alt:
             attachment["description"] = item.alt[:1024]
         attachments.append(attachment)
@@ -176,9 +177,10 @@ async def render(piece: Piece, *, idempotency_key: str | None = None) -> Rendere
         body.setdefault("embeds", []).append(_link_embed(piece.link))
         if piece.link.image is not None and piece.link.image.url is None:
             part = await _load(piece.link.image, 0)
-            body["embeds"][-1]["image"] = {"url": f"attachment://{part.filename}"}
-            body["attachments"] = [{"id": 0, "filename": part.filename}]
-            files.append(part)
+            name = _UNSAFE.sub("_", part.filename)  # attachment:// takes no other characters
+            body["embeds"][-1]["image"] = {"url": f"attachment://{name}"}
+            body["attachments"] = [{"id": "0", "filename": name}]
+            files.append(FilePart(name, part.data, part.content_type))
     await _place_media(piece.media, body, files)
     if piece.poll is not None:
         body["poll"] = poll_payload(piece.poll)

@@ -90,6 +90,7 @@ class Attachment(_Wire, frozen=True, kw_only=True):
     filename: str = ""
     size: int = 0
     url: str = ""
+    content_type: str | None = None
 
 
 class PollMedia(_Wire, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import quote
 
 import anyio.to_thread
 from pydantic import ValidationError
@@ -142,17 +143,19 @@ class HttpBackend:
     async def find(self, task: str) -> Task | None:
         """Read a task; None when there is none."""
         try:
-            return self._task(await self._call("GET", f"/api/tasks/{task}", "tasks/get", idempotent=True))
+            return self._task(
+                await self._call("GET", f"/api/tasks/{quote(task, safe='')}", "tasks/get", idempotent=True)
+            )
         except TargetNotFound:
             return None
 
     async def remind(self, task: str) -> None:
         """Count a reminder."""
-        await self._call("POST", f"/api/tasks/{task}/remind", "tasks/remind")
+        await self._call("POST", f"/api/tasks/{quote(task, safe='')}/remind", "tasks/remind")
 
     async def cancel(self, task: str) -> None:
         """Take a task back; repeated when no answer came, because that does no harm."""
-        await self._call("POST", f"/api/tasks/{task}/cancel", "tasks/cancel", idempotent=True)
+        await self._call("POST", f"/api/tasks/{quote(task, safe='')}/cancel", "tasks/cancel", idempotent=True)
 
     async def _call(
         self, method: str, path: str, operation: str, *, json: object = None, idempotent: bool = False

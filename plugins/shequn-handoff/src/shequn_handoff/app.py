@@ -203,7 +203,10 @@ class _App:
         return await self._shown(request.path_params["task"])
 
     async def _shown(self, task: str, *, status: int = 200, error: str = "") -> Response:
-        kept = await _thread(self._desk.get, task)
+        try:
+            kept = await _thread(self._desk.get, task)
+        except InvalidInput as damaged:  # its result can be told again here
+            kept, error = await _thread(self._desk.peek, task), error or str(damaged)
         nonce = secrets.token_urlsafe(12)
         text = form_page(kept, csrf=self._derived(f"form:{task}"), nonce=nonce, error=error)
         return self._html(text, status, nonce=nonce)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from shequn_sdk.domain import Clock
 from shequn_sdk.errors import ConfigError, Conflict, InvalidInput, TargetNotFound, Unavailable
 
 __all__ = ["Desk"]
+
+_log = logging.getLogger(__name__)
 
 PLATFORM = "handoff"
 _ID = re.compile(r"[0-9a-f]{20}", re.ASCII)
@@ -87,6 +90,15 @@ class Desk:
         Raises:
             TargetNotFound: there is none of that id.
         """
+        kept = self.peek(task)
+        return kept.model_copy(update={"result": self._result(task)})
+
+    def peek(self, task: str) -> Task:
+        """Read a task without its result, which may be damaged.
+
+        Raises:
+            TargetNotFound: there is none of that id.
+        """
         self._check(task)
         try:
             kept = Task.model_validate_json((self.folder / task / "task.json").read_bytes())
@@ -98,21 +110,35 @@ class Desk:
             raise ConfigError(
                 f"handoff: task {task} in {self.folder} cannot be read; was it changed?"
             ) from error
-        return kept.model_copy(update={"result": self._result(task), "reminders": self._reminders(task)})
+        return kept.model_copy(update={"reminders": self._reminders(task)})
 
     def list(self, *, waiting: bool = False) -> Sequence[Task]:
-        """Give all tasks, oldest first; with `waiting` only those without a result."""
+        """Give all tasks, oldest first; with `waiting` only those without a result.
+
+        A task that cannot be read does not hold up the others: it is left out, and logged. One whose result cannot be
+        read waits for it again.
+        """
         try:
             names = [entry.name for entry in self.folder.iterdir() if _ID.fullmatch(entry.name)]
         except FileNotFoundError:
             return []
-        tasks = [self.get(name) for name in names]
+        tasks = [task for name in names if (task := self._listed(name)) is not None]
         kept = [task for task in tasks if not waiting or task.result is None]
         return sorted(kept, key=lambda task: (task.created_at, task.id))
 
+    def _listed(self, name: str) -> Task | None:
+        try:
+            return self.get(name)
+        except InvalidInput as error:
+            _log.warning("%s", error)
+            return self.peek(name)
+        except (ConfigError, TargetNotFound) as error:  # damaged, or taken away just now
+            _log.warning("%s", error)
+            return None
+
     def file(self, task: str, name: str) -> Path:
         """Give the path of one of a task's files, and of nothing else."""
-        if name not in self.get(task).files:
+        if name not in self.peek(task).files:
             raise TargetNotFound(
                 f"handoff: task {task} has no file {name[:80]!r}", platform=PLATFORM, operation="tasks/file"
             )
@@ -124,8 +150,11 @@ class Desk:
         Raises:
             Conflict: the task has another result already.
         """
-        kept = self.get(task)
-        before = kept.result
+        kept = self.peek(task)
+        try:
+            before = self._result(task)
+        except InvalidInput:
+            before = None  # told again
         if before is not None and before.verdict is not result.verdict:
             raise Conflict(
                 f"handoff: task {task} is {before.verdict} already and cannot become {result.verdict}; hand it over anew",

@@ -205,6 +205,7 @@ def _manifest(options: Options, *, remote: bool) -> Manifest:
         missing={
             _C.EDIT: _BY_HAND,
             _C.DELETE: _BY_HAND,
+            _C.DELETE_OTHERS: _BY_HAND,
             _C.PIN: _BY_HAND,
             _C.PUBLISH_POLL: "write the choices into the text and count the answers by hand",
             _C.POLL_EVENTS: "the place tells nothing to programs; numbers come with the person's confirmation",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -19,7 +21,7 @@ from psycopg.rows import dict_row
 
 from shequn_sdk.domain import Clock
 from shequn_sdk.errors import ConfigError, StoreBusy
-from shequn_sdk.scheduling.engine import EngineCaps, Handle, Wake
+from shequn_sdk.scheduling.engine import EngineCaps, Handle, Wake, in_packs
 
 __all__ = ["PgQueuerEngine"]
 
@@ -49,17 +51,24 @@ class _Enlisted(SyncDriver):
 
 
 class _Jobs:
-    """Wakes as PgQueuer takes them: one list per column."""
+    """Wakes as PgQueuer takes them: one list per column, and several wakes of one instant in a job."""
 
-    def __init__(self, wakes: Sequence[Wake], clock: Clock, *, again: str = "") -> None:
+    def __init__(self, packs: Sequence[Sequence[Wake]], clock: Clock, *, again: str = "") -> None:
         now = clock.now()
         nothing = timedelta(0)
-        self.entrypoints = [_ENTRYPOINT] * len(wakes)
-        self.payloads: list[bytes | None] = [b"%d" % one.delivery for one in wakes]
-        self.priorities = [-one.priority for one in wakes]
-        self.delays: list[timedelta | None] = [max(nothing, one.at - now) for one in wakes]
+        numbers = [" ".join(str(one.delivery) for one in pack) for pack in packs]
+        self.entrypoints = [_ENTRYPOINT] * len(packs)
+        self.payloads: list[bytes | None] = [one.encode() for one in numbers]
+        self.priorities = [-pack[0].priority for pack in packs]
+        self.delays: list[timedelta | None] = [max(nothing, pack[0].at - now) for pack in packs]
         # The instant is part of the key: a wake for now must not be taken for one that waits for later.
-        self.keys: list[str | None] = [f"{one.delivery}@{one.at.isoformat()}{again}" for one in wakes]
+        self.keys: list[str | None] = [
+            f"{_short(one)}@{pack[0].at.isoformat()}{again}" for one, pack in zip(numbers, packs, strict=True)
+        ]
+
+
+def _short(numbers: str) -> str:
+    return numbers if " " not in numbers else hashlib.blake2b(numbers.encode(), digest_size=12).hexdigest()
 
 
 def _dsn(url: str) -> str:
@@ -117,7 +126,7 @@ class PgQueuerEngine:
         """Write wakes in the transaction that is open on `conn`, a `sqlalchemy.Connection`."""
         if not wakes:
             return
-        jobs = _Jobs(wakes, self._clock)
+        jobs = _Jobs(in_packs(wakes, now=self._clock.now()), self._clock)
         SyncQueries(_Enlisted(conn.connection.driver_connection)).enqueue(
             jobs.entrypoints,
             jobs.payloads,
@@ -141,7 +150,8 @@ class PgQueuerEngine:
                 await self._enqueue(Queries(AsyncpgDriver(connection)), wakes)
 
     async def _enqueue(self, queries: Queries, wakes: Sequence[Wake], *, again: str = "") -> None:
-        jobs = _Jobs(wakes, self._clock, again=again)
+        # one by one, because what is woken again is in the queue already as often as not, and is known by its key
+        jobs = _Jobs([[one] for one in wakes], self._clock, again=again)
         await queries.enqueue(
             jobs.entrypoints,
             jobs.payloads,
@@ -175,20 +185,35 @@ class PgQueuerEngine:
 
             connection.add_termination_listener(gone)
 
-            async def wake(job: Job) -> None:
-                delivery = int(job.payload or b"0")
-                if stop.is_set():
-                    return  # what is due is found by the next worker's sweep
-                again = await handle(delivery)
-                if (
-                    again is not None
-                    and (wait := (again - self._clock.now()) / timedelta(seconds=1)) < _EARLY
-                ):
-                    await self._clock.sleep(wait)  # woken a moment too early: going back would cost a poll
+            slots = asyncio.Semaphore(concurrency)
+
+            async def work(delivery: int) -> datetime | None:
+                async with slots:
+                    if stop.is_set():
+                        return None  # what is due is found by the next worker's sweep
                     again = await handle(delivery)
-                if again is not None:
+                    if (
+                        again is not None
+                        and (wait := (again - self._clock.now()) / timedelta(seconds=1)) < _EARLY
+                    ):
+                        await self._clock.sleep(
+                            wait
+                        )  # woken a moment too early: going back would cost a poll
+                        again = await handle(delivery)
+                    return again
+
+            async def wake(job: Job) -> None:
+                numbers = [int(one) for one in (job.payload or b"").split()]
+                found = await asyncio.gather(*map(work, numbers), return_exceptions=True)
+                later = [
+                    Wake(one, at) for one, at in zip(numbers, found, strict=True) if isinstance(at, datetime)
+                ]
+                if later:
                     # a key of its own: that of the running job is taken until the job has ended
-                    await self._enqueue(queries, [Wake(delivery, again)], again=f"#{job.id}")
+                    await self._enqueue(queries, later, again=f"#{job.id}")
+                for error in found:
+                    if isinstance(error, BaseException):
+                        raise error  # PgQueuer writes it down; the sweep takes the delivery back
 
             queuer.entrypoint(_ENTRYPOINT, accepts_context=False)(wake)
             self._running = queries

@@ -40,7 +40,7 @@ def taken_back(event: str, member: str) -> str:
     return f"""{event}.content_no = r.content_no and {event}.ts <= r.ts
         and ({event}.kind = r.kind or (r.kind in ({_SAID}) and {event}.kind in ({_SAID})))
         and (r.kind in ({_SAID}) or {member}.member_no is not distinct from r.member_no)
-        and (r.detail = '' or r.detail = {event}.detail)"""
+        and (r.detail = '' or {event}.detail = '' or r.detail = {event}.detail)"""
 
 
 def copy_table(con: Connection, name: str, table: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -16,7 +18,7 @@ from procrastinate.jobs import Job
 
 from shequn_sdk.domain import Clock
 from shequn_sdk.errors import ConfigError, StoreBusy
-from shequn_sdk.scheduling.engine import EngineCaps, Handle, Wake
+from shequn_sdk.scheduling.engine import EngineCaps, Handle, Wake, in_packs
 
 __all__ = ["ProcrastinateEngine"]
 
@@ -29,6 +31,8 @@ _STALE = 20.0
 _FINISH = 150.0
 """Seconds for what runs to finish: one request and the writing down of its outcome, each at most a minute."""
 _GIVE_UP = 5.0
+_JOBS = 64
+"""How many wakes of one instant have jobs of their own; a job costs several times what it carries."""
 
 
 def _dsn(url: str) -> str:
@@ -88,13 +92,14 @@ class ProcrastinateEngine:
             return
         raw = conn.connection.driver_connection
         manager = self._inside.job_manager
+        packs = in_packs(wakes, now=self._clock.now(), jobs=_JOBS)
         try:
             with conn.begin_nested():
-                manager.batch_defer_jobs([_job(one) for one in wakes], connection=raw)
+                manager.batch_defer_jobs([_job(pack) for pack in packs], connection=raw)
         except AlreadyEnqueued:
-            for one in wakes:
+            for pack in packs:
                 with contextlib.suppress(AlreadyEnqueued), conn.begin_nested():
-                    manager.batch_defer_jobs([_job(one)], connection=raw)
+                    manager.batch_defer_jobs([_job(pack)], connection=raw)
 
     async def submit(self, wakes: Sequence[Wake], tx: Any = None) -> None:
         """Write wakes on their own; with `tx`, in that transaction (see `enlist`)."""
@@ -111,12 +116,13 @@ class ProcrastinateEngine:
 
     @staticmethod
     async def _defer(app: App, wakes: Sequence[Wake]) -> None:
+        # one by one, because what is woken again is in the queue already as often as not, and is known by its lock
         try:
-            await app.job_manager.batch_defer_jobs_async([_job(one) for one in wakes])
+            await app.job_manager.batch_defer_jobs_async([_job([one]) for one in wakes])
         except AlreadyEnqueued:
             for one in wakes:
                 with contextlib.suppress(AlreadyEnqueued):
-                    await app.job_manager.batch_defer_jobs_async([_job(one)])
+                    await app.job_manager.batch_defer_jobs_async([_job([one])])
 
     async def cancel(self, deliveries: Sequence[int]) -> None:
         """Leave the wakes in the queue: the ledger refuses them when they come."""
@@ -130,12 +136,25 @@ class ProcrastinateEngine:
         async with self._app() as app:
             await self._install(app)
 
-            async def wake(delivery: int) -> None:
-                if stop.is_set():
-                    return  # what is due is found by the next worker's sweep
-                again = await handle(delivery)
-                if again is not None:
-                    await self._defer(app, [Wake(delivery, again)])
+            slots = asyncio.Semaphore(concurrency)
+
+            async def work(delivery: int) -> datetime | None:
+                async with slots:
+                    # what is due when everything stops is found by the next worker's sweep
+                    return None if stop.is_set() else await handle(delivery)
+
+            async def wake(deliveries: list[int]) -> None:
+                found = await asyncio.gather(*map(work, deliveries), return_exceptions=True)
+                later = [
+                    Wake(one, at)
+                    for one, at in zip(deliveries, found, strict=True)
+                    if isinstance(at, datetime)
+                ]
+                if later:
+                    await self._defer(app, later)
+                for error in found:
+                    if isinstance(error, BaseException):
+                        raise error  # Procrastinate writes it down; the sweep takes the delivery back
 
             app.task(name=_TASK, queue=_QUEUE)(wake)
             self._running = app
@@ -211,14 +230,18 @@ def _unreachable(error: BaseException) -> StoreBusy:
     return StoreBusy(f"the queue's database cannot be reached ({type(error).__name__}): check that it runs")
 
 
-def _job(wake: Wake) -> Job:
+def _job(pack: Sequence[Wake]) -> Job:
+    numbers: list[Any] = [one.delivery for one in pack]
+    name = str(numbers[0])
+    if len(numbers) > 1:
+        name = hashlib.blake2b(repr(numbers).encode(), digest_size=12).hexdigest()
     return Job(
         queue=_QUEUE,
-        priority=-wake.priority,
+        priority=-pack[0].priority,
         lock=None,
         # The instant is part of the key: a wake for now must not be taken for one that waits for later.
-        queueing_lock=f"{wake.delivery}@{wake.at.isoformat()}",
+        queueing_lock=f"{name}@{pack[0].at.isoformat()}",
         task_name=_TASK,
-        task_kwargs={"delivery": wake.delivery},
-        scheduled_at=wake.at,
+        task_kwargs={"deliveries": numbers},
+        scheduled_at=pack[0].at,
     )

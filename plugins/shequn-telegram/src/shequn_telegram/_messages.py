@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from shequn_sdk.domain import Interaction, InteractionKind
+from shequn_sdk.platforms.assembly import assemble
 from shequn_telegram import wire
-from shequn_telegram._reader import Reader, assemble, at_second, decode_keys, stars
+from shequn_telegram._reader import Reader, at_second, decode_keys, stars
 
 __all__ = ["MessageReader"]
 
@@ -53,6 +54,33 @@ _ENVELOPE = frozenset(
         "direct_messages_topic",
         "effect_id",
         "edit_date",
+        "sender_business_bot",
+        "guest_query_id",
+        "guest_bot_caller_user",
+        "guest_bot_caller_chat",
+        "business_connection_id",
+        "forward_origin",
+        "forward_date",
+        "forward_from",
+        "forward_from_chat",
+        "forward_from_message_id",
+        "forward_sender_name",
+        "forward_signature",
+        "is_automatic_forward",
+        "external_reply",
+        "quote",
+        "reply_to_story",
+        "reply_to_checklist_task_id",
+        "reply_to_poll_option_id",
+        "is_from_offline",
+        "is_paid_post",
+        "paid_star_count",
+        "media_group_id",
+        "has_media_spoiler",
+        "link_preview_options",
+        "suggested_post_info",
+        "receiver_user",
+        "ephemeral_message_id",
     }
 )
 
@@ -63,10 +91,14 @@ class MessageReader(Reader):
     def _message(self, message: wire.Message, payload: bytes) -> Sequence[Interaction]:
         text = message.text
         special: wire.Special | None = None
+        other = ""
         if text is None:
             special = self._special(payload)
-            if special.caption is None and (service := self._service(message, special, payload)) is not None:
-                return service
+            if special.caption is None:
+                found = self._service(message, special, payload)
+                if not isinstance(found, str):
+                    return found
+                other = found
             text = special.caption or ""
         chat = str(message.chat.id)
         mid = str(message.message_id)
@@ -93,6 +125,8 @@ class MessageReader(Reader):
             fields.update(self._author(message))
         if special is not None:
             self._media(special, attrs)
+            if other:
+                attrs["media"] = other
         elif text[:1] == "/" and (entities := message.entities):
             first = entities[0]
             if first.type == "bot_command" and first.offset == 0:
@@ -167,10 +201,13 @@ class MessageReader(Reader):
 
     def _service(
         self, message: wire.Message, special: wire.Special, payload: bytes
-    ) -> Sequence[Interaction] | None:
-        """Read a message that has neither text nor caption; None when it is an ordinary one after all."""
+    ) -> Sequence[Interaction] | str:
+        """Read a message that has neither text nor caption.
+
+        A text when it is an ordinary one after all: the medium that the lean models leave out, "" for others.
+        """
         if special.photo is not None or special.sticker is not None or special.video is not None:
-            return None
+            return ""
         chat, at, mid = str(message.chat.id), at_second(message.date), str(message.message_id)
         if (joined := special.new_chat_members) is not None:
             return [self._joined(user, message, chat, at, mid) for user in joined]
@@ -189,22 +226,22 @@ class MessageReader(Reader):
         if special.refunded_payment is not None:
             return (self._payment(message, special.refunded_payment, _KIND.REFUND, chat, at, mid),)
         if any(getattr(special, name) is not None for name in _MEDIA):
-            return None
+            return ""
         return self._rare(message, payload, chat, at, mid)
 
     def _rare(
         self, message: wire.Message, payload: bytes, chat: str, at: datetime, mid: str
-    ) -> Sequence[Interaction]:
-        """Read what the lean models leave out: pins, titles, topics, dice, locations … named by their own key."""
+    ) -> Sequence[Interaction] | str:
+        """Read what the lean models leave out: pins, titles, topics … named by their own key; dice and places are text."""
         keys = decode_keys(payload)
         inner = decode_keys(keys.get("message") or keys["channel_post"])
+        medium = next((key for key in inner if key in _OTHER_MEDIA), "")
+        if medium:
+            return medium
         name = next((key for key in inner if key not in _ENVELOPE), "")
         fields = self._author(message)
         fields.update(id=f"message:{chat}:{mid}", channel=chat, message=mid, occurred_at=at)
-        if name in _OTHER_MEDIA:
-            fields.update(kind=_KIND.MESSAGE, attrs={"media": name})
-        else:
-            fields.update(kind=_KIND.OTHER, attrs={"service": name or "unknown"})
+        fields.update(kind=_KIND.OTHER, attrs={"service": name or "unknown"})
         if message.message_thread_id is not None:
             fields["thread"] = str(message.message_thread_id)
         return (self._make(fields),)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio.to_thread
 
 from shequn_sdk.domain import ChannelRef, Interaction, Media, Piece, PollResult, Post
-from shequn_sdk.errors import Conflict, InvalidContent, TargetNotFound
+from shequn_sdk.errors import Conflict, InvalidContent, TargetNotFound, Unavailable
 from shequn_sdk.platforms.http import FilePart
 from shequn_sdk.platforms.manifest import Capability
 from shequn_telegram import wire
@@ -55,6 +55,12 @@ class Publishing(AdapterBase):
                 files=files,
                 timeout=timeout,
             )
+            if not sent:
+                raise Unavailable(
+                    "telegram answered sendMediaGroup with no message; the album may stand there",
+                    platform=PLATFORM,
+                    operation=request.method,
+                )
         else:
             one = await self.api.call(
                 request.method, request.parameters, result=wire.SentMessage, files=files, timeout=timeout

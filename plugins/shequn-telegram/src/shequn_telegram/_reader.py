@@ -7,44 +7,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel
 
 from shequn_sdk.domain import Interaction, InteractionKind
+from shequn_sdk.platforms.assembly import assemble, blank
 from shequn_telegram import wire
 
-__all__ = ["Fields", "PollPlace", "Reader", "assemble", "at_second", "decode_keys", "stars"]
+__all__ = ["Fields", "PollPlace", "Reader", "at_second", "decode_keys", "stars"]
 
 Fields = dict[str, Any]
 PollPlace = Callable[[str], tuple[str, str] | None]
 """Gives channel and message of a poll by its id, None when it is not known."""
 
 decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_new = Interaction.__new__
-_set_dict = BaseModel.__dict__["__dict__"].__set__
-_set_fields = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
-_FIELDS: dict[str, Any] = {
-    name: None if field.is_required() or field.default_factory else field.default
-    for name, field in Interaction.model_fields.items()
-}
 _from_timestamp = datetime.fromtimestamp
 _NO_MINOR_UNITS = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF", "XTR"}
 )  # fmt: skip
-
-_ALL_FIELDS = set(Interaction.model_fields)
-"""Shared by all interactions made here: they are frozen, so nobody changes it."""
-
-
-def assemble(fields: dict[str, Any]) -> Interaction:
-    """Make an interaction of all its fields, whose types are checked already; see the module's docstring."""
-    made = _new(Interaction)
-    _set_dict(made, fields)
-    _set_fields(made, _ALL_FIELDS)
-    _set_extra(made, None)
-    _set_private(made, None)
-    return made
 
 
 def stars(amount: int, currency: str) -> float:
@@ -67,7 +45,7 @@ class Reader:
         self._platform = platform
         self._now = now
         self._poll_place = poll_place
-        self._blank: Fields = {**_FIELDS, "platform": platform, "account": account}
+        self._blank: Fields = blank(platform, account)
 
     def _make(self, fields: dict[str, Any]) -> Interaction:
         whole = self._blank.copy()

@@ -34,8 +34,15 @@ class TelegramAdapter(Publishing, CommunitySide):
 
     async def receive(self, cursor: str | None) -> RawBatch:
         """Wait for updates; `cursor` is the next update's id, and giving it confirms all before it."""
+        return await self._receive(cursor, int(self._poll_timeout))
+
+    async def receive_now(self, cursor: str | None) -> RawBatch:
+        """Give the updates that wait, without a long poll."""
+        return await self._receive(cursor, 0)
+
+    async def _receive(self, cursor: str | None, seconds: int) -> RawBatch:
         parameters: dict[str, Any] = {
-            "timeout": int(self._poll_timeout),
+            "timeout": seconds,
             "limit": _BATCH,
             "allowed_updates": self._allowed,
         }
@@ -45,7 +52,7 @@ class TelegramAdapter(Publishing, CommunitySide):
             "getUpdates",
             parameters,
             result=list[msgspec.Raw],
-            timeout=self._poll_timeout + _GRACE,
+            timeout=seconds + _GRACE,
         )
         headers = {RECEIVED_AT: f"{self._clock.now().timestamp():.3f}"}
         events: list[RawEvent] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ from shequn_telegram.wire import Envelope, decode
 __all__ = ["PLATFORM", "RULES", "Rule", "error_for", "read_envelope"]
 
 PLATFORM = "telegram"
+_RETRY_AFTER = re.compile(r"retry after (\d{1,7})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ RULES: tuple[Rule, ...] = (
     Rule(403, "bot was blocked by the user", TargetNotFound, _UNREACHABLE),
     Rule(403, "user is deactivated", TargetNotFound, _UNREACHABLE),
     Rule(403, "bot can't initiate conversation", TargetNotFound, "the person has to write to the bot first"),
-    Rule(403, "bot can't send messages to bots", TargetNotFound, _UNREACHABLE),
+    Rule(403, "can't send messages to bots", TargetNotFound, _UNREACHABLE),
     Rule(403, "bot was kicked", TargetNotFound, _UNREACHABLE),
     Rule(403, "bot is not a member", TargetNotFound, "add the bot to the channel"),
     Rule(403, "chat was deleted", TargetNotFound, _UNREACHABLE),
@@ -84,6 +86,10 @@ RULES: tuple[Rule, ...] = (
     Rule(400, "message_id_invalid", TargetNotFound, _GONE),
     Rule(400, "invite_hash_expired", TargetNotFound, _GONE),
     Rule(400, "charge_not_found", TargetNotFound, _GONE),
+    # the server turns a 403 whose text is one upper-case code into a 400
+    Rule(400, "user_is_blocked", TargetNotFound, _UNREACHABLE),
+    Rule(400, "input_user_deactivated", TargetNotFound, _UNREACHABLE),
+    Rule(400, "channel_private", TargetNotFound, "add the bot to the channel"),
     # 400: state
     Rule(400, "message is not modified", Conflict, "nothing to do: it is so already"),
     Rule(400, "topic_not_modified", Conflict, "nothing to do: it is so already"),
@@ -109,8 +115,10 @@ RULES: tuple[Rule, ...] = (
     Rule(400, "have no rights", PermissionDenied, _RIGHTS),
     Rule(400, "need administrator rights", PermissionDenied, _RIGHTS),
     Rule(400, "chat_admin_required", PermissionDenied, _RIGHTS),
-    Rule(400, "chat_write_forbidden", PermissionDenied, _RIGHTS),
     Rule(400, "right_forbidden", PermissionDenied, "the bot can give only rights that it has itself"),
+    Rule(400, "_forbidden", PermissionDenied, _RIGHTS),
+    Rule(400, "chat_restricted", PermissionDenied, _RIGHTS),
+    Rule(400, "user_banned_in_channel", PermissionDenied, _RIGHTS),
     # 400: content
     Rule(400, "file identifier", InvalidContent, _MEDIA),
     Rule(400, "http url", InvalidContent, _MEDIA),
@@ -148,6 +156,8 @@ def error_for(
             code=status,
         )
     if status == 429:
+        if retry_after is None and (told := _RETRY_AFTER.search(description)):
+            retry_after = float(told[1])
         wait = "as long as it takes" if retry_after is None else f"{retry_after:g} s"
         return RateLimited(
             f"telegram asks to wait {wait} before {operation} ({said}); slow this {scope or 'account'} down",
@@ -212,7 +222,7 @@ def read_envelope(response: HttpResponse, *, scope: str = "", redact: Callable[[
         except RecursionError:  # one result nested too deeply: the others are still wanted
             envelope = _apart(response.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        if status in {413, 429}:  # the front end answers these without JSON
+        if 400 <= status < 500:  # a front end answers without JSON, before the call reaches the server
             raise error_for(
                 operation, status=status, retry_after=_header_seconds(response.headers), scope=scope
             ) from None
@@ -222,6 +232,9 @@ def read_envelope(response: HttpResponse, *, scope: str = "", redact: Callable[[
             platform=PLATFORM,
             operation=operation,
             code=status,
+            landed=Landing.SURELY_NOT
+            if 300 <= status < 400
+            else Landing.PERHAPS,  # a redirect is not followed
         ) from None
     if envelope.ok and status == 200:
         return envelope

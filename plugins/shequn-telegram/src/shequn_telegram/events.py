@@ -25,11 +25,13 @@ import msgspec
 
 from shequn_sdk.domain import Interaction, InteractionKind
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms.assembly import assemble
+from shequn_sdk.platforms.lenient import repaired
 from shequn_sdk.platforms.ports import Parsed
 from shequn_telegram import wire
 from shequn_telegram._members import MemberReader
 from shequn_telegram._messages import MessageReader
-from shequn_telegram._reader import PollPlace, assemble, at_second, decode_keys, stars
+from shequn_telegram._reader import PollPlace, at_second, decode_keys, stars
 
 __all__ = ["KNOWN_UPDATES", "RECEIVED_AT", "PollPlace", "UpdateParser", "stars"]
 
@@ -112,12 +114,21 @@ class UpdateParser(MessageReader, MemberReader):
             InvalidInput: the payload is no update at all.
         """
         try:
-            update = _decode(payload)
-            if (message := update.message) is not None:
-                return Parsed("message", self._message(message, payload))
-            return self._rest(update, payload, received_at)
+            return self._read(payload, received_at)
         except _UNREADABLE as error:
-            return self._unreadable(payload, error)
+            mended = repaired(payload)
+            if mended != payload:
+                try:
+                    return self._read(mended, received_at)
+                except _UNREADABLE:
+                    pass
+            return self._unreadable(mended, error)
+
+    def _read(self, payload: bytes, received_at: str) -> Parsed:
+        update = _decode(payload)
+        if (message := update.message) is not None:
+            return Parsed("message", self._message(message, payload))
+        return self._rest(update, payload, received_at)
 
     def _unreadable(self, payload: bytes, error: Exception) -> Parsed:
         try:

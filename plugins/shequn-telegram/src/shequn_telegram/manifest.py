@@ -140,6 +140,7 @@ _CAPABILITIES = frozenset(
         _C.MENTION,
         _C.EDIT,
         _C.DELETE,
+        _C.DELETE_OTHERS,
         _C.PIN,
         _C.REACT,
         _C.CLOSE_POLL,

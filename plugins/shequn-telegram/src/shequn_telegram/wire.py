@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
+
+from shequn_sdk.platforms.lenient import repaired
 
 __all__ = [
     "CallbackQuery",
@@ -459,27 +460,14 @@ class PlainUpdate(Wire):
 def decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
     """Decode JSON into `kind`; raises `msgspec.DecodeError`, `msgspec.ValidationError` or `RecursionError`.
 
-    Half characters (a lone surrogate, bytes that are not UTF-8) become U+FFFD: one such name in a batch of updates must
-    not hold up the others, which cannot be asked for without it.
+    What `repaired` mends is no error: one odd name in a batch of updates must not hold up the others, which cannot be
+    asked for without it.
     """
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         given = bytes(raw)
-        mended = _mended(given)
+        mended = repaired(given)
         if mended == given:
             raise
         return msgspec.json.decode(mended, type=kind)
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)"
-)
-
-
-def _mended(raw: bytes) -> bytes:
-    def whole(found: re.Match[bytes]) -> bytes:
-        lone = len(found[0]) == len(b"\\uD800")
-        return b"\\uFFFD" if lone else found[0]
-
-    return _ESCAPE.sub(whole, raw.decode("utf-8", "replace").encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -181,7 +181,9 @@ class ApiAdapter(BaseAdapter):
         if token and key:
             meant_for = self.options.corp_id if self.options.receive_id is None else self.options.receive_id
             crypto = CallbackCrypto(token=token, encoding_aes_key=key, receive_id=meant_for)
-            self._receiver = CallbackReceiver(crypto)
+            self._receiver = CallbackReceiver(
+                crypto, max_age=timedelta(minutes=self.options.callback_minutes)
+            )
         self._shelf = MediaShelf(self._upload, context=context, limits=self._manifest.limits.media_bytes)
 
     @property

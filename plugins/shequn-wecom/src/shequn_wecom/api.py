@@ -7,13 +7,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-
-from shequn_sdk.errors import AuthFailed, Landing, Unavailable
+from shequn_sdk.errors import AuthFailed, Landing, RateLimited, Unavailable
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
 from shequn_wecom import wire
-from shequn_wecom.errors import PLATFORM, STALE_TOKEN, error_of
+from shequn_wecom.errors import PLATFORM, STALE_TOKEN, WINDOW, error_of
 from shequn_wecom.token import AccessToken
 
 __all__ = ["BASE_URL", "Api", "RobotApi", "base_of"]
@@ -40,7 +39,9 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
     Raises:
         Unavailable: the answer is not WeCom's.
     """
-    if response.status >= 500 or response.status in {408, 429}:
+    if response.status == 429:
+        raise _too_many(response)
+    if response.status >= 500 or response.status == 408:
         raise Unavailable(
             f"wecom answered {response.operation} with HTTP {response.status}; try again later",
             platform=PLATFORM,
@@ -48,8 +49,9 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
             code=response.status,
         )
     try:
-        head = msgspec.json.decode(response.body, type=wire.Answer, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        head = lenient.decode(response.body, wire.Head)
+        code = int(head.errcode or 0)
+    except (ValueError, TypeError, RecursionError) as error:
         raise Unavailable(
             f"wecom answered {response.operation} with HTTP {response.status} and {len(response.body)} bytes that are "
             "no answer of its API; if this repeats, look whether base_url is right",
@@ -57,7 +59,7 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
             operation=response.operation,
             code=response.status,
         ) from error
-    if head.errcode == 0 and response.status >= 400:
+    if code == 0 and response.status >= 400:
         raise Unavailable(
             f"wecom answered {response.operation} with HTTP {response.status}; look whether base_url is right",
             platform=PLATFORM,
@@ -65,13 +67,26 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
             code=response.status,
             landed=Landing.SURELY_NOT,
         )
-    return head.errcode, http.redact(head.errmsg)
+    return code, http.redact(str(head.errmsg or ""))
+
+
+def _too_many(response: HttpResponse) -> RateLimited:
+    """Give the error of a gateway before WeCom, which itself answers 45009 with HTTP 200."""
+    told = response.headers.get("retry-after", "")
+    return RateLimited(
+        f"the gateway before wecom refused {response.operation} with HTTP 429; wait",
+        retry_after=timedelta(seconds=int(told)) if told.isdecimal() and len(told) < 6 else WINDOW,
+        scope="app",
+        platform=PLATFORM,
+        operation=response.operation,
+        code=429,
+    )
 
 
 def _read(response: HttpResponse, answer: type[T]) -> T:
     try:
-        return msgspec.json.decode(response.body, type=answer, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return lenient.decode(response.body, answer)
+    except (ValueError, RecursionError) as error:
         raise Unavailable(
             f"wecom answered {response.operation} with fields of an unexpected form ({error})",
             platform=PLATFORM,

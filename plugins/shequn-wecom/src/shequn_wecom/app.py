@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from shequn_sdk.domain import Account, Channel, ChannelKind, Membership, Piece, Post
-from shequn_sdk.errors import ConfigError, TargetNotFound
+from shequn_sdk.errors import ConfigError, InvalidContent, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.manifest import Capability
 from shequn_wecom import wire
@@ -197,6 +197,17 @@ class AppAdapter(ApiAdapter):
         tags = await self.api.get("tag/list", wire.TagMembers)
         for tag in tags.taglist:
             yield self._channel(f"tag:{tag.tagid}", tag.tagname, ChannelKind.BROADCAST)
+
+    async def load_picture(self, picture: str, *, most_bytes: int) -> bytes:
+        """Load a picture that a member sent to the application, by its media id; WeCom keeps it for three days.
+
+        Raises:
+            InvalidContent: it is larger than `most_bytes`, unknown, or too old.
+        """
+        data = await self.api.download(picture)
+        if len(data) > most_bytes:
+            raise InvalidContent(f"the picture has more than {most_bytes} bytes", platform=PLATFORM)
+        return data
 
     async def get_member(self, channel: str, member: str) -> Membership:
         """Read a member who is reached through the channel."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shequn_sdk.domain import MediaKind, Piece
 from shequn_wecom.media import MediaShelf
 from shequn_wecom.render import check_text, refuse
 
-__all__ = ["attachments_of"]
+__all__ = ["attachments_of", "kinds_of", "kinds_told"]
 
 _ATTACHMENTS = {MediaKind.PHOTO: "image", MediaKind.VIDEO: "video", MediaKind.DOCUMENT: "file"}
 
@@ -42,3 +43,21 @@ async def attachments_of(piece: Piece, shelf: MediaShelf) -> list[dict[str, Any]
     if not attachments and not piece.text.strip():
         raise refuse("the message is empty")
     return attachments
+
+
+def kinds_of(piece: Piece) -> list[str]:
+    """Give what of a piece's attachments can be recognised later: their kinds, and the address of a link."""
+    kinds = [_ATTACHMENTS.get(media.kind, "") for media in piece.media]
+    return sorted([*kinds, *([f"link {piece.link.url}"] if piece.link is not None else [])])
+
+
+def kinds_told(attachments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give the same of the attachments that WeCom tells."""
+    kinds: list[str] = []
+    for item in attachments:
+        kind = str(item.get("msgtype") or "")
+        link = item.get("link")
+        if kind == "link" and isinstance(link, dict):
+            kind = f"link {link.get('url', '')}"  # pyright: ignore[reportUnknownMemberType]
+        kinds.append(kind)
+    return sorted(kinds)

@@ -12,6 +12,8 @@ from typing import Any
 from shequn_sdk.errors import Conflict, Unavailable
 from shequn_wecom import wire
 from shequn_wecom.api import Api
+from shequn_wecom.attachments import kinds_told
+from shequn_wecom.errors import error_of
 from shequn_wecom.models import MassMessage, MomentActivity, instant
 
 __all__ = ["Campaigns", "Progress"]
@@ -19,6 +21,8 @@ __all__ = ["Campaigns", "Progress"]
 _DISPATCHING = "41063"
 _CANCELLED = "41093"
 _SENDING = "41096"
+_DONE = 3
+"""Status of a job that made a moment, or failed to."""
 
 _REASONS = {2: "no_longer_a_contact", 3: "receiver_quota_spent"}
 
@@ -148,17 +152,30 @@ class Campaigns:
                 yield MassMessage(
                     id=record.msgid,
                     text=str((record.text or {}).get("content", "")),
+                    kinds=tuple(kinds_told(record.attachments)),
                     creator=record.creator,
                     created_at=instant(record.create_time),
                 )
 
     async def find_mass(
-        self, *, text: str, chat_type: str, receiver: str, since: datetime, until: datetime
+        self,
+        *,
+        text: str,
+        kinds: Sequence[str] = (),
+        chat_type: str,
+        receiver: str,
+        since: datetime,
+        until: datetime,
     ) -> MassMessage | None:
-        """Find a mass message by its text and one receiver ("" is any); a cancelled one counts as none."""
+        """Find a mass message by its text and one receiver ("" is any); without text by its attachments (`kinds_of`).
+
+        A cancelled one counts as none.
+        """
         since = since.replace(microsecond=0)
         async for record in self.iter_mass(chat_type=chat_type, since=since, until=until):
-            if record.text != text or (record.created_at is not None and record.created_at < since):
+            if record.text != text or (not text and record.kinds != tuple(kinds)):
+                continue
+            if record.created_at is not None and record.created_at < since:
                 continue
             try:
                 if not receiver or await self.reaches(record.id, receiver):
@@ -237,10 +254,18 @@ class Campaigns:
         return str(made.jobid)
 
     async def find_moment(self, job: str) -> str | None:
-        """Give the moment's id once the job is done, None before."""
+        """Give the moment's id once the job is done, None before.
+
+        Raises:
+            PlatformError: the job is done and has failed.
+        """
         answer = await self._api.get(
             "externalcontact/get_moment_task_result", wire.MomentResult, {"jobid": job}
         )
+        if answer.status == _DONE and answer.result.errcode:
+            raise error_of(
+                answer.result.errcode, answer.result.errmsg, operation="externalcontact/add_moment_task"
+            )
         return answer.result.moment_id or None
 
     async def list_publishers(self, moment: str) -> dict[str, bool]:

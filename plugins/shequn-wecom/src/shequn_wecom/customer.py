@@ -22,7 +22,7 @@ from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.platforms.ports import Confirmation, Invite, Parsed, RawBatch, RawEvent
 from shequn_wecom.adapter import ApiAdapter
-from shequn_wecom.attachments import attachments_of
+from shequn_wecom.attachments import attachments_of, kinds_of
 from shequn_wecom.campaigns import Campaigns
 from shequn_wecom.customers import Customers
 from shequn_wecom.entrances import MAX_STATE, Entrances
@@ -116,7 +116,9 @@ class CustomerAdapter(ApiAdapter):
     async def find_landed(
         self, channel: str, piece: Piece, *, idempotency_key: str, since: datetime
     ) -> Post | None:
-        """Find a mass message of this text to this channel among those made since; WeCom keeps no key of ours.
+        """Find a mass message of this text, or without text of these attachments, to this channel since then.
+
+        WeCom keeps no key of ours.
 
         A cancelled task counts as none. For `customers` and tags the text alone decides.
         """
@@ -125,9 +127,10 @@ class CustomerAdapter(ApiAdapter):
         receiver = value if kind == "customer" else "" if single else channel
         record = await self.campaigns.find_mass(
             text=piece.text,
+            kinds=kinds_of(piece),
             chat_type="single" if single else "group",
             receiver=receiver,
-            since=max(since, self.clock.now() - timedelta(days=30)),
+            since=max(since, self.clock.now() - timedelta(days=29)),
             until=self.clock.now() + timedelta(minutes=1),
         )
         if record is None:

@@ -80,10 +80,12 @@ class Entrances:
                 yield way.config_id
 
     async def update_contact_way(
-        self, config_id: str, *, users: Sequence[str], state: str, remark: str = ""
+        self, config_id: str, *, users: Sequence[str], state: str, remark: str | None = None
     ) -> None:
-        """Change whom a contact way adds, and its state."""
-        body = {"config_id": config_id, "user": list(users), "state": state, "remark": remark[:MAX_STATE]}
+        """Change whom a contact way adds, and its state; None leaves the remark as it is."""
+        body: dict[str, Any] = {"config_id": config_id, "user": list(users), "state": state}
+        if remark is not None:
+            body["remark"] = remark[:MAX_STATE]
         await self._api.post("externalcontact/update_contact_way", wire.Answer, body, idempotent=True)
 
     async def delete_contact_way(self, config_id: str) -> None:
@@ -113,13 +115,7 @@ class Entrances:
 
     async def get_join_way(self, config_id: str) -> Invite:
         """Read a join way."""
-        answer = await self._api.post(
-            "externalcontact/groupchat/get_join_way",
-            wire.JoinWayAnswer,
-            {"config_id": config_id},
-            idempotent=True,
-        )
-        way = answer.join_way
+        way = await self._join_way(config_id)
         return Invite(
             id=way.config_id or config_id,
             url=way.qr_code or "",
@@ -127,17 +123,34 @@ class Entrances:
             attrs={"chats": tuple(way.chat_id_list), "remark": way.remark},
         )
 
+    async def _join_way(self, config_id: str) -> wire.JoinWay:
+        answer = await self._api.post(
+            "externalcontact/groupchat/get_join_way",
+            wire.JoinWayAnswer,
+            {"config_id": config_id},
+            idempotent=True,
+        )
+        return answer.join_way
+
     async def update_join_way(
-        self, config_id: str, *, chats: Sequence[str], state: str, remark: str = ""
+        self, config_id: str, *, chats: Sequence[str], state: str, remark: str | None = None
     ) -> None:
-        """Replace a join way whole."""
-        body = {
+        """Change the groups and the state of a join way; None leaves the remark as it is.
+
+        WeCom replaces the whole of it, so that the rest is read first and sent again. Costs two requests.
+        """
+        way = await self._join_way(config_id)
+        body: dict[str, Any] = {
             "config_id": config_id,
-            "scene": 2,
+            "scene": way.scene or 2,
+            "remark": way.remark if remark is None else remark[:MAX_STATE],
+            "auto_create_room": way.auto_create_room,
             "chat_id_list": list(chats),
             "state": state,
-            "remark": remark[:MAX_STATE],
+            "mark_source": way.mark_source,
         }
+        if way.room_base_name:
+            body |= {"room_base_name": way.room_base_name, "room_base_id": way.room_base_id}
         await self._api.post("externalcontact/groupchat/update_join_way", wire.Answer, body, idempotent=True)
 
     async def delete_join_way(self, config_id: str) -> None:

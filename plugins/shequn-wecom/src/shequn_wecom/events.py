@@ -7,6 +7,7 @@ TimeStamp); and the JSON of AI bots. Event ids come from the fields that WeCom r
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from defusedxml.common import DefusedXmlException
 
 from shequn_sdk.domain import Interaction, InteractionKind
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.ports import Parsed
 from shequn_wecom.errors import PLATFORM
 
@@ -31,6 +33,7 @@ CUSTOMERS = "customers"
 """Native id of the channel that stands for all customers of the corporation's members."""
 
 MAX_DEPTH = 12
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _JOIN_SCENES = {0: "invited", 1: "invited", 2: "link", 3: "qr_code"}
 
 _K = InteractionKind
@@ -44,15 +47,28 @@ def read_xml(payload: bytes) -> Element:
         InvalidInput: it is not well-formed, or is built to harm.
     """
     try:
-        root: Element = ElementTree.fromstring(
-            payload, forbid_dtd=True, forbid_entities=True, forbid_external=True
-        )
+        try:
+            root = _parse(payload)
+        except ParseError:
+            # what members write may hold control characters, which no XML may
+            text = payload.decode("utf-8", "replace")
+            clean = _FORBIDDEN.sub("\ufffd", text).encode()
+            if clean == payload:
+                raise
+            root = _parse(clean)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise InvalidInput(
             f"a wecom callback is no safe XML ({type(error).__name__})", source="wecom callback"
         ) from error
     if _deeper(root, MAX_DEPTH):
         raise InvalidInput("a wecom callback is nested too deeply", source="wecom callback")
+    return root
+
+
+def _parse(payload: bytes) -> Element:
+    root: Element = ElementTree.fromstring(
+        payload, forbid_dtd=True, forbid_entities=True, forbid_external=True
+    )
     return root
 
 
@@ -100,21 +116,19 @@ def event_id(payload: bytes) -> str:
 
 def _json(payload: bytes) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput("a wecom bot callback is no JSON", source="wecom callback") from error
-    if not isinstance(body, dict):
-        raise InvalidInput("a wecom bot callback is no object", source="wecom callback")
-    return {str(name): value for name, value in body.items()}
+        return msgspec.json.decode(lenient.mended(payload), type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("a wecom bot callback is no JSON object", source="wecom callback") from error
 
 
 class _Fields:
     """The fields of one event."""
 
-    def __init__(self, root: Element, account: str, home: str) -> None:
+    def __init__(self, root: Element, account: str, home: str, received_at: datetime | None) -> None:
         self.root = root
         self.account = account
         self.home = home
+        self.received_at = received_at or datetime.fromtimestamp(0, UTC)
         self.id = ""
 
     def __call__(self, name: str) -> str:
@@ -129,11 +143,11 @@ class _Fields:
 
     @property
     def at(self) -> datetime:
-        seconds = self.number("CreateTime") or self.number("TimeStamp") or 0
+        seconds = self.number("CreateTime") or self.number("TimeStamp")
         try:
-            return datetime.fromtimestamp(seconds, UTC)
+            return datetime.fromtimestamp(seconds, UTC) if seconds else self.received_at
         except (OverflowError, ValueError, OSError):
-            return datetime.fromtimestamp(0, UTC)
+            return self.received_at
 
     def attrs(self, *names: str) -> dict[str, Any]:
         """Give those of the fields that are there, under their names in lower case with underscores."""
@@ -179,7 +193,7 @@ def parse_event(
         home: channel inside which members' talks with the application are, as `home/user:lin`.
         members_from_events: whether changes of customer groups become JOIN and LEAVE here; False when polling their
             member lists does that already.
-        received_at: stands in for the time that AI bots' messages lack.
+        received_at: stands in for a time that is missing, as in AI bots' messages, or cannot be.
 
     Raises:
         InvalidInput: it is neither XML nor JSON.
@@ -187,7 +201,7 @@ def parse_event(
     if payload.lstrip()[:1] == b"{":
         return _bot(_json(payload), payload, account, received_at)
     root = read_xml(payload)
-    fields = _Fields(root, account, home)
+    fields = _Fields(root, account, home, received_at)
     fields.id = event_id(payload)
     kind = fields("MsgType")
     if kind and kind != "event":
@@ -245,12 +259,13 @@ def _message(fields: _Fields, kind: str) -> Parsed:
         "Location_X",
         "Location_Y",
     )
+    picture = fields("MediaId") if kind == "image" else ""
     message = fields.make(
         _K.MESSAGE,
         **fields.talk(),
         message=fields("MsgId"),
         text=text,
-        attrs={"type": kind, **attrs},
+        attrs={"type": kind, **attrs, **({"pictures": [picture]} if picture else {})},
     )
     return Parsed(kind=f"message/{kind}", interactions=(message,))
 
@@ -406,11 +421,15 @@ _READERS: Mapping[str, Callable[[_Fields], tuple[Interaction, ...]]] = MappingPr
 )
 
 
+def _str(value: object) -> str:
+    return "" if value is None else str(value)
+
+
 def _text_of(body: Mapping[str, Any]) -> str:
-    kind = str(body.get("msgtype", ""))
+    kind = _str(body.get("msgtype"))
     part = body.get(kind)
     if kind in {"text", "voice"} and isinstance(part, dict):
-        return str(part.get("content", ""))
+        return _str(part.get("content"))
     if kind == "mixed" and isinstance(part, dict):
         items = part.get("msg_item")
         if isinstance(items, list):
@@ -420,8 +439,8 @@ def _text_of(body: Mapping[str, Any]) -> str:
 
 def _bot(body: dict[str, Any], payload: bytes, account: str, received_at: datetime | None) -> Parsed:
     sender = body.get("from")
-    member = str(sender.get("userid", "")) if isinstance(sender, dict) else ""
-    kind = str(body.get("msgtype", ""))
+    member = _str(sender.get("userid")) if isinstance(sender, dict) else ""
+    kind = _str(body.get("msgtype"))
     seconds = body.get("create_time")
     at = received_at or datetime.fromtimestamp(0, UTC)
     if isinstance(seconds, int) and 0 <= seconds < 1 << 33:
@@ -430,9 +449,9 @@ def _bot(body: dict[str, Any], payload: bytes, account: str, received_at: dateti
     event = body.get("event")
     name = f"bot/{kind}"
     interaction_kind = _K.MESSAGE
-    attrs: dict[str, Any] = {"type": kind, "aibotid": str(body.get("aibotid", ""))}
+    attrs: dict[str, Any] = {"type": kind, "aibotid": _str(body.get("aibotid"))}
     if kind == "event" and isinstance(event, dict):
-        what = str(event.get("eventtype", ""))
+        what = _str(event.get("eventtype"))
         name = f"bot/{what}"
         attrs["event"] = what
         interaction_kind = {"template_card_event": _K.BUTTON, "feedback_event": _K.FEEDBACK}.get(
@@ -451,7 +470,7 @@ def _bot(body: dict[str, Any], payload: bytes, account: str, received_at: dateti
         channel=channel,
         member=member,
         occurred_at=at,
-        message=str(body.get("msgid", "")),
+        message=_str(body.get("msgid")),
         text=_text_of(body),
         attrs=attrs,
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shequn_sdk.domain import Identity, Interaction, InteractionKind, MemberRef, Membership, Role
+from shequn_sdk.errors import InvalidContent
 from shequn_wecom import wire
 from shequn_wecom.api import Api
 from shequn_wecom.customers import slices
@@ -16,6 +17,7 @@ from shequn_wecom.models import instant
 
 __all__ = ["GroupMember", "GroupSnapshot", "Groups", "diff"]
 
+_TOO_WIDE = "81017"
 _SCENES = {1: "invited", 2: "link", 3: "qr_code"}
 
 
@@ -171,9 +173,20 @@ class Groups:
         """Give the ids of customer groups.
 
         Args:
-            owners: only theirs; needed when more than 1000 members are in the visible range.
+            owners: only theirs; empty is everybody, who are named one hundred at a time where the range is too wide.
             status: 0 all, 1 owner left, 2 being transferred, 3 transferred.
         """
+        try:
+            async for chat in self._ids(owners, status):
+                yield chat
+        except InvalidContent as error:
+            if owners or error.code != _TOO_WIDE:
+                raise
+            everybody = await self._api.get("externalcontact/get_follow_user_list", wire.FollowUsers)
+            async for chat in self._ids(everybody.follow_user, status):
+                yield chat
+
+    async def _ids(self, owners: Sequence[str], status: int) -> AsyncIterator[str]:
         filters: list[dict[str, Any]] = [
             {"owner_filter": {"userid_list": part}} for part in slices(owners, 100)
         ] or [{}]

@@ -51,6 +51,8 @@ class Options(Frozen):
     """Channel inside which members' talks with the application are counted, as `@all/user:lin` (mode app)."""
     receive_id: str | None = None
     """Whom callbacks are meant for, when not the corporation: "" for AI bots, a suite's id for third parties."""
+    callback_minutes: float = 10.0
+    """How far a callback's time may be from this machine's clock; WeCom's documents ask for no such check."""
     text_format: Literal["auto", "text", "markdown", "markdown_v2"] = "auto"
     """auto sends markdown when the text has marks and plain text otherwise; markdown_v2 is the robot's only."""
     duplicate_window: int = 1800
@@ -71,6 +73,13 @@ class Options(Frozen):
     @classmethod
     def _number(cls, value: object) -> object:
         return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("callback_minutes")
+    @classmethod
+    def _positive(cls, value: float) -> float:
+        if not 0 < value <= 24 * 60:
+            raise ValueError("must be above 0 and at most 1440 minutes")
+        return value
 
     @field_validator("duplicate_window")
     @classmethod
@@ -149,6 +158,7 @@ _COMMON_MISSING: Mapping[Capability, str] = MappingProxyType(
         _C.RESTRICT: _NO_MODERATION,
         _C.KICK: _NO_MODERATION,
         _C.BAN: _NO_MODERATION,
+        _C.DELETE_OTHERS: "an application recalls its own messages only; what members write stays",
         _C.REPLY: "the API cannot quote a message; mention the member",
         _C.CLOSE_POLL: "a vote card is closed with `update_card` and the response code of a vote",
         _C.POLL_RESULTS: "votes come as callbacks only; count the VOTE interactions",
@@ -220,6 +230,7 @@ def _app(options: Options, *, listens: bool) -> Manifest:
         _C.LIST_MEMBERS,
         _C.DIRECT_MESSAGE,
         _C.STATISTICS,
+        _C.PICTURES,
         _C.WEBHOOK,
     }
     missing[_C.MENTION] = "an application message goes to each member alone"
@@ -229,8 +240,8 @@ def _app(options: Options, *, listens: bool) -> Manifest:
     )
     missing[_C.TAGS] = "tags of customers are in mode customer"
     if not listens:
-        capabilities.discard(_C.WEBHOOK)
-        missing[_C.WEBHOOK] = _LISTEN
+        capabilities -= {_C.WEBHOOK, _C.PICTURES}
+        missing |= {_C.WEBHOOK: _LISTEN, _C.PICTURES: _LISTEN}
     window = timedelta(seconds=options.duplicate_window)
     return Manifest(
         platform=PLATFORM,

@@ -110,6 +110,8 @@ class MassMessage(Frozen):
 
     id: str
     text: str = ""
+    kinds: tuple[str, ...] = ()
+    """What is attached: image, video, file, miniprogram, or link with its address; sorted."""
     creator: str = ""
     created_at: AwareDatetime | None = None
 

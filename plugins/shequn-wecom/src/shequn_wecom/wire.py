@@ -1,6 +1,7 @@
 """What WeCom's answers hold, as lean structs: only what is used, everything optional, unknown fields ignored.
 
-Numbers that arrive as text are read as numbers (decode with `strict=False`); a missing errcode is success.
+They are read by `shequn_sdk.platforms.lenient`, which takes texts for numbers and null for what is left out; a missing
+errcode is success.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "GroupDetail",
     "GroupList",
     "GroupStatistics",
+    "Head",
     "JoinWayAnswer",
     "MassList",
     "MassResults",
@@ -45,6 +47,13 @@ __all__ = [
     "User",
     "Users",
 ]
+
+
+class Head(msgspec.Struct):
+    """Where an answer says no, in whatever form the numbers come."""
+
+    errcode: Any = None
+    errmsg: Any = None
 
 
 class Answer(msgspec.Struct):
@@ -472,6 +481,7 @@ class MassRecord(msgspec.Struct):
     create_time: int = 0
     create_type: int = 0
     text: dict[str, Any] | None = None
+    attachments: list[dict[str, Any]] = []
 
 
 class MassList(Answer):

@@ -50,7 +50,7 @@ from shequn_weibo.mid import permalink
 from shequn_weibo.oauth import OAuth
 from shequn_weibo.polling import Poller
 from shequn_weibo.push import PushReceiver, message_data
-from shequn_weibo.render import check_comment, check_piece, fingerprint, picture_of
+from shequn_weibo.render import check_comment, check_piece, fingerprint, picture_of, stands_as
 
 __all__ = ["WeiboAdapter"]
 
@@ -86,7 +86,11 @@ class WeiboAdapter:
                     f"the weibo account {account.name!r} has fan_service, so it needs the secrets app_secret and "
                     "fan_token: copy them from 粉丝服务 → 高级功能 → 开发者模式"
                 )
-            self._receiver = PushReceiver(app_secret, path_secret=self.options.push_path_secret)
+            self._receiver = PushReceiver(
+                app_secret,
+                path_secret=self.options.push_path_secret,
+                max_age=timedelta(minutes=self.options.push_minutes),
+            )
         self.plan = DayPlan(clock=context.clock, per_day=self.options.per_day, reserve=self.options.reserve)
         self._api = Api(
             access_token=token,
@@ -186,10 +190,11 @@ class WeiboAdapter:
 
     def _post(self, channel: str, status: wire.Status, key: str) -> Post:
         native = status.native_id
-        self._keys[native] = key
+        if key:  # only who published it, or found it again, knows whose it is
+            self._keys[native] = key
         while len(self._keys) > _REMEMBERED:
             self._keys.popitem(last=False)
-        landed = wire.parse_time(status.created_at) if status.created_at else self._api.clock.now()
+        landed = wire.time_of(status.created_at, otherwise=self._api.clock.now())
         return Post(
             channel=ChannelRef(account=self.account.name, native_id=channel),
             native_id=native,
@@ -236,14 +241,13 @@ class WeiboAdapter:
         self, channel: str, rows: Sequence[wire.Status], piece: Piece, key: str, *, since: datetime
     ) -> Post | None:
         """Find among own posts one with this text that belongs to no other delivery."""
-        wanted = fingerprint(piece.text)
-        if not wanted:
+        if not fingerprint(piece.text):
             return None
         since = since.replace(microsecond=0)
         for status in rows:
-            if not status.created_at or wire.parse_time(status.created_at) < since:
+            if wire.time_of(status.created_at, otherwise=since) < since:
                 continue
-            if fingerprint(status.text) == wanted and self._keys.get(status.native_id, key) == key:
+            if stands_as(piece.text, status.text) and self._keys.get(status.native_id, key) == key:
                 return self._post(channel, status, key)
         return None
 
@@ -281,7 +285,7 @@ class WeiboAdapter:
         found = self._match(channel, rows, piece, idempotency_key, since=since)
         if found is not None:
             return found
-        times = [wire.parse_time(status.created_at) for status in rows if status.created_at]
+        times = [wire.time_of(status.created_at, otherwise=since) for status in rows]
         if len(times) >= _NEWEST and min(times) >= since:
             raise Unavailable(
                 f"weibo: {len(times)} posts were made since, and no more than {_NEWEST} can be read; look at the "
@@ -363,8 +367,14 @@ class WeiboAdapter:
             page = await self._api.get("comments/show", wire.CommentPage, asked)
             numbers = [int(row.native_id) for row in page.comments if row.native_id.isdigit()]
             for row in page.comments:
-                if row.native_id and row.created_at:
-                    item = comment_of(row, account=self.account.name, owner=channel, post=message)
+                if row.native_id:
+                    item = comment_of(
+                        row,
+                        account=self.account.name,
+                        owner=channel,
+                        post=message,
+                        seen=self._api.clock.now(),
+                    )
                     found.setdefault(row.native_id, item)
             # hidden comments make pages shorter, and total_number counts them: only an empty page is the end
             if not numbers or (bottom and min(numbers) >= bottom):
@@ -497,6 +507,8 @@ class WeiboAdapter:
                     capability=need,
                 )
         form = {
+            # this host's documents name the token as a field
+            "access_token": self._fan_token,
             "type": "text",
             "data": message_data(piece.text),
             "receiver_id": channel.removeprefix(DIRECT),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shequn_sdk.errors import AuthFailed, Landing, NotSupported, PlatformError, RateLimited, Unavailable
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.deepjson import elements, members
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
@@ -59,10 +60,12 @@ def refusal_of(response: HttpResponse, http: HttpClient) -> PlatformError | None
     stripped = body.lstrip()[:1]
     try:
         if stripped == b"{":
-            head = msgspec.json.decode(body, type=wire.Head)
+            head = _head(body)
         else:
-            msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            msgspec.json.decode(lenient.mended(body), type=msgspec.Raw)
+    except (ValueError, RecursionError) as error:
+        if response.status == 429:
+            raise _too_many(response) from None
         raise Unavailable(
             f"weibo answered {operation} with HTTP {response.status} and {len(body)} bytes that are no answer of its "
             "API; if this repeats, look whether base_url is right",
@@ -72,8 +75,10 @@ def refusal_of(response: HttpResponse, http: HttpClient) -> PlatformError | None
         ) from error
     code = wire.ident(head.error_code)
     if code and code != "0":
-        said = http.redact((head.error_description or head.error or "").strip())
+        said = http.redact(str(head.error_description or head.error or "").strip())
         return error_of(code, said, operation=operation)
+    if response.status == 429:
+        raise _too_many(response)
     if response.status >= 400:
         raise Unavailable(
             f"weibo answered {operation} with HTTP {response.status} and no error_code; try again later",
@@ -85,6 +90,32 @@ def refusal_of(response: HttpResponse, http: HttpClient) -> PlatformError | None
     return None
 
 
+def _head(body: bytes) -> wire.Head:
+    try:
+        return lenient.decode(body, wire.Head)
+    except RecursionError:  # a row far below is nested too deeply, which is no matter here
+        parts = members(body)
+        told = (
+            b'"%b":%b' % (name.encode(), parts[name]) for name in wire.Head.__struct_fields__ if name in parts
+        )
+        return lenient.decode(b"{%b}" % b",".join(told), wire.Head)
+
+
+def _too_many(response: HttpResponse) -> RateLimited:
+    """Give the error of a gateway before Weibo, which itself answers with a code."""
+    told = response.headers.get("retry-after", "")
+    return RateLimited(
+        f"the gateway before weibo refused {response.operation} with HTTP 429; wait",
+        retry_after=timedelta(seconds=int(told))
+        if told.isdecimal() and len(told) < 6
+        else timedelta(minutes=1),
+        scope="app",
+        platform=PLATFORM,
+        operation=response.operation,
+        code=429,
+    )
+
+
 def read(response: HttpResponse, answer: type[T]) -> T:
     """Read an answer into its structure.
 
@@ -92,24 +123,27 @@ def read(response: HttpResponse, answer: type[T]) -> T:
         Unavailable: it has another form.
     """
     try:
+        if answer is not wire.Raws:
+            return lenient.decode(response.body, answer)
         try:
-            return msgspec.json.decode(response.body, type=answer, strict=False)
-        except RecursionError:  # one row is nested too deeply: it must not hold up the others
-            if answer is not wire.Raws:
-                raise
-            parts = members(response.body)
-            return answer(
-                **{
-                    name: [msgspec.Raw(row) for row in elements(parts.get(name, b"[]"))]
-                    for name in wire.Raws.__struct_fields__
-                }
-            )
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            return msgspec.json.decode(response.body, type=answer)
+        except (ValueError, RecursionError):
+            return answer(**_rows(response.body))
+    except (ValueError, RecursionError) as error:
         raise Unavailable(
             f"weibo answered {response.operation} with fields of an unexpected form ({error})",
             platform=PLATFORM,
             operation=response.operation,
         ) from error
+
+
+def _rows(body: bytes) -> dict[str, list[msgspec.Raw]]:
+    """Take a page apart of which one row cannot be read, so that it does not hold up the others; null is no rows."""
+    parts = {name: rows for name, rows in members(lenient.mended(body)).items() if rows != b"null"}
+    return {
+        name: [msgspec.Raw(row) for row in elements(parts.get(name, b"[]"))]
+        for name in wire.Raws.__struct_fields__
+    }
 
 
 class Api:

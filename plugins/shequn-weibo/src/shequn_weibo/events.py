@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import msgspec
 from pydantic import JsonValue
 
 from shequn_sdk.domain import Interaction, InteractionKind
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.ports import Parsed, RawEvent
 from shequn_weibo import wire
 from shequn_weibo.errors import PLATFORM
@@ -46,10 +47,12 @@ def parse_event(raw: RawEvent, *, account: str) -> Parsed:
         InvalidInput: it is no event at all.
     """
     try:
-        envelope = msgspec.json.decode(raw.payload, type=_Envelope)
+        envelope = lenient.decode(raw.payload, _Envelope)
         if not envelope.polled:
-            push = msgspec.json.decode(raw.payload, type=wire.Push, strict=False)
-            return _push(push, raw.event_id, account=account)
+            push = lenient.decode(raw.payload, wire.Push)
+            received = raw.headers.get("received-at")
+            at = datetime.fromisoformat(received) if received else datetime.fromtimestamp(0, UTC)
+            return _push(push, raw.event_id, account=account, at=at)
         return _polled(envelope, account=account)
     except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidInput("an event of weibo cannot be read", source="weibo") from error
@@ -57,14 +60,16 @@ def parse_event(raw: RawEvent, *, account: str) -> Parsed:
 
 def _polled(envelope: _Envelope, *, account: str) -> Parsed:
     kind, owner = envelope.polled, envelope.owner
+    row, seen = bytes(envelope.row), datetime.fromisoformat(envelope.at)
     if kind in {"comment", "comment_mention"}:
-        comment = msgspec.json.decode(envelope.row, type=wire.Comment, strict=False)
-        found = comment_of(comment, account=account, owner=owner, mention=kind == "comment_mention")
+        comment = lenient.decode(row, wire.Comment)
+        mention = kind == "comment_mention"
+        found = comment_of(comment, account=account, owner=owner, mention=mention, seen=seen)
     elif kind in {"mention", "repost"}:
-        status = msgspec.json.decode(envelope.row, type=wire.Status, strict=False)
-        found = _status(status, account=account, owner=owner, shared=kind == "repost")
+        status = lenient.decode(row, wire.Status)
+        found = _status(status, account=account, owner=owner, shared=kind == "repost", seen=seen)
     elif kind == "follower":
-        user = msgspec.json.decode(envelope.row, type=wire.User, strict=False)
+        user = lenient.decode(row, wire.User)
         found = Interaction(
             id=f"follow:{user.uid}",
             kind=_K.FOLLOW,
@@ -73,7 +78,7 @@ def _polled(envelope: _Envelope, *, account: str) -> Parsed:
             channel=owner,
             member=user.uid,
             member_name=user.screen_name or user.name,
-            occurred_at=datetime.fromisoformat(envelope.at),
+            occurred_at=seen,
             attrs={"time": "seen"},
         )
     else:
@@ -86,9 +91,15 @@ def _name(user: wire.User | None) -> str:
 
 
 def comment_of(
-    comment: wire.Comment, *, account: str, owner: str, post: str = "", mention: bool = False
+    comment: wire.Comment,
+    *,
+    account: str,
+    owner: str,
+    seen: datetime,
+    post: str = "",
+    mention: bool = False,
 ) -> Interaction:
-    """Read a comment; `post` is the post it stands under, when the row leaves it out."""
+    """Read a comment; `post` is the post it stands under and `seen` its time, when the row leaves them out."""
     answered = comment.reply_comment
     under = comment.status.native_id if comment.status is not None else ""
     attrs: dict[str, JsonValue] = {}
@@ -106,7 +117,7 @@ def comment_of(
         channel=owner,
         member=comment.user.uid if comment.user is not None else "",
         member_name=_name(comment.user),
-        occurred_at=wire.parse_time(comment.created_at),
+        occurred_at=wire.time_of(comment.created_at, otherwise=seen),
         message=comment.native_id,
         parent=under or post,
         target=target,
@@ -115,7 +126,7 @@ def comment_of(
     )
 
 
-def _status(status: wire.Status, *, account: str, owner: str, shared: bool) -> Interaction:
+def _status(status: wire.Status, *, account: str, owner: str, shared: bool, seen: datetime) -> Interaction:
     origin = status.retweeted_status
     shared = shared or (origin is not None and origin.author == owner)
     return Interaction(
@@ -126,7 +137,7 @@ def _status(status: wire.Status, *, account: str, owner: str, shared: bool) -> I
         channel=owner,
         member=status.author,
         member_name=_name(status.user),
-        occurred_at=wire.parse_time(status.created_at),
+        occurred_at=wire.time_of(status.created_at, otherwise=seen),
         message=status.native_id,
         parent=origin.native_id if origin is not None else "",
         text=html.unescape(status.text),
@@ -134,9 +145,9 @@ def _status(status: wire.Status, *, account: str, owner: str, shared: bool) -> I
     )
 
 
-def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
+def _push(push: wire.Push, event_id: str, *, account: str, at: datetime) -> Parsed:
     sender, owner = wire.ident(push.sender_id), wire.ident(push.receiver_id)
-    subtype = str(push.data.get("subtype", ""))
+    subtype = push.told("subtype")
     name = f"{push.type}/{subtype}" if subtype else push.type
 
     def made(kind: InteractionKind, **more: Any) -> Parsed:
@@ -148,7 +159,7 @@ def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
                 "account": account,
                 "channel": owner,
                 "member": sender,
-                "occurred_at": wire.parse_time(push.created_at),
+                "occurred_at": wire.time_of(push.created_at, otherwise=at),
                 **more,
             }
         )
@@ -160,9 +171,9 @@ def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
         attrs = {} if push.type == "text" else {"form": push.type, **_plain(push.data)}
         return made(_K.MESSAGE, channel=DIRECT + sender, message=event_id, text=push.text, attrs=attrs)
     if push.type == "mention":
-        return made(_K.MENTION, message=str(push.data.get("key", "")), text=push.text)
+        return made(_K.MENTION, message=push.told("key"), text=push.text)
     if push.type == "event":
-        key = str(push.data.get("key", ""))
+        key = push.told("key")
         if subtype in {"follow", "scan_follow"}:
             return made(_K.FOLLOW, entrance=key)
         if subtype == "unfollow":
@@ -179,5 +190,6 @@ def _push(push: wire.Push, event_id: str, *, account: str) -> Parsed:
     return Parsed(kind=name, known=False)
 
 
-def _plain(data: dict[str, Any]) -> dict[str, JsonValue]:
-    return {str(key): value for key, value in data.items() if isinstance(value, str | int | float)}
+def _plain(data: Any) -> dict[str, JsonValue]:
+    parts = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    return {key: value for key, value in parts.items() if isinstance(value, str | int | float)}

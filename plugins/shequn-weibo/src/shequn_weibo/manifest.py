@@ -68,6 +68,8 @@ class Options(Frozen):
     """Whether the application may call `statuses/destroy`; None is what the level usually has."""
     fan_service: bool = False
     """Whether the account is verified and uses 粉丝服务: pushes come in, and messages can be answered."""
+    push_minutes: float = Field(default=10.0, gt=0, le=1440)
+    """How far a push's time may be from this machine's clock; Weibo's documents ask for no such check."""
     push_path_secret: str = ""
     """What nobody else knows of the push address: a part of its path, or `key` in its query. Pushes without it are
     refused."""
@@ -179,6 +181,7 @@ _MISSING = {
     _C.LIST_CHANNELS: "an account has one timeline: its own",
     _C.SEARCH: "search needs a commercial contract",
     _C.REPLY: "answers to a post are comments (comment)",
+    _C.DELETE_OTHERS: "posts of others stay; a comment under an own post is deleted on weibo.com, or tried with delete_comment",
     _C.BAN: "the API cannot block users",
     _C.KICK: "the API cannot remove followers",
     _C.REACT: "likes cannot be given by the API",

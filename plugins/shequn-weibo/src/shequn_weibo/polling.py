@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 
 from shequn_sdk.domain import Clock
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.deepjson import members
 from shequn_sdk.platforms.ports import RawBatch, RawEvent
 from shequn_weibo import wire
@@ -66,15 +68,18 @@ class _Row(msgspec.Struct):
     id: wire.Id = None
     idstr: wire.Id = None
     created_at: str = ""
+    deleted: Any = None
+    user: Any = None
+    uid: wire.Id = None
 
 
 def _read_row(raw: bytes) -> _Row:
     try:
-        return msgspec.json.decode(raw, type=_Row)
+        return lenient.decode(raw, _Row)
     except RecursionError:  # its place is known all the same; what reads it makes a dead letter of it
         parts = {key: value for key, value in members(bytes(raw)).items() if key in _Row.__struct_fields__}
-        return msgspec.json.decode(
-            b"{%b}" % b",".join(b'"%b":%b' % (key.encode(), value) for key, value in parts.items()), type=_Row
+        return lenient.decode(
+            b"{%b}" % b",".join(b'"%b":%b' % (key.encode(), value) for key, value in parts.items()), _Row
         )
 
 
@@ -176,13 +181,17 @@ class Poller:
         return found, upto
 
     def _row(self, raw: bytes, kind: str, uid: str) -> tuple[datetime, int, RawEvent] | None:
+        """Give a row its place; None for one that is deleted: those are sparse."""
         try:
-            row = _read_row(raw)
+            row = _read_row(bytes(raw))
             native = wire.ident(row.idstr, row.id)
-            at = wire.parse_time(row.created_at)
             place = int(native)
-        except (msgspec.DecodeError, ValueError):
-            return None  # deleted rows are sparse
+        except ValueError:
+            return None
+        now = self._clock.now()
+        at = wire.time_of(row.created_at, otherwise=now)
+        if row.deleted or (at is now and not row.user and not row.uid):
+            return None
         prefix = "comment" if kind in {"comment", "comment_mention"} else "status"
         payload = wrap(kind, raw, owner=uid, at=at)
         return at, place, RawEvent(event_id=f"{prefix}:{native}", payload=payload)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from shequn_sdk.errors import InvalidContent, VerificationFailed
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.manifest import LengthUnit, TextLimit
 from shequn_sdk.platforms.ports import RawEvent, WebhookReply, WebhookRequest
 from shequn_weibo import wire
@@ -106,11 +107,14 @@ class PushReceiver:
                 f"a weibo push of {len(request.body)} bytes is over the limit of {MAX_BODY}"
             )
         try:
-            push = msgspec.json.decode(request.body, type=wire.Push, strict=False)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            push = lenient.decode(request.body, wire.Push)
+        except (ValueError, RecursionError) as error:
             raise VerificationFailed("a weibo push cannot be read as JSON of the fan service") from error
         self._check_replay(signature, request.body, now)
-        return WebhookReply(events=(RawEvent(event_id=_identity(push), payload=request.body),))
+        headers = {"received-at": request.received_at.isoformat()}
+        return WebhookReply(
+            events=(RawEvent(event_id=_identity(push), payload=request.body, headers=headers),)
+        )
 
     def _check_signature(self, query: Mapping[str, str], now: float) -> str:
         signature, timestamp, nonce = (query.get(name, "") for name in ("signature", "timestamp", "nonce"))
@@ -143,6 +147,6 @@ class PushReceiver:
 
 
 def _identity(push: wire.Push) -> str:
-    text = msgspec.json.encode([push.text, push.data], order="deterministic")
+    text = msgspec.json.encode([push.text, push.data or {}], order="deterministic")
     digest = hashlib.sha256(text).hexdigest()[:16]
     return f"push:{wire.ident(push.sender_id)}:{push.created_at}:{push.type}:{digest}"

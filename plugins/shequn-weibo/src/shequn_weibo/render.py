@@ -15,10 +15,12 @@ from shequn_sdk.platforms.manifest import Capability, Manifest, TextLimit, measu
 from shequn_sdk.platforms.media import read_media
 from shequn_weibo.errors import PLATFORM
 
-__all__ = ["check_comment", "check_piece", "fingerprint", "picture_of", "refuse", "safe_link"]
+__all__ = ["check_comment", "check_piece", "fingerprint", "picture_of", "refuse", "safe_link", "stands_as"]
 
 _URL = re.compile(r"https?://[0-9A-Za-z\-._~:/?#\[\]@!$&'()*+,;=%]+", re.ASCII)
 _TOPIC = re.compile(r"#[^#\n]+#")
+_CUT = re.compile(r"(?:\.{3}|…+)全文[:：]?$")
+_SHORTEST_CUT = 40
 _SPACE = re.compile(r"\s+")
 _SIGNS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF8": "image/gif"}
 
@@ -119,3 +121,12 @@ def fingerprint(text: str) -> str:
     """Give what stays of a text on Weibo: links become t.cn there, and topics may be stripped."""
     plain = html.unescape(text)
     return _SPACE.sub("", _TOPIC.sub("", _URL.sub("", plain)))
+
+
+def stands_as(text: str, told: str) -> bool:
+    """Whether `told`, as a timeline gives it, is `text`; timelines cut long posts and end them with 全文 and a link."""
+    wanted, found = fingerprint(text), fingerprint(told)
+    if found == wanted:
+        return True
+    begun = _CUT.sub("", found)
+    return begun != found and len(begun) >= _SHORTEST_CUT and wanted.startswith(begun)

@@ -1,4 +1,7 @@
-"""What Weibo sends, as lean structures; numbers may come as text, and fields it hides are None."""
+"""What Weibo sends, as lean structures; numbers may come as text, and fields it hides are None.
+
+They are read by `shequn_sdk.platforms.lenient`, for which null is the same as left out.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ __all__ = [
     "ident",
     "number",
     "parse_time",
+    "time_of",
 ]
 
 Id = int | str | None
@@ -70,6 +74,14 @@ def parse_time(text: str) -> datetime:
     raise InvalidInput(f"{text[:60]!r} is no time as Weibo writes it", source="weibo")
 
 
+def time_of(text: str, *, otherwise: datetime) -> datetime:
+    """Read a time as `parse_time`; what cannot be read gives `otherwise`, because the rest of a row is still good."""
+    try:
+        return parse_time(text)
+    except InvalidInput:
+        return otherwise
+
+
 def format_time(instant: datetime) -> str:
     """Write an instant as Weibo does, in China's time."""
     at = instant.astimezone(CHINA)
@@ -100,10 +112,9 @@ def number(value: Number) -> int | None:
 class Head(msgspec.Struct):
     """Where an answer says that it is an error."""
 
-    error_code: Id = None
-    error: str | None = None
-    error_description: str | None = None
-    request: str | None = None
+    error_code: Any = None
+    error: Any = None
+    error_description: Any = None
 
 
 class User(msgspec.Struct):
@@ -287,9 +298,14 @@ class RateStatus(msgspec.Struct):
 class Push(msgspec.Struct):
     """A delivery of the fan service (粉丝服务)."""
 
-    type: str
+    type: str = ""
     sender_id: Id = None
     receiver_id: Id = None
     created_at: str = ""
     text: str = ""
-    data: dict[str, Any] = {}
+    data: Any = None
+
+    def told(self, name: str) -> str:
+        """Give a part of `data` as text, "" when it is not there."""
+        value: object = self.data.get(name) if isinstance(self.data, dict) else None  # pyright: ignore[reportUnknownMemberType]
+        return "" if value is None else str(value)

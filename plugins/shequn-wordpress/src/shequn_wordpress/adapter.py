@@ -4,43 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import mimetypes
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import anyio
-
-from shequn_sdk.domain import Account, Channel, ChannelKind, ChannelRef, Interaction, Media, Piece, Post
+from shequn_sdk.domain import Account, Channel, ChannelKind, ChannelRef, Interaction, Piece, Post
 from shequn_sdk.errors import InvalidContent, Landing, PlatformError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.manifest import Capability, Manifest
 from shequn_sdk.platforms.ports import Parsed, PostNumbers, RawBatch, RawEvent
 from shequn_wordpress import wire
 from shequn_wordpress.api import Api
-from shequn_wordpress.html import figure, html_of, plain_of, title_of
+from shequn_wordpress.errors import GONE
+from shequn_wordpress.html import html_of, plain_of, title_of
 from shequn_wordpress.listening import SITE, Listener, comment_of, parse
 from shequn_wordpress.manifest import PLATFORM, manifest_for, options_of
-from shequn_wordpress.wire import Revision, WordPressPost
+from shequn_wordpress.media import Uploads, refuse
+from shequn_wordpress.reading import Reader
 
 __all__ = ["WordPressAdapter"]
 
 _CATEGORY = "category:"
-_COMMENT = "comment:"
 _STATUSES = frozenset({"publish", "draft", "pending", "private"})
 _ANY = "publish,future,draft,pending,private"
 
 
-class WordPressAdapter:
+class WordPressAdapter(Reader):
     """An account on a WordPress site. Its channels are `posts`, and `category:7` for a category."""
 
     def __init__(self, account: Account, context: AdapterContext) -> None:
         self.account = account
         self.options = options_of(account)
         self._manifest = manifest_for(account)
-        self._clock = context.clock
-        self._api = Api(account, self.options, context)
+        super().__init__(Api(account, self.options, context), context.clock)
+        self.uploads = Uploads(self._api, limit=self.options.upload_bytes)
         self._listener = Listener(
             self._api, clock=context.clock, look_back=timedelta(hours=self.options.look_back_hours)
         )
@@ -78,7 +76,7 @@ class WordPressAdapter:
         rights: Any = me.get("capabilities")
         may = rights if isinstance(rights, dict) else {}
         what = "publishes" if may.get("publish_posts") else "writes drafts only"  # pyright: ignore[reportUnknownMemberType]
-        name = plain_of(str(me.get("name", ""))) or self.options.username
+        name = plain_of(wire.text(me, "name")) or self.options.username
         return f"wordpress: {name} (id {wire.number(me, 'id', 'users.me')}), {what}"
 
     async def _me(self) -> str:
@@ -103,7 +101,7 @@ class WordPressAdapter:
             body["slug"] = _slug(idempotency_key)
         try:
             body |= await self._place(channel)
-            body |= await self._with_media(piece, str(body.get("content", "")))
+            body |= await self.uploads.place(piece, str(body.get("content", "")))
         except PlatformError as error:
             error.landed = Landing.SURELY_NOT  # the post itself was not asked for yet
             raise
@@ -139,27 +137,27 @@ class WordPressAdapter:
             return body
         self._check_length(piece.text)
         if not piece.text.strip() and not piece.media:
-            raise self._invalid("a post needs a text or a picture")
+            raise refuse("a post needs a text or a picture")
         # WordPress itself makes paragraphs of blank lines, and leaves code blocks alone
         return {"title": title_of(piece.text), "content": piece.text}
 
     def _check_length(self, text: str) -> None:
         limit = self._manifest.limits.text
         if not limit.fits(text):
-            raise self._invalid(f"the text is longer than {limit.maximum} code points (option text_limit)")
+            raise refuse(f"the text is longer than {limit.maximum} code points (option text_limit)")
 
     def _when(self, piece: Piece) -> dict[str, Any]:
         status = piece.attrs.get("wordpress_status", self.options.status)
         if status not in _STATUSES:
-            raise self._invalid(f"wordpress_status is {status!r}; give one of {', '.join(sorted(_STATUSES))}")
+            raise refuse(f"wordpress_status is {status!r}; give one of {', '.join(sorted(_STATUSES))}")
         at = piece.attrs.get("publish_at")
         if at is None:
             return {"status": status}
         when = wire.instant(at)
         if when is None or "T" not in str(at):
-            raise self._invalid(f"publish_at is {at!r}; give an instant such as 2026-03-02T08:00:00+08:00")
+            raise refuse(f"publish_at is {at!r}; give an instant such as 2026-03-02T08:00:00+08:00")
         if status != "publish":
-            raise self._invalid("publish_at needs wordpress_status publish")
+            raise refuse("publish_at needs wordpress_status publish")
         local = when.astimezone(UTC).replace(tzinfo=None, microsecond=0)
         return {"status": "future" if when > self._clock.now() else "publish", "date_gmt": local.isoformat()}
 
@@ -179,66 +177,8 @@ class WordPressAdapter:
             self._categories.add(category)
         return {"categories": [int(category)]}
 
-    async def _with_media(self, piece: Piece, content: str) -> dict[str, Any]:
-        cover = piece.article.cover if piece.article is not None else None
-        if cover is not None:
-            return {"featured_media": int((await self.upload(cover))[0])}
-        if not piece.media:
-            return {}
-        figures: list[str] = []
-        first = ""
-        for media in piece.media:
-            if media.url is not None:
-                figures.append(figure(media, str(media.url)))
-                continue
-            native, url = await self.upload(media)
-            first = first or native
-            figures.append(figure(media, url))
-        changed: dict[str, Any] = {"content": "\n".join((*figures, content)).strip()}
-        if first:
-            changed["featured_media"] = int(first)
-        return changed
-
-    async def upload(self, media: Media) -> tuple[str, str]:
-        """Upload a picture with its description; gives its id and its address.
-
-        Raises:
-            InvalidContent: the file cannot be read or is too large.
-        """
-        if media.native_id is not None:
-            row = wire.one(await self._api.read(f"/media/{_id(media.native_id)}", "media.get"))
-            return wire.number(row, "id", "media.get"), str(row.get("source_url", ""))
-        data, name = await self._load(media)
-        mime = media.mime or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        row = await self._api.upload(data, filename=name, mime=mime)
-        native = wire.number(row, "id", "media.create")
-        if media.alt:
-            await self._api.write(
-                "POST", f"/media/{native}", "media.update", {"alt_text": media.alt}, repeatable=True
-            )
-        return native, str(row.get("source_url", ""))
-
-    async def _load(self, media: Media) -> tuple[bytes, str]:
-        if media.url is not None:
-            raise self._invalid("a picture given by its address is not uploaded; give a file")
-        name = media.filename or (media.path.name if media.path is not None else "picture.jpg")
-        data = media.data
-        if data is None:
-            try:
-                data = await anyio.Path(media.path or "").read_bytes()
-            except OSError as error:
-                raise self._invalid(f"{name} cannot be read ({error.strerror}); check the path") from error
-        if len(data) > self.options.upload_bytes:
-            raise self._invalid(
-                f"{name} has {len(data)} bytes, option upload_bytes allows {self.options.upload_bytes}"
-            )
-        return data, name
-
-    def _invalid(self, why: str) -> InvalidContent:
-        return InvalidContent(f"wordpress: {why}", platform=PLATFORM, operation="posts.create")
-
     def _post(self, channel: str, row: Mapping[str, Any]) -> Post:
-        found = wire.post_of(row, "posts.create")
+        found = wire.post_of(row, "posts.create", now=self._clock.now())
         return Post(
             channel=ChannelRef(account=self.account.name, native_id=channel),
             native_id=found.id,
@@ -251,25 +191,43 @@ class WordPressAdapter:
     async def find_landed(
         self, channel: str, piece: Piece, *, idempotency_key: str, since: datetime
     ) -> Post | None:
-        """Look a post up by the address that its key gave it; see `Reconciler`."""
+        """Look a post up by the address that its key gave it; see `Reconciler`.
+
+        WordPress takes addresses away from what waits for review of somebody who may not publish: those posts are
+        found by title and text.
+        """
         self._manifest.require(Capability.RECONCILE)
         params: dict[str, str | int] = {"slug": _slug(idempotency_key), "status": _ANY, "context": "edit"}
         found = wire.rows(await self._api.read("/posts", "posts.list", params))
-        return self._post(channel, found[0]) if found else None
+        if found:
+            return self._post(channel, found[0])
+        if piece.attrs.get("wordpress_status", self.options.status) != "pending":
+            return None
+        body = self._body(piece)
+        wanted = [plain_of(str(body[name])) for name in ("title", "content")]
+        params = {"author": int(await self._me()), "status": "pending", "context": "edit"}
+        async for row in self._api.pages("/posts", "posts.list", params):
+            made = wire.instant(row.get("date_gmt")) or self._clock.now()
+            told = [plain_of(wire.raw(row, name)) for name in ("title", "content")]
+            # pictures stand above the text
+            if made >= since.replace(microsecond=0) and told[0] == wanted[0] and told[1].endswith(wanted[1]):
+                return self._post(channel, row)
+        return None
 
     async def edit(self, channel: str, message: str, piece: Piece) -> None:
         """Replace title and text of a post; WordPress keeps the old state as a revision."""
         self._declared(piece)
         body = self._body(piece)
-        body |= await self._with_media(piece, str(body.get("content", "")))
-        await self._api.write("POST", f"/posts/{_id(message)}", "posts.update", body, repeatable=True)
+        body |= await self.uploads.place(piece, str(body.get("content", "")))
+        await self._api.write("POST", f"/posts/{wire.ident(message)}", "posts.update", body, repeatable=True)
 
     async def delete(self, channel: str, message: str) -> None:
         """Put a post into the bin; one that is there already, or gone, is no error."""
         try:
-            await self._api.write("DELETE", f"/posts/{_id(message)}", "posts.delete", repeatable=True)
-        except TargetNotFound:
-            return
+            await self._api.write("DELETE", f"/posts/{wire.ident(message)}", "posts.delete", repeatable=True)
+        except TargetNotFound as error:
+            if error.code not in GONE:
+                raise
 
     async def get_post_numbers(self, channel: str, messages: Sequence[str]) -> Sequence[PostNumbers]:
         """Count approved comments, one request per post; WordPress tells nothing else."""
@@ -281,7 +239,9 @@ class WordPressAdapter:
                 response = await self._api.read(
                     "/comments", "comments.list", {"post": int(message), "per_page": 1, "_fields": "id"}
                 )
-            except TargetNotFound:
+            except TargetNotFound as error:
+                if error.code not in GONE:
+                    raise
                 continue
             total = response.headers.get("x-wp-total", "")
             told.append(
@@ -292,68 +252,6 @@ class WordPressAdapter:
                 )
             )
         return told
-
-    # reading posts
-
-    async def iter_posts(
-        self, *, status: str = "publish", since: datetime | None = None, search: str = ""
-    ) -> AsyncIterator[WordPressPost]:
-        """Give posts, newest first; other states than publish need the right to edit them.
-
-        Args:
-            status: publish, future, draft, pending, private, or several with commas.
-            since: changed at or after this instant.
-            search: words in title or text.
-        """
-        params: dict[str, str | int] = {
-            "status": status,
-            "context": "edit",
-            "orderby": "date",
-            "order": "desc",
-        }
-        if since is not None:
-            moment = since.astimezone(UTC) - timedelta(seconds=1)
-            params["modified_after"] = moment.isoformat().replace("+00:00", "Z")
-        if search:
-            params["search"] = search
-        async for row in self._api.pages("/posts", "posts.list", params):
-            yield wire.post_of(row, "posts.list")
-
-    async def get_post(self, message: str) -> WordPressPost:
-        """Read one post, drafts included."""
-        response = await self._api.read(f"/posts/{_id(message)}", "posts.get", {"context": "edit"})
-        return wire.post_of(wire.one(response), "posts.get")
-
-    async def get_image(self, post: WordPressPost) -> str:
-        """Give the address of a post's featured picture; "" when it has none."""
-        if not post.image_id:
-            return ""
-        row = wire.one(await self._api.read(f"/media/{_id(post.image_id)}", "media.get"))
-        return str(row.get("source_url", ""))
-
-    async def iter_revisions(self, message: str) -> AsyncIterator[Revision]:
-        """Give earlier states of a post, newest first."""
-        path = f"/posts/{_id(message)}/revisions"
-        async for row in self._api.pages(path, "revisions.list", {"context": "edit"}):
-            at = wire.instant(row.get("modified_gmt")) or wire.instant(row.get("date_gmt"))
-            if at is not None:
-                yield Revision(
-                    id=wire.number(row, "id", "revisions.list"),
-                    author=str(row.get("author", "")),
-                    modified_at=at,
-                    title=plain_of(wire.raw(row, "title")),
-                    html=wire.raw(row, "content"),
-                )
-
-    async def restore(self, message: str, revision: str) -> WordPressPost:
-        """Give a post the title and text of one of its revisions again."""
-        path = f"/posts/{_id(message)}/revisions/{_id(revision)}"
-        row = wire.one(await self._api.read(path, "revisions.get", {"context": "edit"}))
-        body = {name: wire.raw(row, name) for name in ("title", "content", "excerpt")}
-        response = await self._api.write(
-            "POST", f"/posts/{_id(message)}", "posts.update", body, repeatable=True
-        )
-        return wire.post_of(wire.one(response), "posts.update")
 
     # comments
 
@@ -366,22 +264,29 @@ class WordPressAdapter:
                 platform=PLATFORM,
                 operation="comments.create",
             )
-        body: dict[str, Any] = {"post": int(_id(message)), "content": text}
+        body: dict[str, Any] = {"post": int(wire.ident(message)), "content": text}
         if reply_to:
-            body["parent"] = int(_id(reply_to))
+            body["parent"] = int(wire.ident(reply_to))
         row = wire.one(await self._api.write("POST", "/comments", "comments.create", body))
-        return _COMMENT + wire.number(row, "id", "comments.create")
+        return wire.COMMENT + wire.number(row, "id", "comments.create")
 
     async def delete_comment(self, channel: str, message: str, comment: str) -> None:
         """Put a comment into the bin; one that is there already, or gone, is no error."""
         try:
-            await self._api.write("DELETE", f"/comments/{_id(comment)}", "comments.delete", repeatable=True)
-        except TargetNotFound:
-            return
+            await self._api.write(
+                "DELETE", f"/comments/{wire.ident(comment)}", "comments.delete", repeatable=True
+            )
+        except TargetNotFound as error:
+            if error.code not in GONE:
+                raise
 
     async def iter_comments(self, channel: str, message: str) -> AsyncIterator[Interaction]:
         """Give the approved comments under a post, oldest first."""
-        params: dict[str, str | int] = {"post": int(_id(message)), "order": "asc", "orderby": "date_gmt"}
+        params: dict[str, str | int] = {
+            "post": int(wire.ident(message)),
+            "order": "asc",
+            "orderby": "date_gmt",
+        }
         async for row in self._api.pages("/comments", "comments.list", params):
             yield comment_of(row, account=self.account.name)
 
@@ -395,7 +300,7 @@ class WordPressAdapter:
         row = wire.one(
             await self._api.read(f"/categories/{channel.removeprefix(_CATEGORY)}", "categories.get")
         )
-        return self._channel(channel, str(row.get("name", "")), str(row.get("description", "")))
+        return self._channel(channel, wire.text(row, "name"), wire.text(row, "description"))
 
     def _channel(self, native: str, title: str, description: str) -> Channel:
         return Channel(
@@ -416,7 +321,7 @@ class WordPressAdapter:
         params: dict[str, str | int] = {"orderby": "id", "order": "asc"}
         async for row in self._api.pages("/categories", "categories.list", params):
             native = _CATEGORY + wire.number(row, "id", "categories.list")
-            yield self._channel(native, str(row.get("name", "")), str(row.get("description", "")))
+            yield self._channel(native, wire.text(row, "name"), wire.text(row, "description"))
 
     # listening
 
@@ -436,17 +341,3 @@ class WordPressAdapter:
 def _slug(key: str) -> str:
     """Give the address of a post by its delivery's key."""
     return "sq-" + hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _id(native: str) -> str:
-    """Give a number as WordPress knows it.
-
-    Raises:
-        TargetNotFound: it is none.
-    """
-    found = native.removeprefix(_COMMENT)
-    if not found.isdecimal() or not found.isascii():
-        raise TargetNotFound(
-            f"wordpress has nothing of the id {native[:50]!r}", platform=PLATFORM, operation="id"
-        )
-    return found

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from shequn_sdk.domain import Account
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import ConfigError, InvalidContent
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import HttpClient, HttpResponse
 from shequn_wordpress import wire
@@ -19,6 +19,7 @@ __all__ = ["Api"]
 _PAGE = 100
 """The most that WordPress gives at once."""
 _MOST_PAGES = 1000
+_PAST_THE_END = frozenset({"rest_post_invalid_page_number", "rest_revision_invalid_page_number"})
 
 
 class Api:
@@ -42,7 +43,7 @@ class Api:
             base_url=f"{base}/wp/v2",
             context=context,
             headers={"Authorization": f"Basic {token}"},
-            secrets=(password, token),
+            secrets=(password, password.replace(" ", ""), token),
             max_connections=2,
         )
         self._check = checker(self.http.redact)
@@ -79,9 +80,8 @@ class Api:
 
     async def upload(self, data: bytes, *, filename: str, mime: str) -> Mapping[str, Any]:
         """Upload one file; gives the attachment."""
-        name = "".join(
-            sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in filename
-        )
+        stem, dot, suffix = filename.rpartition(".")
+        name = f"{_plain(stem) or 'file'}.{_plain(suffix)}" if dot else _plain(filename) or "file"
         response = await self.http.request(
             "POST",
             "/media",
@@ -89,7 +89,7 @@ class Api:
             content=data,
             headers={
                 "Content-Type": mime,
-                "Content-Disposition": f'attachment; filename="{name.strip("-.") or "file"}"',
+                "Content-Disposition": f'attachment; filename="{name}"',
             },
             check=self._check,
         )
@@ -100,10 +100,22 @@ class Api:
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Give all rows of a list, page by page."""
         for page in range(1, _MOST_PAGES + 1):
-            response = await self.read(path, operation, {**params, "per_page": _PAGE, "page": page})
+            try:
+                response = await self.read(path, operation, {**params, "per_page": _PAGE, "page": page})
+            except InvalidContent as error:
+                # rows went away since the page before
+                if page > 1 and error.code in _PAST_THE_END:
+                    return
+                raise
             found = wire.rows(response)
             for row in found:
                 yield row
             last = response.headers.get("x-wp-totalpages", "")
             if len(found) < _PAGE or (last.isdecimal() and page >= int(last)):
                 return
+
+
+def _plain(name: str) -> str:
+    """Give a part of a file's name that every server takes in a header."""
+    kept = (sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in name)
+    return "".join(kept).strip("-.")

@@ -27,9 +27,10 @@ from shequn_sdk.errors import (
 from shequn_sdk.platforms.http import HttpResponse
 from shequn_wordpress.manifest import PLATFORM
 
-__all__ = ["TRASHED", "checker", "error_of"]
+__all__ = ["GONE", "checker", "error_of"]
 
-TRASHED = "rest_already_trashed"
+GONE = frozenset({"rest_post_invalid_id", "rest_comment_invalid_id", "rest_already_trashed"})
+"""What says that a post or comment is not there; a 404 of something in front of WordPress says nothing of the kind."""
 _RIGHTS = "the user lacks a right; give the account a user who may do it (an editor or author)"
 _LOGIN = (
     "the application password or the user name is wrong or revoked: make a new one under Users → Profile → Application "
@@ -53,6 +54,11 @@ _ERRORS: Mapping[str, tuple[type[PlatformError], str]] = MappingProxyType(
         "rest_cannot_delete": (PermissionDenied, _RIGHTS),
         "rest_cannot_read": (PermissionDenied, _RIGHTS),
         "rest_cannot_read_post": (PermissionDenied, _RIGHTS),
+        "rest_user_cannot_delete_post": (PermissionDenied, _RIGHTS),
+        "rest_cannot_assign_term": (PermissionDenied, "the user may not put posts into that category"),
+        "rest_cannot_assign_sticky": (PermissionDenied, _RIGHTS),
+        "rest_invalid_author": (InvalidContent, "there is no such author"),
+        "rest_invalid_featured_media": (InvalidContent, "there is no such picture; upload it again"),
         "rest_forbidden": (PermissionDenied, _RIGHTS),
         "rest_forbidden_context": (PermissionDenied, _RIGHTS),
         "rest_forbidden_status": (PermissionDenied, _RIGHTS),
@@ -65,7 +71,7 @@ _ERRORS: Mapping[str, tuple[type[PlatformError], str]] = MappingProxyType(
         "rest_comment_invalid_post_id": (TargetNotFound, "there is no such post to comment on"),
         "rest_term_invalid": (TargetNotFound, "there is no such category"),
         "rest_post_invalid_parent": (TargetNotFound, "there is no such post"),
-        TRASHED: (TargetNotFound, "it is in the bin already"),
+        "rest_already_trashed": (TargetNotFound, "it is in the bin already"),
         "rest_no_route": (
             TargetNotFound,
             "the site has no such interface; look whether base_url is the site's address",
@@ -84,6 +90,7 @@ _ERRORS: Mapping[str, tuple[type[PlatformError], str]] = MappingProxyType(
             InvalidContent,
             "the file is larger than the site takes; lower option upload_bytes",
         ),
+        "rest_upload_user_quota_exceeded": (ContentRejected, "the user may upload no more files"),
         "rest_upload_limited_space": (ContentRejected, "the site has no space left for files"),
         "rest_upload_sideload_error": (ContentRejected, "the site does not take such a file"),
         "rest_upload_image_type_not_supported": (ContentRejected, "the site cannot process such a picture"),
@@ -114,12 +121,14 @@ def checker(redact: Callable[[str], str]) -> Callable[[HttpResponse], None]:
 
 def error_of(response: HttpResponse, redact: Callable[[str], str]) -> PlatformError | None:
     """Give the error that an answer means; None for a good one."""
-    if response.status < 400:
-        return None
     operation = response.operation
+    if response.status < 300:
+        return None
+    if response.status < 400:
+        return _moved(response, redact)
     body = _body(response.body)
-    code = str(body.get("code", ""))[:100]
-    said = redact(" ".join(str(body.get("message", "")).split())[:200])
+    code = str(body.get("code") or "")[:100]
+    said = redact(" ".join(str(body.get("message") or "").split())[:200])
     if response.status == 429:
         return _limited(response, operation)
     known = _ERRORS.get(code)
@@ -132,7 +141,7 @@ def error_of(response: HttpResponse, redact: Callable[[str], str]) -> PlatformEr
             operation=operation,
             code=code,
         )
-    if known is None and response.status >= 500:
+    if known is None and (response.status >= 500 or response.status in {408, 425}):
         # PHP may have done it before it failed
         return Unavailable(
             f"wordpress failed at {operation} with HTTP {response.status} {code}".rstrip()
@@ -149,6 +158,18 @@ def error_of(response: HttpResponse, redact: Callable[[str], str]) -> PlatformEr
         platform=PLATFORM,
         operation=operation,
         code=code or response.status,
+    )
+
+
+def _moved(response: HttpResponse, redact: Callable[[str], str]) -> PlatformError:
+    """Give the error of a redirect, which is not followed: it could take the password elsewhere."""
+    target = redact(response.headers.get("location", ""))[:200] or "another address"
+    return TargetNotFound(
+        f"wordpress was asked for {response.operation} and sends to {target}; set base_url to the site's own address "
+        "(https, with or without www)",
+        platform=PLATFORM,
+        operation=response.operation,
+        code=response.status,
     )
 
 

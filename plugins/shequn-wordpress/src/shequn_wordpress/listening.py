@@ -65,7 +65,7 @@ class Listener:
                 if native in told:
                     continue
                 told[native] = at.isoformat()
-                if kind == "posts" and str(row.get("author", "")) == own:
+                if kind == "posts" and wire.text(row, "author") == own:
                     continue
                 payload = json.dumps({"wordpress": kind, "row": row}, ensure_ascii=False).encode()
                 found.append((at, int(native), RawEvent(event_id=f"{kind}:{native}", payload=payload)))
@@ -108,12 +108,11 @@ def comment_of(row: Mapping[str, Any], *, account: str) -> Interaction:
         InvalidInput: it lacks what every comment has.
     """
     at = wire.instant(row.get("date_gmt"))
-    native, post = str(row.get("id", "")), str(row.get("post", ""))
+    native, post = wire.text(row, "id"), wire.text(row, "post")
     if at is None or not native.isdecimal() or not post.isdecimal():
         raise InvalidInput("a comment of wordpress lacks id, post or date")
-    author = str(row.get("author") or "")
-    name = plain_of(str(row.get("author_name", "")))[:200]
-    parent = str(row.get("parent") or "")
+    author, parent = wire.text(row, "author"), wire.text(row, "parent")
+    name = plain_of(wire.text(row, "author_name"))[:200]
     return Interaction(
         id=f"comment:{native}",
         kind=InteractionKind.COMMENT,
@@ -133,7 +132,7 @@ def comment_of(row: Mapping[str, Any], *, account: str) -> Interaction:
 
 def _post_interaction(row: Mapping[str, Any], *, account: str) -> Interaction:
     at = wire.instant(row.get("date_gmt"))
-    native = str(row.get("id", ""))
+    native = wire.text(row, "id")
     if at is None or not native.isdecimal():
         raise InvalidInput("a post of wordpress lacks id or date")
     title, text = plain_of(wire.raw(row, "title")), plain_of(wire.raw(row, "content"))
@@ -143,9 +142,9 @@ def _post_interaction(row: Mapping[str, Any], *, account: str) -> Interaction:
         platform=PLATFORM,
         account=account,
         channel=SITE,
-        member=str(row.get("author") or ""),
+        member=wire.text(row, "author"),
         occurred_at=at,
         message=native,
         text=f"{title}\n{text}".strip(),
-        attrs={"url": str(row.get("link", ""))},
+        attrs={"url": wire.text(row, "link")},
     )

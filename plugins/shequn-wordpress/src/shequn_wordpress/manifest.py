@@ -112,6 +112,7 @@ _MISSING = {
     _C.BUTTONS: "a link stands in the text",
     _C.REPLY: "answers are comments (`comment`)",
     _C.MENTION: "WordPress tells nobody that they were named",
+    _C.DELETE_OTHERS: "what readers write are comments: put them into the bin in WordPress, or use delete_comment",
     _C.MEMBER_COUNT: "readers are no members; count subscribers where they subscribe",
     _C.READ_HISTORY: "posts are read by `iter_posts`, comments by `iter_comments`",
     _C.WEBHOOK: "WordPress calls nobody without a plugin of its own; new comments are polled",

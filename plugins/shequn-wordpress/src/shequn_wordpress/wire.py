@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import AwareDatetime
 
 from shequn_sdk.domain import Content, Frozen, Link, Media, MediaKind
-from shequn_sdk.errors import Unavailable
+from shequn_sdk.errors import TargetNotFound, Unavailable
+from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.http import HttpResponse
 from shequn_wordpress.html import plain_of
 from shequn_wordpress.manifest import PLATFORM
 
-__all__ = ["Revision", "WordPressPost", "instant", "number", "one", "post_of", "raw", "rows"]
+__all__ = [
+    "COMMENT",
+    "Revision",
+    "WordPressPost",
+    "decoded",
+    "ident",
+    "instant",
+    "number",
+    "one",
+    "post_of",
+    "raw",
+    "rows",
+    "text",
+]
+
+
+COMMENT = "comment:"
+"""How the ids of comments begin, because posts have numbers too."""
 
 
 class WordPressPost(Frozen):
@@ -80,13 +99,23 @@ def _broken(operation: str, what: str) -> Unavailable:
     )
 
 
+def _json(response: HttpResponse) -> Any:
+    """Decode an answer; notices that PHP writes before it, and half characters in it, are no matter."""
+    body = lenient.mended(response.body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        start = min((place for sign in (b"[{", b"{", b"[]") if (place := body.find(sign)) >= 0), default=0)
+        return replace(response, body=body[start:]).json()
+
+
 def one(response: HttpResponse) -> Mapping[str, Any]:
     """Read an answer that is one object.
 
     Raises:
         Unavailable: it is something else.
     """
-    found = response.json()
+    found = _json(response)
     if not isinstance(found, dict):
         raise _broken(response.operation, "something that is no object")
     return cast("Mapping[str, Any]", found)
@@ -98,7 +127,7 @@ def rows(response: HttpResponse) -> list[Mapping[str, Any]]:
     Raises:
         Unavailable: it is something else.
     """
-    found = response.json()
+    found = _json(response)
     if not isinstance(found, list):
         raise _broken(response.operation, "something that is no list")
     return [cast("Mapping[str, Any]", row) for row in cast("list[Any]", found) if isinstance(row, dict)]
@@ -135,25 +164,29 @@ def raw(row: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def post_of(row: Mapping[str, Any], operation: str) -> WordPressPost:
-    """Read a post.
+def text(row: Mapping[str, Any], name: str) -> str:
+    """Read a field as text; "" when it is not there, or null."""
+    value = row.get(name)
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)
+
+
+def post_of(row: Mapping[str, Any], operation: str, *, now: datetime) -> WordPressPost:
+    """Read a post; `now` stands in for a date that it has not yet.
 
     Raises:
-        Unavailable: it lacks what every post has.
+        Unavailable: it has no id.
     """
-    published = instant(row.get("date_gmt")) or instant(row.get("modified_gmt"))
-    if published is None:
-        raise _broken(operation, "a post without a date")
+    published = instant(row.get("date_gmt")) or instant(row.get("modified_gmt")) or now
     image = row.get("featured_media")
     return WordPressPost(
         id=number(row, "id", operation),
-        status=str(row.get("status", "publish")),
+        status=text(row, "status") or "publish",
         title=plain_of(raw(row, "title")),
         html=raw(row, "content"),
         excerpt=raw(row, "excerpt"),
-        url=str(row.get("link", "")),
-        author=str(row.get("author", "")),
-        image_id=str(image) if image else "",
+        url=text(row, "link"),
+        author=text(row, "author"),
+        image_id=str(image) if image and isinstance(image, (int, str)) else "",
         published_at=published,
         modified_at=instant(row.get("modified_gmt")) or published,
     )
@@ -166,3 +199,17 @@ def decoded(payload: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return cast("Mapping[str, Any]", found) if isinstance(found, dict) else None
+
+
+def ident(native: str) -> str:
+    """Give a number as WordPress knows it.
+
+    Raises:
+        TargetNotFound: it is none.
+    """
+    found = native.removeprefix(COMMENT)
+    if not found.isdecimal() or not found.isascii():
+        raise TargetNotFound(
+            f"wordpress has nothing of the id {native[:50]!r}", platform=PLATFORM, operation="id"
+        )
+    return found

@@ -102,6 +102,13 @@ class ContractHooks:
         """Give the native id of a channel in which topics can be opened; by default any channel is one."""
         return rig.channel
 
+    def role(self, rig: Rig) -> str:
+        """Give the native name or id of a role that the account may give to a new member.
+
+        Must be overridden where ROLES is declared.
+        """
+        raise AssertionError(f"{type(self).__name__} declares ROLES: override role()")
+
     def missing_channel(self, rig: Rig) -> str:
         """Give the native id of a channel that is not there."""
         return self.unknown_channel or "".join(

@@ -76,6 +76,31 @@ class TendingContract(ContractHooks):
         rig.sandbox.join(rig.channel, person)
         assert _size(rig) == before
 
+    @pytest.mark.requires(Capability.ROLES, Capability.GET_MEMBER)
+    async def test_a_role_is_given_and_taken(self, rig: Rig) -> None:
+        """A role shows at its member while it is given; giving or taking it twice is no error."""
+        _, member = _member(rig)
+        role = self.role(rig)
+
+        async def standing() -> object:
+            found = await within(rig.adapter.get_member(rig.channel, member))
+            return found.role, frozenset(found.roles), found.title
+
+        before = await standing()
+        for _ in range(2):
+            await within(rig.adapter.grant_role(rig.channel, member, role))
+            assert await standing() != before
+        for _ in range(2):
+            await within(rig.adapter.revoke_role(rig.channel, member, role))
+            assert await standing() == before
+
+    @pytest.mark.requires(Capability.COMMANDS)
+    async def test_commands_are_published_replaced_and_taken_away(self, rig: Rig) -> None:
+        """Each call replaces the commands before it; the same twice is no error, and none takes them away."""
+        both = {"checkin": "打卡", "help": "帮助"}
+        for commands in (both, both, {"help": "帮助"}, {}):
+            await within(rig.adapter.set_commands(commands))
+
     @pytest.mark.requires(Capability.INVITES)
     async def test_an_entrance_lets_people_in(self, rig: Rig) -> None:
         """A named entrance has an id and an address; somebody comes through it; it can be ended."""

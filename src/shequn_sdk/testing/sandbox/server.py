@@ -15,19 +15,23 @@ from typing import Any, Self, TextIO
 from urllib.parse import urlsplit
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from shequn_sdk.domain import Account, Clock
-from shequn_sdk.errors import ConfigError, PluginError
+from shequn_sdk.errors import ConfigError, MissingExtra, PluginError
 from shequn_sdk.platforms.hooks import SandboxSpec
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.testing.sandbox._control import Control
 from shequn_sdk.testing.sandbox._play import TRANSPORT, PlayedApp, Receive, Scope, Send, answer
 from shequn_sdk.testing.sandbox.api import CallbackResult, FaultSource, PlatformSandbox, SandboxContext
 from shequn_sdk.testing.sandbox.faults import SeededFaults
+
+try:
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+except ModuleNotFoundError as error:
+    raise MissingExtra("sandboxes are served by uvicorn", "sandbox") from error
 
 __all__ = ["SandboxServer", "serve"]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from shequn_discord.sandbox import (
@@ -21,6 +22,7 @@ from shequn_discord.sandbox.forms import ApiError
 from shequn_discord.sandbox.gateway import Hub
 from shequn_discord.sandbox.messaging import make_message, place_message
 from shequn_discord.sandbox.permissions import BITS, permissions
+from shequn_discord.sandbox.router import Upload
 from shequn_discord.sandbox.world import ChannelState, GuildState, MessageState, World
 from shequn_discord.snowflake import parse_time, snowflake_at
 from shequn_sdk.errors import InvalidInput, PermissionDenied, PlatformError, TargetNotFound
@@ -172,10 +174,24 @@ class Acting(BaseSandbox):
             body["message_reference"] = {"message_id": reply_to}
         return self._write(place, user, body)
 
-    def _write(self, place: ChannelState, user: str, body: Mapping[str, Any]) -> str:
+    def show(self, channel: str, person: Person, picture: bytes, caption: str = "") -> str:
+        """Let a person post a picture, with text above it; joins them first when they are no member."""
+        place = self._place(channel)
+        user = self._speaker(place, person, need="ATTACH_FILES")
+        kind = "image/jpeg" if picture.startswith(b"\xff\xd8") else "image/png"
+        file = Upload(f"picture.{kind[6:]}", kind, picture)
+        return self._write(place, user, {"content": caption}, {"files[0]": file})
+
+    def _write(
+        self,
+        place: ChannelState,
+        user: str,
+        body: Mapping[str, Any],
+        files: Mapping[str, Upload] = MappingProxyType({}),
+    ) -> str:
         author = self.world.users[user]
         message = self._do(
-            lambda: make_message(self.world, place, author, body, {}, base_url=self.context.base_url)
+            lambda: make_message(self.world, place, author, body, files, base_url=self.context.base_url)
         )
         place_message(self.world, self.hub, place, message)
         return message.id

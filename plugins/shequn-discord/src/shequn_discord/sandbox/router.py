@@ -305,6 +305,8 @@ class Router:
 
     def _authorize(self, request: Request, found: _Route) -> None:
         agent = request.headers.get("user-agent", "")
+        if found.template.startswith(("/webhooks/", "/interactions/")):
+            agent = _AGENT  # discord.py names none here and is served
         if self._world.options.get("require_user_agent", True) and not agent.startswith(_AGENT):
             raise ApiError(403, 40333, "internal network error")
         if not found.auth:

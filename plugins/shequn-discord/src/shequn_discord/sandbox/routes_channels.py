@@ -262,10 +262,9 @@ async def active_threads(call: Call) -> Reply:
     return _threads(call, found)
 
 
-async def _archived(call: Call, kinds: set[int]) -> Reply:
+def _archived_in(call: Call, kinds: set[int]) -> list[ChannelState]:
     channel = call.channel("READ_MESSAGE_HISTORY")
-    limit = call.number("limit", 50, 1, 100)
-    found = [
+    return [
         thread
         for thread in call.world.channels.values()
         if thread.is_thread
@@ -273,6 +272,11 @@ async def _archived(call: Call, kinds: set[int]) -> Reply:
         and thread.data["type"] in kinds
         and thread.data["thread_metadata"]["archived"]
     ]
+
+
+async def _archived(call: Call, kinds: set[int]) -> Reply:
+    limit = call.number("limit", 50, 1, 100)
+    found = _archived_in(call, kinds)
     stamp = lambda thread: thread.data["thread_metadata"]["archive_timestamp"]  # noqa: E731 - a sort key
     before = call.query.get("before")
     if before is not None:
@@ -292,6 +296,20 @@ async def archived_private(call: Call) -> Reply:
     """Read archived private threads."""
     call.channel("MANAGE_THREADS")
     return await _archived(call, {12})
+
+
+@route("GET", _C + "/users/@me/threads/archived/private")
+async def archived_private_joined(call: Call) -> Reply:
+    """Read archived private threads that the bot is in, newest first; `before` is a thread's id."""
+    limit = call.number("limit", 50, 1, 100)
+    before = call.place("before", 1 << 63)
+    found = [
+        thread
+        for thread in _archived_in(call, {12})
+        if call.me in thread.thread_members and int(thread.id) < before
+    ]
+    found.sort(key=lambda thread: int(thread.id), reverse=True)
+    return _threads(call, found[:limit], more=len(found) > limit)
 
 
 def _thread(call: Call) -> ChannelState:

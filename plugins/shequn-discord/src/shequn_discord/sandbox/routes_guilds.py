@@ -92,6 +92,18 @@ async def preview(call: Call) -> Reply:
     }
 
 
+@route("GET", _G + "/emojis")
+async def emojis(call: Call) -> Reply:
+    """Read a server's own emojis."""
+    return 200, call.world.guild_json(call.guild())["emojis"]
+
+
+@route("GET", _G + "/stickers")
+async def stickers(call: Call) -> Reply:
+    """Read a server's own stickers."""
+    return 200, call.world.guild_json(call.guild())["stickers"]
+
+
 @route("GET", _G + "/channels")
 async def guild_channels(call: Call) -> Reply:
     """Read a server's channels."""

@@ -136,6 +136,22 @@ async def get_widget(call: Call) -> Reply:
     return 200, _settings(guild, "widget", {"enabled": False, "channel_id": None})
 
 
+@route("GET", _G + "/widget.json", auth=False)
+async def widget(call: Call) -> Reply:
+    """Show a server to the whole world, where its widget is on."""
+    guild = call.guild()
+    if not _settings(guild, "widget", {"enabled": False, "channel_id": None})["enabled"]:
+        raise ApiError(403, 50004, "Widget Disabled")
+    return 200, {
+        "id": guild.id,
+        "name": guild.name,
+        "instant_invite": None,
+        "channels": [],
+        "members": [],
+        "presence_count": len(guild.members),
+    }
+
+
 @route("PATCH", _G + "/widget")
 async def edit_widget(call: Call) -> Reply:
     """Change the widget's settings."""

@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, Described, method
+from shequn_telegram.sandbox.parameters import Parameters
 from shequn_telegram.sandbox.refusal import bad
 from shequn_telegram.sandbox.send import begin, finish
+from shequn_telegram.sandbox.state import ADMIN_RIGHTS, CHANNEL_RIGHTS, GROUP_RIGHTS
 from shequn_telegram.sandbox.updates import check_webhook
 
 __all__: list[str] = []
@@ -146,6 +148,28 @@ def _setting(name: str, key: str, limit: int) -> None:
 _setting("Name", "name", 64)
 _setting("Description", "description", 512)
 _setting("ShortDescription", "short_description", 120)
+
+
+def _rights_key(call: Call) -> str:
+    return "rights of channels" if call.params.flag("for_channels") else "rights of groups"
+
+
+@method("setMyDefaultAdministratorRights")
+def set_default_rights(call: Call) -> Any:
+    """Set the rights that the bot asks for when it is made an administrator."""
+    rights = call.params.nested("rights") or {}
+    if not isinstance(rights, dict):
+        raise bad("can't parse rights JSON object")
+    call.bot.settings[_rights_key(call)] = rights
+    return True
+
+
+@method("getMyDefaultAdministratorRights")
+def get_default_rights(call: Call) -> Any:
+    """Tell the rights that the bot asks for."""
+    given = Parameters(call.bot.settings.get(_rights_key(call), {}))
+    own = CHANNEL_RIGHTS if call.params.flag("for_channels") else GROUP_RIGHTS
+    return {name: given.flag(name) for name in ("is_anonymous", *ADMIN_RIGHTS, *own)}
 
 
 @method("setChatMenuButton")

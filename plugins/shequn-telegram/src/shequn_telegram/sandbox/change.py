@@ -15,7 +15,7 @@ from shequn_telegram.sandbox.text import read_text
 
 __all__: list[str] = []
 
-_DAY_AND_HALF = 48 * 3600
+_TWO_DAYS = 48 * 3600
 _UNMODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current content "
     "and reply markup of the message"
@@ -111,10 +111,10 @@ def edit_markup(call: Call) -> Any:
 
 def _may_delete(call: Call, chat: Chat, member: Member | None, message: Stored) -> bool:
     age = call.world.now() - message.date
-    if message.bot == call.bot.user.id:
-        return age < _DAY_AND_HALF or chat.type in {"supergroup", "channel"}
-    if chat.type == "private":
-        return age < _DAY_AND_HALF
+    own = message.bot == call.bot.user.id
+    if chat.type == "private" or own:
+        right = "can_post_messages" if chat.type == "channel" else "can_delete_messages"
+        return age < _TWO_DAYS or (member is not None and own and member.may(right))
     return member is not None and member.may("can_delete_messages")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, method
+from shequn_telegram.sandbox.members import read_permissions
 from shequn_telegram.sandbox.refusal import bad
+from shequn_telegram.sandbox.send import media_content
 from shequn_telegram.sandbox.state import PERMISSIONS, Chat, Invite, Member, Topic
 from shequn_telegram.sandbox.world import World
 
@@ -110,16 +112,17 @@ def set_description(call: Call) -> Any:
 @method("setChatPhoto")
 def set_photo(call: Call) -> Any:
     """Give a chat a picture."""
-    _changing(call)
-    if "photo" not in call.params.files:
-        raise bad("there is no photo in the request")
+    chat = _changing(call)
+    sizes = media_content(call, "photo", call.params.values.get("photo"), call.params)["photo"]
+    call.world.service(chat, call.bot.user, {"new_chat_photo": sizes}, bot=call.bot.user.id)
     return True
 
 
 @method("deleteChatPhoto")
 def delete_photo(call: Call) -> Any:
     """Take a chat's picture away."""
-    _changing(call)
+    chat = _changing(call)
+    call.world.service(chat, call.bot.user, {"delete_chat_photo": True}, bot=call.bot.user.id)
     return True
 
 
@@ -131,7 +134,7 @@ def set_permissions(call: Call) -> Any:
     given = call.params.nested("permissions")
     if not isinstance(given, dict):
         raise bad("can't parse permissions JSON object")
-    chat.permissions = {name: given.get(name) is True for name in PERMISSIONS}
+    chat.permissions = read_permissions(given)
     return True
 
 
@@ -403,6 +406,15 @@ def _request(call: Call) -> tuple[Chat, Any, Invite | None]:
     if invite is not None:
         invite.pending = max(0, invite.pending - 1)
     return chat, user, invite
+
+
+def _no_query(_call: Call) -> Any:
+    """Refuse: queries go to a chat's guard bot only, and the sandbox's chats have none."""
+    raise bad("query is too old and response timeout expired or query ID is invalid")
+
+
+method("answerChatJoinRequestQuery")(_no_query)
+method("sendChatJoinRequestWebApp")(_no_query)
 
 
 @method("approveChatJoinRequest")

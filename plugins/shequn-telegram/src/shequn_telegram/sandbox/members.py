@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, method
@@ -21,6 +22,7 @@ __all__: list[str] = []
 
 _NO_RESTRICT = "not enough rights to restrict/unrestrict chat member"
 _YEAR = 366 * 86_400
+_EMOJI = re.compile("[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
 
 
 def _user(call: Call) -> User:
@@ -124,13 +126,10 @@ def restrict(call: Call) -> Any:
         given = call.params.values
     if not isinstance(given, dict):
         raise bad("can't parse permissions JSON object")
-    permissions = {name: Parameters(given).flag(name) for name in PERMISSIONS}
+    permissions = read_permissions(given)
     if not call.params.flag("use_independent_chat_permissions"):
         _imply(permissions)
-    sending = [
-        name for name in PERMISSIONS[:10] if not permissions[name] and chat.permissions.get(name, True)
-    ]
-    if sending:
+    if any(not permissions[name] and chat.permissions.get(name, True) for name in PERMISSIONS):
         new = Member(
             user, "restricted", permissions=permissions, is_member=old.inside, until=_until(call), tag=old.tag
         )
@@ -138,6 +137,20 @@ def restrict(call: Call) -> Any:
         new = Member(user, "member" if old.inside else "left", is_member=old.inside, tag=old.tag)
     _change(call, chat, old, new)
     return True
+
+
+_FOLLOWS = {
+    "can_react_to_messages": "can_send_messages",
+    "can_edit_tag": "can_pin_messages",
+    "can_manage_topics": "can_pin_messages",
+}
+"""Permissions that take another's value when they are left out."""
+
+
+def read_permissions(given: dict[str, Any]) -> dict[str, bool]:
+    """Give all permissions of a `ChatPermissions` object."""
+    named = Parameters(given)
+    return {name: named.flag(name if name in given else _FOLLOWS.get(name, name)) for name in PERMISSIONS}
 
 
 def _imply(permissions: dict[str, bool]) -> None:
@@ -182,6 +195,13 @@ def promote(call: Call) -> Any:
     return True
 
 
+def _check_label(text: str) -> None:
+    if len(text) > 16:
+        raise bad("ADMIN_RANK_INVALID")
+    if _EMOJI.search(text):
+        raise bad("ADMIN_RANK_EMOJI_NOT_ALLOWED")
+
+
 @method("setChatAdministratorCustomTitle")
 def set_title(call: Call) -> Any:
     """Give an administrator a title."""
@@ -194,8 +214,7 @@ def set_title(call: Call) -> Any:
     if standing.promoted_by != call.bot.user.id:
         raise bad("not enough rights to change custom title of the user")
     title = call.params.text("custom_title")
-    if len(title) > 16:
-        raise bad("ADMIN_RANK_INVALID")
+    _check_label(title)
     standing.title = title
     return True
 
@@ -209,8 +228,7 @@ def set_tag(call: Call) -> Any:
     if standing is None or not standing.inside:
         raise bad("USER_NOT_PARTICIPANT")
     tag = call.params.text("tag")
-    if len(tag) > 16:
-        raise bad("ADMIN_RANK_INVALID")
+    _check_label(tag)
     standing.tag = tag
     return True
 

@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, method
+from shequn_telegram.sandbox.markup import utf16
 from shequn_telegram.sandbox.markup_reply import read_markup
 from shequn_telegram.sandbox.parameters import Parameters
 from shequn_telegram.sandbox.refusal import Refused, bad
@@ -19,6 +20,7 @@ __all__ = ["Draft", "begin", "finish", "media_content", "read_caption"]
 _TEXT_LIMIT = 4096
 _CAPTION_LIMIT = 1024
 _MB = 1024 * 1024
+_QUOTED = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler", "custom_emoji", "date_time"})
 _PERMISSION = {
     "text": ("can_send_messages", "text messages"),
     "photo": ("can_send_photos", "photos"),
@@ -45,6 +47,7 @@ class Draft:
         self.thread = 0
         self.reply: dict[str, Any] | None = None
         self.external: dict[str, Any] | None = None
+        self.quote: dict[str, Any] | None = None
         self.markup: dict[str, Any] | None = None
 
 
@@ -115,12 +118,29 @@ def _reply(draft: Draft) -> None:
         if not lenient:
             raise bad("message to be replied not found")
         return
+    if given is not None:
+        draft.quote = _quote(Parameters(given), message, draft.call.world)
     if chat is draft.chat:
         draft.reply = _without_reply(message.json())
         draft.thread = draft.thread or message.thread
     else:
         origin = {"type": "user", "date": message.date, "sender_user": message.data.get("from", {})}
         draft.external = {"origin": origin, "chat": chat.json(), "message_id": target}
+
+
+def _quote(given: Parameters, message: Stored, world: World) -> dict[str, Any] | None:
+    """Give the `TextQuote` of a reply; the quoted words must stand in the message as they are."""
+    text, entities = read_text(given, world.user_json, text="quote", entities="quote_entities", mode="quote_parse_mode")  # fmt: skip
+    if not text:
+        return None
+    whole = str(message.data.get("text") or message.data.get("caption") or "")
+    start = whole.find(text)
+    if start < 0 or len(text) > _CAPTION_LIMIT:
+        raise bad("QUOTE_TEXT_INVALID")
+    made: dict[str, Any] = {"text": text, "position": utf16(whole[:start]), "is_manual": True}
+    if kept := [entity for entity in entities if entity["type"] in _QUOTED]:
+        made["entities"] = kept
+    return made
 
 
 def _without_reply(data: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +164,8 @@ def finish(draft: Draft, content: dict[str, Any], **more: Any) -> Stored:
             data["is_topic_message"] = True
     if draft.reply is not None:
         data["reply_to_message"] = draft.reply
+    if draft.quote is not None:
+        data["quote"] = draft.quote
     if draft.external is not None:
         data["external_reply"] = draft.external
     data.update(content)
@@ -455,6 +477,17 @@ def send_dice(call: Call) -> Any:
     if emoji not in DICE:
         raise bad("wrong dice emoji specified")
     return finish(draft, {"dice": {"emoji": emoji, "value": call.world.rng.randint(1, DICE[emoji])}}).json()
+
+
+@method("sendMessageDraft")
+def send_draft(call: Call) -> Any:
+    """Show a text that is still being written; nothing of it stays."""
+    chat, _ = call.chat(write=True)
+    if chat.type != "private":
+        raise bad("drafts can be sent only to private chats")
+    if not call.params.integer("draft_id"):
+        raise bad("draft_id must be non-zero")
+    return True
 
 
 @method("sendChatAction")

@@ -74,6 +74,7 @@ class TelegramSandbox(BaseSandbox):
         """Make a bot."""
         user = User(int(token.partition(":")[0]), name, username=username, is_bot=True)
         bot = Bot(token, user, UpdateQueue(self.context), privacy=self._privacy)
+        bot.queue.tick = self.world.tick
         bot.queue.answered = lambda body: self._answered(bot, body)
         self.world.bots[token] = bot
         self.world.users[user.id] = user
@@ -322,7 +323,7 @@ class TelegramSandbox(BaseSandbox):
             bot.queue.set_allowed(params.nested("allowed_updates"))
             found = await bot.queue.get(
                 offset=params.integer("offset") or 0,
-                limit=params.integer("limit") or 100,
+                limit=100 if (limit := params.integer("limit")) is None else limit,
                 timeout=params.integer("timeout") or 0,
             )
             await _answer(send, 200, b'{"ok":true,"result":' + found + b"}")

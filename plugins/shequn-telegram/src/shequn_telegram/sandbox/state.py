@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = [
     "ADMIN_RIGHTS",
+    "CHANNEL_RIGHTS",
+    "GROUP_RIGHTS",
     "PERMISSIONS",
     "Chat",
     "Invite",

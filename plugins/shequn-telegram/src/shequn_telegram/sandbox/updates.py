@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,8 @@ _LIFETIMES = {
     "pre_checkout_query": 150.0,
 }
 _MAX_BATCH_BYTES = 4 * 1024 * 1024
-_RETRY_LIMIT = 60.0
+_TICK = 0.5
+"""Seconds between looks at the clock while a call or a webhook waits."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -137,7 +139,7 @@ class UpdateQueue:
         )
         self._confirm(offset)
         self._drop_expired()
-        limit = limit if 1 <= limit <= 100 else 100
+        limit = min(max(limit, 1), 100)
         if not self._queue and timeout > 0 and not self._stopping:
             await self._wait(min(timeout, 50.0))
         if not self._queue and self._held:
@@ -156,8 +158,13 @@ class UpdateQueue:
         self._arrived.clear()
         poll = self._poll = asyncio.get_running_loop().create_future()
         arrived = asyncio.ensure_future(self._arrived.wait())
+        until = time.monotonic() + timeout
         try:
-            await asyncio.wait({poll, arrived}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            while (left := until - time.monotonic()) > 0 and not (poll.done() or arrived.done()):
+                await asyncio.wait(
+                    {poll, arrived}, timeout=min(left, _TICK), return_when=asyncio.FIRST_COMPLETED
+                )
+                self.tick()
             if poll.done():
                 poll.result()
         finally:
@@ -204,8 +211,10 @@ class UpdateQueue:
             if not self._queue:
                 self._arrived.clear()
                 self._release_held()
-                if not self._queue:
-                    await self._arrived.wait()
+                while not self._arrived.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._arrived.wait(), _TICK)
+                    self.tick()
                 continue
             item = self._queue[0]
             headers = {"content-type": "application/json"}
@@ -231,6 +240,9 @@ class UpdateQueue:
     def _failed(self, status: int) -> None:
         text = "Connection refused" if status == 0 else f"Wrong response from the webhook: {status}"
         self.last_error = (int(self._context.clock.now().timestamp()), text)
+
+    def tick(self) -> None:
+        """Do what the time asks for, for example close polls; set by the server, called while somebody waits."""
 
     async def answered(self, body: bytes) -> None:
         """Take a call that stands in the answer to a webhook; set by the server."""
@@ -262,6 +274,13 @@ class UpdateQueue:
                 await task
 
 
+_WEBHOOK_PORTS = frozenset({80, 88, 443, 8443})
+
+
+def _local(host: str) -> bool:
+    return host.strip("[]") in {"127.0.0.1", "localhost", "::1"}
+
+
 def check_webhook(url: str, secret: str) -> None:
     """Check address and secret token as the server does.
 
@@ -273,8 +292,11 @@ def check_webhook(url: str, secret: str) -> None:
     if scheme.lower() not in {"http", "https"} or not host:
         raise bad("invalid webhook URL specified")
     name = host.rpartition(":")[0] or host
-    if scheme.lower() == "http" and name.strip("[]") not in {"127.0.0.1", "localhost", "::1"}:
+    if scheme.lower() == "http" and not _local(name):
         raise bad("bad webhook: An HTTPS URL must be provided for webhook")
+    port = host.rpartition("]")[2].rpartition(":")[2]
+    if scheme.lower() == "https" and port.isdigit() and int(port) not in _WEBHOOK_PORTS and not _local(name):
+        raise bad("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
     if len(secret) > 256:
         raise bad("secret token is too long")
     if secret and not all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in secret):

@@ -17,6 +17,7 @@ from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import FaultKind, SandboxContext
 from shequn_wecom.crypto import CallbackCrypto
+from shequn_wecom.sandbox.furniture import AGENT
 from shequn_wecom.sandbox.state import World
 
 __all__ = ["CallbackSender", "xml_of"]
@@ -149,7 +150,8 @@ class CallbackSender:
             }
         )
         body = (
-            f"<xml><ToUserName><![CDATA[{self._world.corp_id}]]></ToUserName><AgentID><![CDATA[]]></AgentID>"
+            f"<xml><ToUserName><![CDATA[{self._world.corp_id}]]></ToUserName>"
+            f"<AgentID><![CDATA[{AGENT}]]></AgentID>"
             f"<Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
         )
         return query, body.encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from shequn_sdk.errors import Conflict, PermissionDenied, TargetNotFound
 from shequn_wecom.sandbox.callbacks import CallbackSender, Fields, xml_of
 from shequn_wecom.sandbox.groups import add_member, remove_member
@@ -12,6 +14,7 @@ from shequn_wecom.sandbox.state import (
     CustomerRecord,
     FollowRecord,
     GroupEntry,
+    MediaFile,
     Said,
     WelcomeCode,
     World,
@@ -72,6 +75,20 @@ class People:
     def write_to_app(self, channel: str, userid: str, name: str, text: str, *, agent: int) -> str:
         """Let a member write to the application; it is told."""
         self._employ(userid, name, channel)
+        return self._to_app(channel, userid, name, text, {"MsgType": "text", "Content": text}, agent=agent)
+
+    def show_to_app(self, channel: str, userid: str, name: str, picture: bytes, *, agent: int) -> str:
+        """Let a member send a picture to the application; it is told, and may fetch it for three days."""
+        self._employ(userid, name, channel)
+        world = self._world
+        file = MediaFile(
+            f"1{world.hex(40)}", "image", "picture.jpg", picture, world.now() + timedelta(days=3)
+        )
+        world.media[file.id] = file
+        fields: Fields = {"MsgType": "image", "PicUrl": "http://p.qpic.invalid/pic", "MediaId": file.id}
+        return self._to_app(channel, userid, name, "", fields, agent=agent)
+
+    def _to_app(self, channel: str, userid: str, name: str, text: str, fields: Fields, *, agent: int) -> str:
         number = str(self._world.rng.randrange(10**18, 10**19))
         direct = f"user:{userid}"
         said = self._stand(direct, number, userid, name, text)
@@ -83,8 +100,7 @@ class People:
                     "ToUserName": self._world.corp_id,
                     "FromUserName": userid,
                     "CreateTime": self._world.stamp(),
-                    "MsgType": "text",
-                    "Content": text,
+                    **fields,
                     "MsgId": int(number),
                     "AgentID": agent,
                 }

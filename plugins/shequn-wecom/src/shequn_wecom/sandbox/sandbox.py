@@ -307,6 +307,16 @@ class WecomSandbox(BaseSandbox):
         userid = self._as_member(person)
         return self._people_acts.write_to_app(channel, userid, person.name, text, agent=AGENT)
 
+    def show(self, channel: str, person: Person, picture: bytes, caption: str = "") -> str:
+        """Let a member send a picture to the application; WeCom's pictures have no text, so that follows by itself."""
+        if channel != "@all" and not channel.startswith(("party:", "user:", "tag:")):
+            raise self._unknown(channel)
+        userid = self._as_member(person)
+        number = self._people_acts.show_to_app(channel, userid, person.name, picture, agent=AGENT)
+        if caption:
+            self.say(channel, person, caption)
+        return number
+
     def vote(self, channel: str, person: Person, message: str, choice: int) -> None:
         """Let a person vote on a vote card, once."""
         if choice < 0:

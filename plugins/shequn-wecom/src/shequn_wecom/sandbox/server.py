@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ from shequn_wecom.sandbox.state import World
 from shequn_wecom.sandbox.tokens import Call, Tokens
 
 __all__ = ["READS", "make_app"]
+
+_log = logging.getLogger(__name__)
 
 READS = frozenset(
     {
@@ -128,6 +131,14 @@ def make_app(
             raise Refuse(40063, "use POST")
         return handler(call)
 
+    def serve_any(call: Call) -> dict[str, Any]:
+        """Refuse a body whose parts have the wrong types, wherever a handler stumbles over it."""
+        try:
+            return serve(call)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
+            _log.debug("%s stumbled", call.path, exc_info=True)
+            raise Refuse(40058, "a part of the body has the wrong type") from None
+
     def media(call: Call) -> Response:
         call.app = tokens.admit(call, counts=True)
         found = world.media_file(call.query.get("media_id", ""), kinds=("image", "voice", "video", "file"))
@@ -143,7 +154,7 @@ def make_app(
         address = request.client.host if request.client else "127.0.0.1"
         try:
             call = await read(request, path)
-            return media(call) if path == "media/get" else answer(serve(call))
+            return media(call) if path == "media/get" else answer(serve_any(call))
         except Refuse as refuse:
             return answer(refusal_body(refuse, at=world.now(), serial=world.serial(), address=address))
 

@@ -40,7 +40,7 @@ class Call:
         """Give a list of texts, perhaps empty."""
         value = self.body.get(name) or []
         if not isinstance(value, list):
-            raise Refuse(code, f"{name} is no list")
+            raise Refuse(40058, f"{name} is no list")
         if most is not None and len(value) > most:
             raise Refuse(code, f"{name} has more than {most} items")
         return [str(item) for item in value]

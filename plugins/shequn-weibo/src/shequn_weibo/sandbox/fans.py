@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from shequn_sdk.testing.sandbox import FaultKind, SandboxContext
-from shequn_weibo.push import sign
+from shequn_weibo.push import MESSAGE_LIMIT, sign
 from shequn_weibo.sandbox.server import Call, Handler
 from shequn_weibo.sandbox.state import Refuse, World
 from shequn_weibo.wire import format_time
@@ -151,7 +151,7 @@ class Fans:
 
     def _keep(self, member: str, data: dict[str, Any]) -> None:
         text = str(data.get("text") or json.dumps(data, ensure_ascii=False))
-        if len(text) >= 300:
+        if not MESSAGE_LIMIT.fits(text):
             raise Refuse(20013)
         self.messages.append(
             DirectMessage(self._world.new_id(), member, by_account=True, text=text, at=self._world.now())

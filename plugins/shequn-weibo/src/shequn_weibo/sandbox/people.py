@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ class Comments:
         }
 
     def _list(self, call: Call, ids: list[int]) -> dict[str, Any]:
-        rows: list[CommentRecord] = list(self._world.visible(ids, self._world.comments))
+        rows: Iterator[CommentRecord] = self._world.visible(ids, self._world.comments)
         page = page_of(call, rows, default=50, most=200)
         return {
             "comments": [self._world.comment_json(row, viewer=call.uid) for row in page],
@@ -53,7 +54,8 @@ class Comments:
             "previous_cursor": 0,
             "next_cursor": 0,
             # with phantom rows it counts what is hidden, as Weibo's does
-            "total_number": len(rows) + int(self._world.option("phantom_rows", 0)),
+            "total_number": self._world.count(ids, self._world.comments)
+            + int(self._world.option("phantom_rows", 0)),
         }
 
     def _status(self, call: Call) -> StatusRecord:
@@ -78,7 +80,7 @@ class Comments:
 
     def show_batch(self, call: Call) -> list[dict[str, Any]]:
         """Give several comments."""
-        given = [part for part in call.text("cids").split(",") if part.isdigit()]
+        given = [part for part in call.text("cids").split(",") if part.isascii() and part.isdigit()]
         if len(given) > 50:
             raise Refuse(20009)
         found = [self._world.comments[int(part)] for part in given if int(part) in self._world.comments]
@@ -125,7 +127,7 @@ class Comments:
 
     def destroy_batch(self, call: Call) -> list[dict[str, Any]]:
         """Delete at most 20 comments."""
-        given = [part for part in call.text("cids").split(",") if part.isdigit()]
+        given = [part for part in call.text("cids").split(",") if part.isascii() and part.isdigit()]
         if len(given) > 20:
             raise Refuse(20009)
         found = [self._world.comments[int(part)] for part in given if int(part) in self._world.comments]
@@ -290,8 +292,7 @@ class People:
         user = world.users[uid]
 
         def newer(kind: str, ids: list[int], rows: dict[int, Any]) -> int:
-            fresh = [native for native in ids if native > user.reset.get(kind, 0)]
-            return sum(1 for _ in world.visible(fresh, rows))
+            return world.count(ids, rows, above=user.reset.get(kind, 0))
 
         return {
             "status": 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 from shequn_sdk.platforms.manifest import LengthUnit, measure
@@ -20,24 +21,35 @@ _TOPIC = re.compile(r"#[^#\n]+#")
 _AT = re.compile(r"@([\w-]+)")
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
+_WHOLE = 140
+"""汉字 up to which timelines show a post whole."""
 _LARGEST = 5 * 1024 * 1024
 
 Row = TypeVar("Row", StatusRecord, CommentRecord)
 
 
 def page_of(call: Call, rows: Iterable[Row], *, default: int, most: int) -> list[Row]:
-    """Cut a page: `since_id` is exclusive, `max_id` inclusive, then `page` and `count`."""
+    """Cut a page out of rows, newest first: `since_id` is exclusive, `max_id` inclusive, then `page` and `count`."""
     since, highest = call.whole("since_id"), call.whole("max_id")
     count = call.whole("count", default, least=1, most=most)
     page = call.whole("page", 1, least=1)
-    kept = [row for row in rows if row.id > since and (not highest or row.id <= highest)]
-    cut = kept[(page - 1) * count : page * count]
+    newer = takewhile(lambda row: row.id > since, rows)
+    kept = (row for row in newer if not highest or row.id <= highest)
+    cut = islice(kept, (page - 1) * count, page * count)
     return [copy for row in cut for copy in ([row, row] if row.twice else [row])]
 
 
 def hidden(world: World, call: Call, author: str) -> bool:
     """Whether a row of `author` is left out for this application."""
     return call.level != "commercial" and author != call.uid and not world.users[author].authorised
+
+
+def _cut(row: dict[str, Any]) -> dict[str, Any]:
+    """Cut a long post as timelines do."""
+    if measure(row["text"], LengthUnit.HANZI) <= _WHOLE:
+        return row
+    link = f"http://m.weibo.cn/status/{row['id']}"
+    return {**row, "text": f"{row['text'][:_WHOLE]}...全文： {link}", "isLongText": True}
 
 
 def _listed(key: str, rows: Sequence[Any], total: int) -> dict[str, Any]:
@@ -133,6 +145,7 @@ class Posts:
         if self._late > 0:
             self._late -= 1
             status.visible_at = world.now() + timedelta(seconds=float(world.option("late_seconds", 90)))
+            world.odd.add(status.id)
             world.add_status(status)
             raise Refuse(20032)
         return world.status_json(world.add_status(status), viewer=uid)
@@ -173,6 +186,7 @@ class Posts:
             raise Refuse(20102)
         body = self._world.status_json(status, viewer=call.uid)
         status.deleted = True
+        self._world.odd.add(status.id)
         return body
 
     def _status(self, call: Call) -> StatusRecord:
@@ -187,7 +201,7 @@ class Posts:
 
     def _write_rows(self, call: Call, rows: Sequence[StatusRecord]) -> list[dict[str, Any]]:
         trim = call.fields.get("trim_user") == "1"
-        return [self._world.status_json(row, viewer=call.uid, trim_user=trim) for row in rows]
+        return [_cut(self._world.status_json(row, viewer=call.uid, trim_user=trim)) for row in rows]
 
     @staticmethod
     def _only_ids(body: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +234,7 @@ class Posts:
         """Give posts of those whom the user follows, and the own ones."""
         world = self._world
         authors = [user.uid for user in world.users.values() if call.uid in user.followers] + [call.uid]
-        ids = [native for author in authors for native in world.by_author.get(author, ())]
+        ids = sorted(native for author in authors for native in world.by_author.get(author, ()))
         return self._filtered(call, ids, "statuses", default=20, most=100)
 
     def mentions(self, call: Call) -> dict[str, Any]:
@@ -237,15 +251,15 @@ class Posts:
     def _filtered(self, call: Call, ids: list[int], key: str, *, default: int, most: int) -> dict[str, Any]:
         """Leave out what the application may not see; the total still counts it."""
         world = self._world
-        every = list(world.visible(ids, world.statuses))
-        total = len(every)
+        every = world.visible(ids, world.statuses)
+        total = world.count(ids, world.statuses)
         by_author = call.fields.get("filter_by_author", "0")
         if by_author in {"1", "2"}:
             followed = by_author == "1"
-            every = [row for row in every if (call.uid in world.users[row.author].followers) is followed]
+            every = (row for row in every if (call.uid in world.users[row.author].followers) is followed)
         if call.fields.get("filter_by_type") == "1":
-            every = [row for row in every if not row.origin]
-        rows = [row for row in every if not hidden(world, call, row.author)]
+            every = (row for row in every if not row.origin)
+        rows = (row for row in every if not hidden(world, call, row.author))
         return _listed(key, self._write_rows(call, page_of(call, rows, default=default, most=most)), total)
 
     def show(self, call: Call) -> dict[str, Any]:

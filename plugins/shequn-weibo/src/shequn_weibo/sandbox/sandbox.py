@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from shequn_sdk.errors import InvalidInput, TargetNotFound
+from shequn_sdk.errors import InvalidInput, ShequnError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import HttpClient
 from shequn_sdk.testing.sandbox import (
@@ -199,13 +199,18 @@ class WeiboSandbox(BaseSandbox):
     async def _set_push(self, request: Request) -> Response:
         """Answer `/_push`: POST `{"url": …, "check": true}` sets where pushes go."""
         if request.method == "POST":
-            body = await request.json()
-            url = str(body.get("url", ""))
-            if url and body.get("check", True):
-                if not await self.register_push(url):
-                    return JSONResponse({"ok": False, "why": "the address did not answer the check"}, 400)
-            else:
-                self.fans.url = url
+            try:
+                body = json.loads(await request.body())
+                url, check = str(body.get("url", "")), bool(body.get("check", True))
+            except (ValueError, AttributeError):
+                return JSONResponse({"ok": False, "why": 'send JSON: {"url": …, "check": true}'}, 400)
+            try:
+                good = not (url and check) or await self.register_push(url)
+            except ShequnError as error:
+                return JSONResponse({"ok": False, "why": str(error)}, 400)
+            if not good:
+                return JSONResponse({"ok": False, "why": "the address did not answer the check"}, 400)
+            self.fans.url = url
         return JSONResponse(
             {
                 "ok": True,
@@ -335,6 +340,7 @@ class WeiboSandbox(BaseSandbox):
         fault = self.context.faults.for_event("weibo")
         if fault is not None and fault.kind is FaultKind.LATE_EVENT:
             row.visible_at = self.now() + timedelta(seconds=fault.delay or _LATE)
+            world.odd.add(row.id)
         row.twice = fault is not None and fault.kind is FaultKind.DUPLICATE_EVENT
         return str(row.id)
 

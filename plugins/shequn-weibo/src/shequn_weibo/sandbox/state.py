@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,6 +131,8 @@ class World:
         self.comments_to: dict[str, list[int]] = {}
         self.comments_mentioning: dict[str, list[int]] = {}
         self.comments_by: dict[str, list[int]] = {}
+        self.odd: set[int] = set()
+        """Posts and comments that were taken away, or that appear late; all others are shown."""
         self.follows: Counter[str] = Counter()
         """How many each user follows."""
         self.short: dict[str, str] = {}
@@ -224,8 +227,9 @@ class World:
     def remove_comment(self, comment: CommentRecord) -> None:
         """Forget a comment."""
         self.comments.pop(comment.id, None)
+        self.odd.add(comment.id)
 
-    def visible(self, ids: list[int], rows: Mapping[int, Any]) -> Iterator[Any]:
+    def visible(self, ids: Sequence[int], rows: Mapping[int, Any]) -> Iterator[Any]:
         """Give the rows that stand and are shown already, newest first."""
         now = self.now()
         found = (rows.get(native) for native in sorted(ids, reverse=True))
@@ -234,6 +238,12 @@ class World:
             for row in found
             if row is not None and not row.deleted and (row.visible_at is None or row.visible_at <= now)
         )
+
+    def count(self, ids: Sequence[int], rows: Mapping[int, Any], *, above: int = 0) -> int:
+        """Count what `visible` gives of growing ids that are larger than `above`, without a look at each."""
+        first = bisect_right(ids, above)
+        odd = [native for native in self.odd if native > above and _holds(ids, native)]
+        return len(ids) - first - len(odd) + sum(1 for _ in self.visible(odd, rows))
 
     def count_comments(self, status: int) -> int:
         """Count the comments under a post."""
@@ -355,3 +365,9 @@ class World:
             inner.pop("reply_comment", None)
             body["reply_comment"] = inner
         return body
+
+
+def _holds(ids: Sequence[int], native: int) -> bool:
+    """Whether growing ids hold one."""
+    place = bisect_left(ids, native)
+    return place < len(ids) and ids[place] == native

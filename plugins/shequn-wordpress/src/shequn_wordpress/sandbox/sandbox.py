@@ -53,6 +53,7 @@ class WordPressSandbox(BaseSandbox):
         self.comments: dict[int, Comment] = {}
         self.media: dict[int, Attachment] = {}
         self.categories: dict[int, Category] = {1: Category(1, "未分类", "uncategorized")}
+        self.tags: dict[int, Category] = {}
         self.max_upload = int(context.options.get("max_upload", 8 * 1024 * 1024))
         self._number = 10
         self._held: list[Comment] = []
@@ -183,14 +184,22 @@ class WordPressSandbox(BaseSandbox):
             title=fields.get("title", ""),
             content=fields.get("content", ""),
             excerpt=fields.get("excerpt", ""),
-            slug=self.free_slug(fields.get("slug") or plain_of(fields.get("title", "")) or str(number)),
+            slug=self.free_slug(fields["slug"]) if fields.get("slug") else "",
             date=fields.get("date") or now,
             modified=now,
             categories=fields.get("categories") or [1],
             featured_media=fields.get("featured_media", 0),
+            comment_status=fields.get("comment_status", "open"),
+            tags=fields.get("tags") or [],
         )
+        self.give_slug(post)
         self.posts[number] = post
         return post
+
+    def give_slug(self, post: SitePost) -> None:
+        """Give an address of the title to a post that has none; drafts and what waits for review need none yet."""
+        if not post.slug and post.status not in {"draft", "pending"}:
+            post.slug = self.free_slug("-".join(plain_of(post.title).lower().split()) or str(post.id))
 
     def free_slug(self, wanted: str) -> str:
         """Give an address that no post has: WordPress counts up."""
@@ -205,6 +214,15 @@ class WordPressSandbox(BaseSandbox):
         for post in self.posts.values():
             if post.status == "future" and post.date <= self.now():
                 post.status = "publish"
+                self.give_slug(post)
+
+    def named(self, header: str) -> bool:
+        """Whether an Authorization header names a user there is."""
+        try:
+            user = base64.b64decode(header.partition(" ")[2]).decode().partition(":")[0]
+        except ValueError:
+            return False
+        return user == self.username
 
     def allowed(self, header: str) -> bool:
         """Whether an Authorization header names the account's user; spaces in the password do not count."""

@@ -61,6 +61,7 @@ class SitePost:
     categories: list[int]
     featured_media: int = 0
     comment_status: str = "open"
+    tags: list[int] = field(default_factory=list[int])
     old: list[Old] = field(default_factory=list[Old])
 
 
@@ -86,12 +87,15 @@ class Attachment:
     filename: str
     mime: str
     data: bytes
+    at: datetime
+    title: str = ""
     alt_text: str = ""
+    caption: str = ""
 
 
 @dataclass(slots=True)
 class Category:
-    """A category."""
+    """A category, or a tag."""
 
     id: int
     name: str
