@@ -54,6 +54,7 @@ class WallServer:
 
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128  # a refused connection would be a fault that nobody asked for
 
             def handle_error(self, *_: Any) -> None: ...
 

@@ -42,9 +42,12 @@ def size(path):
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(4, 1), pytest.param(25, 2, marks=pytest.mark.slow)], ids=["short", "long"]
+    ("kills", "seed", "pause"),
+    [(4, 1, 1), pytest.param(25, 2, 4, marks=pytest.mark.slow)],
+    ids=["short", "long"],
 )
-async def test_schedules_survive_kills(tmp_path, monkeypatch, kills, seed):
+async def test_schedules_survive_kills(tmp_path, monkeypatch, kills, seed, pause):
+    """A chat takes 20 messages a minute, so that posts of every second (`pause`) pile up in the long form."""
     rng = random.Random(seed)
     plugins = load_plugins(only=["telegram"])
     async with SandboxServer([plugins.sandbox("telegram")]) as server:
@@ -59,7 +62,10 @@ async def test_schedules_survive_kills(tmp_path, monkeypatch, kills, seed):
             sq.schedules.handler("note")(lambda arguments, firing: None)
             second = Every(timedelta(seconds=1))
             posts = await sq.schedule(
-                Content(text="tick"), to=[f"bot:{channel}"], when=second, grace=timedelta(hours=1)
+                Content(text="tick"),
+                to=[f"bot:{channel}"],
+                when=Every(timedelta(seconds=pause)),
+                grace=timedelta(hours=1),
             )
             notes = await sq.schedules.create("note", when=second, catch_up=1000)
         for _ in range(kills):
@@ -78,7 +84,7 @@ async def test_schedules_survive_kills(tmp_path, monkeypatch, kills, seed):
         async with AsyncShequn.open(home=tmp_path, plugins=plugins) as sq:
             again = []
             sq.schedules.handler("note")(lambda arguments, firing: again.append(firing.key))
-            with anyio.fail_after(90):
+            with anyio.fail_after(240):
                 while True:
                     await sq.deliver_due()
                     counts = await sq.deliveries.counts()

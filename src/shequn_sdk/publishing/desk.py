@@ -241,7 +241,7 @@ class Desk:
                 quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
             trail: list[dict[str, Any]] = []
             step = Change(row, new, item.cause, self._worker)
-            if not ledger.change(conn, step, retry_after=item.retry_after, trail=trail if quick else None):
+            if not ledger.change(conn, step, trail=trail if quick else None):
                 return Finished(self._outcomes.too_late(conn, row, new), None, None)
             last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
             following, lease = None, self._lease(now)
@@ -362,7 +362,7 @@ class SetDesk(Desk):
 
     def _outcomes_of(self, conn: Connection, items: Sequence[Finish], now: int) -> dict[Item, Row | None]:
         """Write outcomes; gives what each row became."""
-        steps = [(Change(item.row, item.new, item.cause, self._worker), item.retry_after) for item in items]
+        steps = [Change(item.row, item.new, item.cause, self._worker) for item in items]
         done = bulk.change(conn, steps, actor=self._worker)
         last: dict[Item, Row | None] = {}
         for item in items:

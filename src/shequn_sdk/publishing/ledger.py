@@ -24,7 +24,6 @@ __all__ = [
     "Lane",
     "Woken",
     "after_change",
-    "any_move",
     "any_ready",
     "backlog",
     "begin",
@@ -41,6 +40,7 @@ __all__ = [
     "landed_before",
     "lane_head",
     "look",
+    "moved_or_held",
     "moved_to",
     "next_check",
     "next_instant",
@@ -120,7 +120,9 @@ _INSERT_BULK = Fast(
     f"insert into delivery ({COLUMNS}) values ({', '.join('?' for _ in Row._fields)})"  # noqa: S608
 )
 _LAST_ID = Fast("select coalesce(max(id), 0) from delivery")
-_ANY_MOVE = Fast("select 1 from channel_move limit 1")
+_MOVED_OR_HELD = Fast(
+    "select exists (select 1 from channel_move), exists (select 1 from moderation_mode where ended_at is null)"
+)
 _INSERT = Fast(
     f"insert into delivery ({', '.join(_FIELDS)}) values ({', '.join(':' + name for name in _FIELDS)}) "  # noqa: S608
     "returning id"
@@ -146,10 +148,6 @@ _BEGIN = Fast(
     "attempted_at = coalesce(attempted_at, :now) "
     "where id = :id and state = 'claimed' and owner = :owner and fence = :fence"
 )
-_ATTEMPT = Fast(
-    "insert into delivery_attempt (delivery_id, fence, started, ended, outcome, error, retry_after, worker) "
-    "values (:id, :fence, :started, :ended, :outcome, :error, :retry_after, :worker)"
-)
 _LOOK = Fast("select id, account, channel, platform, state, ready_at, check_at from delivery where id = :id")
 _BY_ID = Fast(f"select {COLUMNS} from delivery where id = :id")  # noqa: S608
 # `due` is the user's instant and stays, except where it says no more than "at once".
@@ -167,16 +165,17 @@ _LANDED_BEFORE = Fast(
     "and updated_at <= :until order by updated_at desc limit 1"
 )
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
+# `+id`, because SQLite would rather look through all deliveries in their order than sort the few that are leased
 _EXPIRED = Fast(
     f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and lease_until < :now "  # noqa: S608
-    "order by id limit 1000"
+    "order by +id limit 1000"
 )
 _OWNED = Fast(
     "select distinct owner from delivery where state in ('claimed', 'attempting') and lease_until is not null"
 )
 _OF_OWNER = Fast(
     f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and owner = :owner "  # noqa: S608
-    "and lease_until is not null order by id"
+    "and lease_until is not null order by +id"
 )
 _RENEW = Fast(
     "update delivery set lease_until = :lease where id = :id and state in ('claimed', 'attempting') "
@@ -265,6 +264,10 @@ def insert(conn: Connection, rows: Sequence[Row], *, actor: str) -> list[Row]:
     if not rows:
         return []
     if conn.dialect.name == "sqlite":
+        if len(rows) == 1:
+            number = _INSERT_BULK.insert(conn, (None, *rows[0][1:]))
+            _TRAIL_BULK.insert(conn, (number, rows[0].created_at, rows[0].state, "published", actor))
+            return [rows[0]._replace(id=number)]
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
@@ -334,8 +337,8 @@ def begin_next(
     found = _TAKE_NEXT.one(conn, params)
     row = None if found is None else Row._make(found)
     if row is not None:
-        trail.append(_trail(row._replace(state="claimed"), "planned", "its turn has come", owner, now))
-        trail.append(_trail(row, "claimed", "request follows", owner, now))
+        # claim and intent in one line; `queries.history` tells them apart again
+        trail.append(_trail(row, "planned", "its turn has come", owner, now))
     _TRAIL.many(conn, trail)
     return row
 
@@ -365,13 +368,11 @@ def change(
     conn: Connection,
     step: Change,
     *,
-    retry_after: int | None = None,
     trail: list[dict[str, Any]] | None = None,
 ) -> bool:
     """Write one step; False when the row is not any more what `step.old` says, and then nothing is written.
 
     Args:
-        retry_after: microseconds that the platform told to wait.
         trail: where to put the line of the audit trail instead of writing it; for `begin_next`.
 
     Raises:
@@ -391,20 +392,6 @@ def change(
             _TRAIL.run(conn, line)
         else:
             trail.append(line)
-    if old.state == "attempting":
-        _ATTEMPT.run(
-            conn,
-            {
-                "id": old.id,
-                "fence": old.fence,
-                "started": old.updated_at,
-                "ended": new.updated_at,
-                "outcome": new.state,
-                "error": new.error,
-                "retry_after": retry_after,
-                "worker": old.owner,
-            },
-        )
     after_change(conn, old, new, step.actor)
     return True
 
@@ -569,9 +556,10 @@ def moved_to(conn: Connection, account: str, channel: str) -> str:
         seen.add(channel)
 
 
-def any_move(conn: Connection) -> bool:
-    """Whether any channel was ever moved."""
-    return _ANY_MOVE.one(conn) is not None
+def moved_or_held(conn: Connection) -> tuple[bool, bool]:
+    """Whether any channel was ever moved, and whether any is protected now; seldom, so that it is one question."""
+    found = _MOVED_OR_HELD.one(conn)
+    return (False, False) if found is None else (bool(found[0]), bool(found[1]))
 
 
 def remember_move(conn: Connection, *, account: str, old: str, new: str, at: int) -> None:

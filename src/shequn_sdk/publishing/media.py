@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 
 from shequn_sdk.domain import Change, Media, MediaKind, Piece
-from shequn_sdk.errors import ConfigError, InvalidInput
+from shequn_sdk.errors import InvalidInput, MissingExtra
 from shequn_sdk.platforms.manifest import Manifest
 from shequn_sdk.publishing.pictures import sniff, without_metadata
 
@@ -211,9 +211,8 @@ class _Picture:
     def _unopened(self, data: bytes, mime: str) -> Prepared:
         """Do what can be done without Pillow."""
         if mime not in self.allowed or (self.most is not None and len(data) > self.most):
-            raise ConfigError(
-                f"{self.name} ({mime}, {len(data)} bytes) must be converted for {self.platform}: install the extra "
-                "shequn-sdk[media]"
+            raise MissingExtra(
+                f"{self.name} ({mime}, {len(data)} bytes) must be converted for {self.platform}", "media"
             )
         return self._stripped(data, mime)
 

@@ -139,10 +139,11 @@ class Planner:
         known = ledger.by_batch(conn, key) if key else []
         lanes = {row.lane for row in known}
         fresh = [row for row in rows if row.lane not in lanes]
-        if ledger.any_move(conn):
+        moved, held = ledger.moved_or_held(conn)
+        if moved:
             fresh = [row._replace(target=ledger.moved_to(conn, row.account, row.channel)) for row in fresh]
-        if fresh and (held := holds.held_channels(conn)):
-            fresh = holds.kept_back(fresh, held)
+        if held:
+            fresh = holds.kept_back(fresh, holds.held_channels(conn))
         return known + ledger.insert(conn, fresh, actor=actor)
 
     def _compose(self, content: Content, ref: ChannelRef) -> tuple[list[tuple[str, str]], str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shequn_sdk.domain import EntityKind, Media, MediaKind, Piece
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 from shequn_sdk.publishing.pictures import sniff
 from shequn_sdk.reports._fonts import check_glyphs, coverage, find_fonts
 
@@ -43,7 +43,7 @@ def preview_png(preview: Preview, *, width: int = 420) -> bytes:
         image = import_module("PIL.Image")
         draw = import_module("PIL.ImageDraw")
     except ModuleNotFoundError as error:
-        raise ConfigError("pictures of previews need Pillow: install the extra shequn-sdk[media]") from error
+        raise MissingExtra("pictures of previews need Pillow", "media") from error
     missing = check_glyphs(_texts(preview))
     card = _Card(image, draw, width=width, boxes=frozenset(missing))
     card.whole(preview)

@@ -72,6 +72,8 @@ def fetch(conn: Connection, query: Select[Any]) -> list[Row]:
 def history(conn: Connection, identity: int) -> list[Transition]:
     """Give the audit trail of a delivery.
 
+    Where nothing limits an account, a claim and its intent are written at once and are one line of the table.
+
     Raises:
         InvalidInput: there is none of that id.
     """
@@ -80,16 +82,23 @@ def history(conn: Connection, identity: int) -> list[Transition]:
         Transition(
             delivery_id=row.delivery_id,
             at=from_us(row.at),
-            old=DeliveryState(row.old) if row.old else None,
-            new=DeliveryState(row.new),
-            cause=row.cause,
+            old=DeliveryState(old) if old else None,
+            new=DeliveryState(new),
+            cause=cause,
             actor=row.actor,
         )
         for row in conn.execute(query)
+        for old, new, cause in _steps(row.old, row.new, row.cause)
     ]
     if not found:
         raise InvalidInput(f"the ledger has no delivery {identity}; list them with `deliveries`")
     return found
+
+
+def _steps(old: str | None, new: str, cause: str) -> list[tuple[str | None, str, str]]:
+    if new == "attempting" and old != "claimed":
+        return [(old, "claimed", cause), ("claimed", new, "request follows")]
+    return [(old, new, cause)]
 
 
 def counts(conn: Connection) -> dict[DeliveryState, int]:

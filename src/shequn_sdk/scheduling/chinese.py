@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from shequn_sdk.domain import Frozen
-from shequn_sdk.errors import ConfigError, InvalidInput
+from shequn_sdk.errors import InvalidInput, MissingExtra
 
 __all__ = [
     "DayFilter",
@@ -34,7 +34,7 @@ __all__ = [
     "solar_date",
 ]
 
-_EXTRA = "the Chinese calendar needs an extra: pip install 'shequn-sdk[cn-calendar]'"
+_EXTRA = ("the Chinese calendar needs its tables", "cn-calendar")
 
 
 class LunarMonth(NamedTuple):
@@ -67,7 +67,7 @@ class _LunarPython:
         try:
             from lunar_python import LunarYear  # noqa: PLC0415 - costs 80 ms, an extra
         except ImportError as error:
-            raise ConfigError(_EXTRA) from error
+            raise MissingExtra(*_EXTRA) from error
         found: list[LunarMonth] = []
         for month in LunarYear.fromYear(year).getMonths():
             if month.getYear() != year:
@@ -82,7 +82,7 @@ class _LunarPython:
         try:
             from lunar_python import Lunar  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise ConfigError(_EXTRA) from error
+            raise MissingExtra(*_EXTRA) from error
         day = Lunar.fromYmd(year, 1, 1).getJieQiTable()["清明"]
         return date(day.getYear(), day.getMonth(), day.getDay())
 
@@ -279,7 +279,7 @@ def _announced() -> tuple[Mapping[date, str], Mapping[date, str], frozenset[int]
     try:
         from chinese_calendar import constants  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ConfigError(_EXTRA) from error
+        raise MissingExtra(*_EXTRA) from error
     off: dict[date, str] = {
         day: _ENGLISH.get(str(name), str(name)) for day, name in constants.holidays.items()
     }

@@ -13,7 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import anyio
 
-__all__ = ["DeliveryEngine", "EngineCaps", "Enlisting", "Handle", "Wake", "WakeSource"]
+__all__ = ["DeliveryEngine", "EngineCaps", "Enlisting", "Handle", "Wake", "WakeSource", "in_packs"]
+
+_PACK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,22 @@ class Wake:
     at: datetime
     priority: int = 1
     """0 reply, 1 normal, 2 campaign; engines that can serve lower numbers first."""
+
+
+def in_packs(wakes: Sequence[Wake], *, now: datetime, jobs: int = 512) -> list[list[Wake]]:
+    """Put wakes of one instant and priority together, for queues in which a job costs more than what it carries.
+
+    All that is due `now` is of one instant.
+    There are packs only of what is more than `jobs` wakes, and they are small, so that every worker gets its share.
+    """
+    groups: dict[tuple[datetime, int], list[Wake]] = {}
+    for wake in wakes:
+        groups.setdefault((max(wake.at, now), wake.priority), []).append(wake)
+    packs: list[list[Wake]] = []
+    for group in groups.values():
+        size = min(_PACK, -(-len(group) // jobs))
+        packs += [group[start : start + size] for start in range(0, len(group), size)]
+    return packs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import pytest
 
 from shequn_sdk.domain import Content, DeliveryState, Post
 from shequn_sdk.errors import ContentRejected, Landing, RateLimited, Unavailable
+from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.manifest import Idempotency
 from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
 from shequn_sdk.scheduling.clock import ManualClock, SystemClock
@@ -166,6 +167,69 @@ async def test_a_clock_set_back_makes_nobody_wait_for_it(bench, kinds, tmp_path)
     assert bench.wall.texts("1") == ["first", "second"]
     assert later.due == kinds.start + timedelta(hours=3)
     assert bench.wall.texts("2") == []
+
+
+async def test_the_lease_of_a_request_under_way_is_prolonged(bench, tmp_path):
+    """Also for the requests that follow in the same publish: the gate goes by the lease as it is now."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    dispatcher = publishing._dispatcher(patient=False)
+    passed = []
+
+    async def slow(channel: str) -> None:
+        for _ in range(6):
+            bench.clock.advance(dispatcher.tick_every)
+            await dispatcher.tick()
+            other = Publishing(bench.store, bench.accounts, worker="elsewhere:1:x")
+            await other._dispatcher(patient=False).tick()
+        passed.append(pass_gate())
+
+    bench.wall.before = slow
+    (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
+    (taken,) = await dispatcher.take(8)
+    await dispatcher.handle(taken)
+    assert passed == [None]
+    steps = [step.new for step in await publishing.history(receipt.deliveries[0])]
+    assert steps == ["planned", "claimed", "attempting", "landed"]
+
+
+async def test_a_wake_that_meets_a_busy_channel_comes_again(bench):
+    """As long as its row is the first that waits there; else whoever is first comes."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    busy = Publishing(bench.store, bench.accounts, worker="elsewhere:1:x")._dispatcher(patient=False)
+    mine = publishing._dispatcher(patient=False)
+    texts = ("first", "second", "third")
+    rows = [(await publishing.plan(Content(text=text), ["bot:1"]))[0].deliveries[0] for text in texts]
+    assert list(await busy.take(1)) == rows[:1]
+    now = bench.clock.now()
+    again = await mine.handle(rows[1])
+    assert again is not None
+    assert timedelta(seconds=0.25) <= again - now < timedelta(seconds=0.26)
+    assert await mine.handle(rows[2]) is None
+    await busy.handle(rows[0])
+    assert bench.wall.texts("1") == list(texts)
+
+
+async def test_a_wake_carries_on_for_the_row_that_a_platform_put_off(bench):
+    """Whichever row of the channel it was for."""
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    dispatcher = publishing._dispatcher(patient=False)
+    wait = timedelta(seconds=5)
+    bench.wall.script["1"].append(RateLimited("slow down", retry_after=wait, scope="channel"))
+    texts = ("first", "second")
+    rows = [(await publishing.plan(Content(text=text), ["bot:1"]))[0].deliveries[0] for text in texts]
+    again = await dispatcher.handle(rows[1])
+    first = await publishing.get(rows[0])
+    assert again == first.not_before
+    assert again is not None
+    assert again >= bench.clock.now() + wait
+    bench.clock.move_to(again + timedelta(seconds=1))
+    while again is not None:
+        again = await dispatcher.handle(rows[1])
+        bench.clock.advance(1)
+    assert bench.wall.texts("1") == list(texts)
 
 
 async def test_a_claim_that_nobody_works_on_is_not_prolonged(bench, monkeypatch):

@@ -42,6 +42,21 @@ async def test_one_receipt_per_channel_and_what_landed(bench):
     assert (await publishing.counts())[DeliveryState.LANDED] == 2
 
 
+async def test_the_trail_has_every_step_where_the_next_is_claimed_with_an_outcome(bench):
+    bench.account()
+    publishing = Publishing(bench.store, bench.accounts)
+    await publishing.plan_many((Content(text=str(n)), ["bot:1"], None) for n in range(3))
+    await publishing.run_due()
+    for row in await publishing.deliveries():
+        steps = await publishing.history(row.id)
+        assert [(step.old, step.new, step.cause) for step in steps] == [
+            (None, "planned", "published"),
+            ("planned", "claimed", "its turn has come"),
+            ("claimed", "attempting", "request follows"),
+            ("attempting", "landed", "landed"),
+        ]
+
+
 async def test_unknown_account_is_an_error_before_anything(bench):
     bench.account()
     publishing = Publishing(bench.store, bench.accounts)

@@ -438,12 +438,65 @@ async def test_what_a_dead_worker_held_is_taken_over(tmp_path):
         clock.advance(timedelta(seconds=31))
         assert await rig.scheduler.tick() == 1
         assert [attempt for *_, attempt in rig.calls] == [2]
+        assert not await store.write(lambda conn: book.release(conn, taken[0].entry, ready_at=lease))
         late = await store.write(
             lambda conn: book.settle(
                 conn, taken[0].entry, state="done", note="", error="", error_type="", now=lease
             )
         )
         assert not late, "the frozen worker wakes, and its fence is old"
+
+
+async def test_a_handler_that_takes_longer_than_a_lease_is_not_called_by_others(tmp_path):
+    """Its worker prolongs the lease, by real time, for as long as the handler runs."""
+    clock = ManualClock(START)
+    options = WorkerOptions(lease=timedelta(seconds=0.3))
+    async with (
+        await Store.open(tmp_path / "s.db", clock=clock) as one,
+        await Store.open(tmp_path / "s.db", clock=clock) as two,
+    ):
+        rig, other = Rig(one, clock, options=options), Rig(two, clock, options=options)
+        begun, end = anyio.Event(), anyio.Event()
+
+        async def long(arguments, firing):
+            begun.set()
+            await end.wait()
+            rig.calls.append(firing.key)
+
+        def lease(conn):
+            return conn.execute(text("select max(lease_until) from occurrence")).scalar()
+
+        for each in (rig, other):
+            each.scheduler.handlers.add("long", long)
+        await rig.scheduler.create("long", when=HOURLY)
+        clock.advance(timedelta(hours=1))
+        async with anyio.create_task_group() as group:
+            group.start_soon(rig.scheduler.tick)
+            await begun.wait()
+            for _ in range(3):
+                before = await one.read(lease)
+                clock.advance(timedelta(seconds=0.25))
+                with anyio.fail_after(20):
+                    while await one.read(lease) <= before:  # noqa: ASYNC110 - the keeper gives no event
+                        await anyio.sleep(0.02)
+                assert await other.scheduler.tick() == 0
+            end.set()
+        assert len(rig.calls) == 1
+
+
+async def test_provisional_occurrences_are_looked_at_now_and_then(tmp_path, monkeypatch):
+    """Not at each look for what is due."""
+    clock = ManualClock(START)
+    looks = []
+    real = book.provisional
+    monkeypatch.setattr(book, "provisional", lambda conn: looks.append(clock.now()) or real(conn))
+    async with await Store.open(tmp_path / "s.db", clock=clock) as store:
+        rig = Rig(store, clock, options=WorkerOptions(replan_every=timedelta(hours=6)))
+        await rig.make()
+        for _ in range(13):
+            await rig.scheduler.tick()
+            clock.advance(timedelta(hours=1))
+    assert looks == [START, START + timedelta(hours=6), START + timedelta(hours=12)]
 
 
 async def test_a_dead_worker_of_this_host_is_found_though_the_first_look_failed(tmp_path, monkeypatch):

@@ -1,0 +1,225 @@
+"""The one thread that writes an SQLite file for a process, with group commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from shequn_sdk.stores.failures import typed
+
+__all__ = ["BEAT", "Writer"]
+
+T = TypeVar("T")
+
+_GROUP = 1000
+"""Most write functions in one transaction."""
+BEAT = 20.0
+"""Seconds between signs of life of an open store."""
+
+
+class _Job:
+    """A write function that waits for its turn."""
+
+    __slots__ = ("error", "fn", "future", "loop", "result")
+
+    def __init__(self, fn: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.fn = fn
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+def _settle(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+class Writer:
+    """Commits as one transaction whatever has been queued while the one before it ran.
+
+    Each function stands behind a savepoint, so that one that fails takes nothing with it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        where: str,
+        prepare: Callable[[Connection], None],
+        beat: Callable[[Connection], None],
+        part: Callable[[Connection], None],
+    ) -> None:
+        """Write to the file of `engine`.
+
+        Args:
+            where: its name in errors.
+            prepare: makes the file ready, in transactions of its own; called once, on the thread.
+            beat: writes a sign of life, now and then, in a transaction that runs.
+            part: takes it back at the end.
+        """
+        self._engine = engine
+        self._where = where
+        self._prepare = prepare
+        self._beat = beat
+        self._part = part
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._ended = False
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Start the thread, and return when the file is ready; raises what prevents that."""
+        ready = asyncio.get_running_loop().create_future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="shequn-write", daemon=True)
+        self._thread.start()
+        await ready
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Queue a function, and return its result once it is durable."""
+        job = _Job(fn, asyncio.get_running_loop())
+        self._queue.put(job)
+        return await job.future
+
+    def end(self) -> None:
+        """Let the thread end after what is queued; see `join`."""
+        self._ended = True
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if it was started."""
+        if self._thread is not None:
+            self._thread.join()
+
+    # the thread
+
+    def _run(self, ready: asyncio.Future[None]) -> None:
+        loop = ready.get_loop()
+        conn: Connection | None = None
+        try:
+            conn = self._engine.connect()
+            self._prepare(conn)
+        except BaseException as error:  # noqa: BLE001 - the opener raises it
+            if conn is not None:
+                with contextlib.suppress(Exception):
+                    conn.close()
+            failure = typed(error, self._where)
+            loop.call_soon_threadsafe(lambda: ready.done() or ready.set_exception(failure))
+            return
+        loop.call_soon_threadsafe(lambda: ready.done() or ready.set_result(None))
+        beaten = time.monotonic()
+        while True:
+            try:
+                first = self._queue.get(timeout=BEAT)
+            except queue.Empty:
+                first = None
+                if not self._ended:
+                    with contextlib.suppress(Exception):
+                        conn.exec_driver_sql("begin immediate")
+                        self._beat(conn)
+                        conn.commit()
+                    conn.rollback()
+                    beaten = time.monotonic()
+                    continue
+            if first is None:
+                break
+            jobs = [first]
+            stop = False
+            while len(jobs) < _GROUP:
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    stop = True
+                    break
+                jobs.append(job)
+            beat = time.monotonic() - beaten > BEAT
+            self._commit(conn, jobs, beat=beat)
+            if beat:
+                beaten = time.monotonic()
+            if stop:
+                break
+        with contextlib.suppress(Exception):
+            conn.exec_driver_sql("begin immediate")
+            self._part(conn)
+            conn.commit()
+        with contextlib.suppress(Exception):
+            conn.close()
+
+    def _commit(self, conn: Connection, jobs: list[_Job], *, beat: bool) -> None:
+        """Run `jobs` in one transaction.
+
+        The first time without savepoints, which cost as much as a small write; when a function fails, again with
+        them; when even that fails as a whole, each in a transaction of its own.
+        """
+        try:
+            try:
+                self._transaction(conn, jobs, beat=beat, guarded=False)
+            except Exception:
+                if len(jobs) == 1:
+                    raise
+                self._rollback(conn)
+                for job in jobs:
+                    job.error = None
+                self._transaction(conn, jobs, beat=beat, guarded=True)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            self._rollback(conn)
+            if len(jobs) == 1:
+                jobs[0].error = typed(error, self._where)
+            else:
+                for job in jobs:
+                    job.error = None
+                    try:
+                        self._transaction(conn, [job], beat=False, guarded=False)
+                    except BaseException as single:  # noqa: BLE001 - handed to whoever waits
+                        self._rollback(conn)
+                        job.error = typed(single, self._where)
+        by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Job]] = defaultdict(list)
+        for job in jobs:
+            by_loop[job.loop].append(job)
+        for loop, done in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, done)
+
+    def _transaction(self, conn: Connection, jobs: list[_Job], *, beat: bool, guarded: bool) -> None:
+        raw: sqlite3.Connection = conn.connection.driver_connection  # pyright: ignore[reportAssignmentType]
+        raw.execute("begin immediate")
+        if beat:
+            self._beat(conn)
+        if not guarded:
+            for job in jobs:
+                job.result = job.fn(conn)
+        else:
+            for job in jobs:
+                raw.execute("savepoint job")
+                try:
+                    job.result = job.fn(conn)
+                except BaseException as error:
+                    if not raw.in_transaction:  # SQLite rolled back everything, as it does on a full disk
+                        raise
+                    raw.execute("rollback to job")
+                    job.error = typed(error, self._where)
+                raw.execute("release job")
+        raw.commit()
+
+    @staticmethod
+    def _rollback(conn: Connection) -> None:
+        with contextlib.suppress(Exception):
+            conn.rollback()
+        with contextlib.suppress(Exception):
+            raw: Any = conn.connection.driver_connection
+            raw.rollback()
