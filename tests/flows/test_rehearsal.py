@@ -3,14 +3,16 @@
 import importlib.util
 import sys
 from collections import Counter, defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from shequn_sdk import AsyncShequn, InteractionKind
 from shequn_sdk.errors import InvalidInput
+from shequn_sdk.metrics.diagnosis import RULES, diagnose
 from shequn_sdk.playbook.source import builtin_playbook
 from shequn_sdk.scheduling.clock import ManualClock
 from shequn_sdk.testing.rehearsal import Rehearsal
@@ -25,18 +27,36 @@ def _sibling(name):
     return module
 
 
-recount = _sibling("recount")
+recount, recount_text, recount_plan = map(_sibling, ("recount", "recount_text", "recount_plan"))
 
 
-async def agree(home, start, length, end):
+async def agree(home, book, start, length):
     """Count every number of the report again; gives the rows and how many numbers agree."""
-    async with AsyncShequn.open(home=home, clock=ManualClock(end)) as sq:
+    last = start + timedelta(days=length - 1)
+    end = datetime.combine(last, time(23, 59, 59), tzinfo=ZoneInfo(book.zone))  # when the report was made
+    async with AsyncShequn.open(home=home, communities=[book.community()], clock=ManualClock(end)) as sq:
         events = await sq._workspace.events()
-        _, rows = await events.query(lambda session: session.rows(recount.QUERY.format(community="health")))
+        _, rows = await events.query(lambda session: session.rows(recount.QUERY.format(community=book.name)))
         _, refs = await events.query(lambda session: session.rows(recount.MEMBERS))
         landed = await sq.deliveries.list(limit=1_000_000)
+        goals = await sq.goals.report()
+        findings = await sq.metrics.diagnose()
+        read = await diagnose(
+            sq.metrics.compute, community=book.name, end=last, rules=recount_plan.loud(RULES)
+        )
     rows = [recount.Row(*row) for row in rows]
-    numbers = recount.check(home, rows, {ref: person for person, ref in refs}, start, length)
+    counted = recount.Recount(rows, start, length)
+    readings = recount_plan.Readings(counted, rows, last)
+    text = (home / "reports" / "report.md").read_text(encoding="utf-8")
+    numbers = {
+        "files": recount.check(home, counted, {ref: person for person, ref, _ in refs}),
+        "text": recount_text.check_text(
+            home, text, counted, rows, {person: name for person, _, name in refs}
+        ),
+        "goals": recount_plan.check_goals(goals, counted, last, text),
+        "readings": recount_plan.check_readings(read, readings),
+        "findings": recount_plan.check_findings(findings, RULES, readings, text),
+    }
     return rows, landed, numbers
 
 
@@ -70,8 +90,12 @@ async def test_the_health_community_lives_on_four_platforms(tmp_path):
         assert numbers["by_entrance"].get(name, 0) > 0
     assert numbers["orders"] == len(rehearsal.orders) > 0
     assert float(numbers["revenue"]["CNY"]) == sum(float(order.amount) for order in rehearsal.orders)
-    rows, landed, recounted = await agree(home, start, 8, datetime(2026, 10, 1, tzinfo=UTC))
-    assert recounted > 250
+    rows, landed, recounted = await agree(home, rehearsal.book, start, 8)
+    assert recounted["files"] > 250
+    assert recounted["text"] > 250
+    assert recounted["goals"] >= 16
+    assert recounted["readings"] >= 6
+    assert recounted["findings"] > 0
     heard(rehearsal, lived, rows, landed, festivals=("中秋快乐",))
     page = (home / "reports" / "report.html").read_text(encoding="utf-8")
     assert "健康养生社" in page
@@ -144,6 +168,9 @@ async def test_a_year_of_a_thousand_members(tmp_path):
     )
     assert (lived.numbers["posts_refused"], lived.numbers["posts_unknown"]) == (0, 0)
     assert lived.numbers["orders"] == len(rehearsal.orders)
-    rows, landed, recounted = await agree(home, start, 365, datetime(2027, 3, 2, tzinfo=UTC))
-    assert recounted > 4000
+    rows, landed, recounted = await agree(home, rehearsal.book, start, 365)
+    assert recounted["files"] > 4000
+    assert recounted["text"] > 600
+    assert recounted["goals"] >= 20
+    assert recounted["readings"] >= 12
     heard(rehearsal, lived, rows, landed, festivals=("端午安康", "中秋快乐", "新春快乐"))

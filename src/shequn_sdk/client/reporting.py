@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from shequn_sdk.client.workspace import Workspace
 from shequn_sdk.domain import DeliveryState
@@ -118,10 +119,7 @@ async def which_community(workspace: Workspace, community: str | None) -> tuple[
 async def _deliveries(workspace: Workspace) -> DeliveryCounts | None:
     from shequn_sdk.reports.model import DeliveryCounts
 
-    if (
-        workspace.settings.store_url.startswith("sqlite")
-        and not (workspace.settings.home / "store.db").exists()
-    ):
+    if not _has_store(workspace):
         return None
     counts = await (await workspace.publishing()).counts()
     return DeliveryCounts(
@@ -138,10 +136,29 @@ async def findings(workspace: Workspace, community: str | None, last: timedelta)
     from shequn_sdk.metrics.diagnosis import diagnose
 
     metrics = await workspace.metrics()
-    name, _ = await which_community(workspace, community)
+    name, zone = await which_community(workspace, community)
     events = await workspace.events()
     scope = await events.query(lambda session: lookup.scope(session, name), purpose="diagnosis")
-    return await diagnose(metrics.compute, community=name, end=scope.last, last=last) if scope.last else ()
+    if scope.last is None:
+        return ()
+    after = datetime.combine(scope.last + timedelta(days=1), time(), tzinfo=ZoneInfo(zone))
+    facts = await _facts(workspace, name, after - last, after)
+    return await diagnose(metrics.compute, community=name, end=scope.last, last=last, facts=facts)
+
+
+async def _facts(workspace: Workspace, community: str, start: datetime, end: datetime) -> dict[str, float]:
+    """Give what the diagnosis looks at and no metric counts; nothing where there is no store yet."""
+    from shequn_sdk.editorial.promoting import promotional_share
+
+    if not _has_store(workspace):
+        return {}
+    share = await promotional_share(await workspace.store(), community, start=start, end=end)
+    return {} if share is None else {"promotional_share": share}
+
+
+def _has_store(workspace: Workspace) -> bool:
+    settings = workspace.settings
+    return not settings.store_url.startswith("sqlite") or (settings.home / "store.db").exists()
 
 
 def _evidence(piece: Evidence, language: str) -> str:

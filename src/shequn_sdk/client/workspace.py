@@ -11,7 +11,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import anyio
 from pydantic import BaseModel
@@ -54,6 +54,8 @@ class Workspace:
         self.settings = settings
         self.plugins = plugins
         self.clock = clock
+        self.sync: Literal["full", "normal"] = "full"
+        """Of the store and the inbox, where they are files: see `Store.open`. Set it before they are opened."""
         self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
         self._rooms: dict[str, Any] = {}
         self._subjects: dict[type[Room], Room] = {}
@@ -144,7 +146,7 @@ class Workspace:
         async def make() -> Store:
             from shequn_sdk.stores.store import Store
 
-            store = await Store.open(self.settings.store_url, clock=self.clock)
+            store = await Store.open(self.settings.store_url, clock=self.clock, sync=self.sync)
             self._stack.push_async_callback(store.aclose)
             return store
 
@@ -156,7 +158,7 @@ class Workspace:
         async def make() -> Inbox:
             from shequn_sdk.listening.inbox import Inbox
 
-            inbox = await Inbox.open(self.settings.inbox_path, clock=self.clock)
+            inbox = await Inbox.open(self.settings.inbox_path, clock=self.clock, sync=self.sync)
             self._stack.push_async_callback(inbox.aclose)
             return inbox
 

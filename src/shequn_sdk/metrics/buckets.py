@@ -125,8 +125,10 @@ def _plain(value: Any) -> Any:
     return _number(value)
 
 
-def points(rows: list[Row], metric: Metric, grain: Grain, window: Window) -> tuple[MetricPoint, ...]:
-    """Give the points of the range, with gaps filled as the metric says."""
+def points(
+    rows: list[Row], metric: Metric, grain: Grain, window: Window, *, split: bool = False
+) -> tuple[MetricPoint, ...]:
+    """Give the points of the range, with gaps filled as the metric says; a split one without groups has no points."""
     if metric.gaps is Gaps.NONE or grain is Grain.HOUR_OF_WEEK:
         if not metric.finished:
             rows = sorted(rows, key=lambda row: (row["bucket"], _group(row)[1]))
@@ -134,17 +136,12 @@ def points(rows: list[Row], metric: Metric, grain: Grain, window: Window) -> tup
     groups: dict[tuple[tuple[str, Any], ...], dict[Any, Row]] = {}
     for row in rows:
         groups.setdefault(_group(row)[0], {})[_key(row["bucket"])] = row
-    if not groups and not metric_splits(rows):
+    if not groups and not split:
         groups[()] = {}
     found: list[MetricPoint] = []
     for group in sorted(groups, key=str):
         found.extend(_filled(dict(group), groups[group], metric, grain, window))
     return tuple(found)
-
-
-def metric_splits(rows: list[Row]) -> bool:
-    """Whether rows carry dimensions."""
-    return any(name.startswith("d_") for row in rows for name in row)
 
 
 def _group(row: Row) -> tuple[tuple[tuple[str, Any], ...], str]:

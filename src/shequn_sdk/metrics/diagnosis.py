@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shequn_sdk.domain import Frozen, Grain, MetricName, MetricResult
+from shequn_sdk.domain import Frozen, Grain, MetricName, MetricPoint, MetricResult
 
 __all__ = ["RULES", "Action", "Evidence", "Finding", "Rule", "Signal", "diagnose"]
 
@@ -33,7 +33,10 @@ class Signal(Frozen):
     """In place of a metric: the name of a number that the caller knows."""
     grain: Grain | None = None
     read: Literal["mean", "latest", "change"] = "mean"
-    """`change` is the mean of the later half of the range over that of the earlier half, less 1."""
+    """`change` is the mean of the later half of the range over that of the earlier half, less 1.
+
+    The mean of ratios is made of their parts: a week of three messages weighs less than one of three hundred.
+    """
     worse: Literal["above", "below"]
     threshold: float
     per: MetricName | None = None
@@ -303,24 +306,23 @@ class _Reader:
     async def _read(self, signal: Signal) -> float | None:
         if signal.metric is None:
             return self._facts.get(signal.fact)
-        values = await self._values(signal.metric, signal)
-        if not values:
+        points = await self._points(signal.metric, signal)
+        if not points:
             return None
         if signal.read == "change":
-            half = len(values) // 2
-            early, late = values[:half], values[len(values) - half :]
-            if half < 2 or not sum(early):
-                return None
-            return sum(late) / sum(early) - 1
-        value = values[-1] if signal.read == "latest" else sum(values) / len(values)
+            half = len(points) // 2
+            early, late = points[:half], points[len(points) - half :]
+            return _mean(late) / _mean(early) - 1 if half >= 2 and _mean(early) else None
+        value = float(points[-1].value or 0) if signal.read == "latest" else _mean(points)
         if signal.per is not None:
-            below = await self._values(signal.per, None)
-            if not below or not below[-1]:
+            below = await self._points(signal.per, None)
+            if not below or not below[-1].value:
                 return None
-            value /= below[-1]
+            value /= below[-1].value
         return value
 
-    async def _values(self, metric: str, signal: Signal | None) -> list[float]:
+    async def _points(self, metric: str, signal: Signal | None) -> list[MetricPoint]:
+        """Give the points that have a value and are complete."""
         result = await self._compute(
             metric,
             community=self._community,
@@ -328,20 +330,18 @@ class _Reader:
             last=self._last,
             grain=None if signal is None else signal.grain,
         )
-        points = [point for point in result.points if not point.partial and point.value is not None]
+        known = [point for point in result.points if point.value is not None]
+        points = [point for point in known if not point.partial]
         if not points and signal is not None and signal.read != "change":
-            points = [
-                point for point in result.points if point.value is not None
-            ]  # a range that is all windows
+            points = known  # a range that is all windows
         if signal is not None and signal.period is not None:
             points = [point for point in points if point.dims.get("period") == signal.period]
-        if (
-            signal is not None
-            and signal.read == "mean"
-            and all(point.denominator for point in points)
-            and points
-        ):
-            # Ratios are put together from their parts, never averaged.
-            above = sum(float(point.numerator or 0) for point in points)
-            return [above / sum(float(point.denominator or 0) for point in points)]
-        return [float(point.value) for point in points if point.value is not None]
+        return points
+
+
+def _mean(points: Sequence[MetricPoint]) -> float:
+    """Give the mean of values; ratios are put together from their parts, never averaged."""
+    if points and all(point.denominator for point in points):
+        above = sum(float(point.numerator or 0) for point in points)
+        return above / sum(float(point.denominator or 0) for point in points)
+    return sum(float(point.value or 0) for point in points) / len(points)

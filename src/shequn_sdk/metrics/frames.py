@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shequn_sdk.domain import Grain, MetricResult
+from shequn_sdk.errors import MissingExtra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,10 @@ def _float(value: float | None) -> float | None:
 
 def to_polars(result: MetricResult) -> pl.DataFrame:
     """Give the points as a Polars frame, over the same memory where Polars can; needs `shequn-sdk[dataframe]`."""
-    import polars as pl  # noqa: PLC0415
+    try:
+        import polars as pl  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Polars frames need Polars", "dataframe") from error
 
     frame = pl.from_arrow(to_arrow(result))
     if isinstance(frame, pl.DataFrame):
@@ -54,7 +58,10 @@ def to_polars(result: MetricResult) -> pl.DataFrame:
 
 def to_pandas(result: MetricResult) -> pd.DataFrame:
     """Give the points as a pandas frame, with Arrow's memory behind the columns; needs `shequn-sdk[dataframe]`."""
-    import pandas as pd  # noqa: PLC0415
+    try:
+        import pandas as pd  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtra("pandas frames need pandas", "dataframe") from error
 
     table: Any = to_arrow(result)
     return table.to_pandas(types_mapper=pd.ArrowDtype)

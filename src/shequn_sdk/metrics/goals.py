@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from itertools import accumulate, pairwise
 from statistics import NormalDist
@@ -131,7 +131,9 @@ def assess(
     zero = 0.0 if additivity is Additivity.SUM else days[0][1]
     baseline = goal.baseline if goal.baseline is not None else zero
     way = goal.target - baseline
-    gone = min(1.0, max(0.0, (last - goal.start).days / (goal.due - goal.start).days))
+    # a sum begins with nothing on the morning of its first day, a level is first read in that day's evening
+    first = goal.start - timedelta(days=1) if additivity is Additivity.SUM else goal.start
+    gone = min(1.0, max(0.0, (last - first).days / (goal.due - first).days))
     expected = baseline + way * gone
     pace = (value - baseline) / (way * gone) if way and gone else None
     reached = value <= goal.target if goal.at_most else value >= goal.target

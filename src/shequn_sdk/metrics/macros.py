@@ -6,8 +6,10 @@ Macros keep the time zone, the filters and the choice between roll-up and log ou
 | macro | expands to |
 |---|---|
 | `@log` | the events, with member facts joined when a dimension or segment asks for them |
+| `@walked` | the same for the segment alone: each event once, whatever it is split by |
 | `@keep(e)` | community, segment, no bots, no spam, nothing retracted |
 | `@scope(e)` | as `@keep`, but bots and spam stay |
+| `@aimed`, `@aimed_scope(e)` | `@log` and `@scope` with the facts of the member addressed in place of the actor's |
 | `@active(e)` | the kinds that make a member active |
 | `@within(e)`, `@within(e, n)` | local day in the range, or from n days before it |
 | `@until(e)` | local day not after the range |
@@ -41,6 +43,7 @@ from typing import Any
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.metrics.columns import COLUMNS, ColumnMacros, Request
+from shequn_sdk.metrics.funnels import funnel_sql
 from shequn_sdk.metrics.model import Segment
 
 __all__ = ["MEMBER_DIMS", "PASSIVE", "ROLLUP_DIMS", "Expander", "Request"]
@@ -63,6 +66,9 @@ class Expander(ColumnMacros):
         self.values: dict[str, object] = {}
         self._macros: dict[str, Callable[..., str]] = {
             "log": self._log,
+            "aimed": lambda: self._source("event_log", "target_no"),
+            "walked": lambda: self._source("event_log", dims=()),
+            "aimed_scope": lambda e: self._scope(e, "target_no"),
             "keep": self._keep,
             "scope": self._scope,
             "active": self._active,
@@ -71,6 +77,7 @@ class Expander(ColumnMacros):
             "dims": self._dims,
             "d": self._d,
             "group": self._group,
+            "group_d": lambda e: self._d(e).rstrip(", "),
             "posts": self._posts,
             "same": self._same,
             "bucket": self._bucket,
@@ -133,9 +140,9 @@ class Expander(ColumnMacros):
 
     # -- sources -----------------------------------------------------------------------------------------------
 
-    def _facts(self) -> tuple[list[str], str]:
-        """Give the member columns to join, and the joins."""
-        wanted = set(self.request.dims) & MEMBER_DIMS
+    def _facts(self, member: str, dims: Sequence[str]) -> tuple[list[str], str]:
+        """Give the member columns to join, and the joins, by the column that names the member."""
+        wanted = set(dims) & MEMBER_DIMS
         segment = self.request.segment
         if segment.roles is not None:
             wanted.add("role")
@@ -145,14 +152,14 @@ class Expander(ColumnMacros):
         joins = ""
         if wanted & {"role", "entrance"}:
             columns += ["coalesce(pr.role, '') as role", "coalesce(pr.entrance, '') as entrance"]
-            joins += " left join profiles as pr on pr.community_no = ev.community_no and pr.member_no = ev.member_no"
+            joins += f" left join profiles as pr on pr.community_no = ev.community_no and pr.member_no = ev.{member}"
         if "tag" in wanted:
             columns.append("coalesce(tg.tag, '') as tag")
-            joins += " left join member_tags as tg on tg.community_no = ev.community_no and tg.member_no = ev.member_no"
+            joins += f" left join member_tags as tg on tg.community_no = ev.community_no and tg.member_no = ev.{member}"
         return columns, joins
 
-    def _source(self, table: str) -> str:
-        columns, joins = self._facts()
+    def _source(self, table: str, member: str = "member_no", dims: Sequence[str] | None = None) -> str:
+        columns, joins = self._facts(member, self.request.dims if dims is None else dims)
         return f"(select ev.*, {', '.join(columns)} from {table} as ev{joins})" if columns else table
 
     def _log(self) -> str:
@@ -316,7 +323,7 @@ class Expander(ColumnMacros):
             names.append(f"cast(${key} as varchar)")
         return "(" + ", ".join(names) + ")" if names else "(null)"
 
-    def _where(self, e: str) -> str:
+    def _where(self, e: str, member: str = "member_no") -> str:
         request, segment = self.request, self.request.segment
         parts: list[str] = []
         if request.community:
@@ -340,14 +347,14 @@ class Expander(ColumnMacros):
         ):
             if tags is not None:
                 parts.append(
-                    f"{e}.member_no {word} (select tm.member_no from member_tags as tm "
+                    f"{e}.{member} {word} (select tm.member_no from member_tags as tm "
                     f"where tm.tag in {self._list(name, tags)}"
                     + (" and tm.community_no = cast($community as integer))" if request.community else ")")
                 )
         return " and ".join(parts) or "1 = 1"
 
-    def _scope(self, e: str) -> str:
-        return f"{self._where(e)} and not {e}.is_retracted"
+    def _scope(self, e: str, member: str = "member_no") -> str:
+        return f"{self._where(e, member)} and not {e}.is_retracted"
 
     def _keep(self, e: str) -> str:
         text = self._scope(e)
@@ -378,36 +385,11 @@ class Expander(ColumnMacros):
         )
 
     def _funnel(self) -> str:
-        """Write one table per step: each person's first time at it, not before the step before, within the window."""
         params: Any = self.request.params
-        window = f"interval '{params.window_days:d}' day"
         kinds = [str(kind) for kind in params.steps]
         if not all(_SAFE.match(kind) for kind in kinds):
             raise InvalidInput(f"a kind of interaction is a plain word, not {kinds!r}")
-        tables = [
-            f"step_1 as (select @dims(e) e.person_no, min(e.ts) as entered, min(e.ts) as reached from @log as e where @keep(e) and @within(e) and e.person_no is not null and e.kind = '{kinds[0]}' group by @group(e) e.person_no)"
-        ]
-        for number, kind in enumerate(kinds[1:], 2):
-            after = ">" if kind == kinds[number - 2] else ">="
-            tables.append(
-                f"step_{number} as (select @d(s) s.person_no, s.entered, min(e.ts) as reached "
-                f"from step_{number - 1} as s join @log as e on e.person_no = s.person_no "
-                f"where @keep(e) and e.kind = '{kind}' and e.ts {after} s.reached and e.ts <= s.entered + {window} "
-                "group by @d(s) s.person_no, s.entered)"
-            )
-        rows = " union all ".join(
-            f"select @d(s) {number} as step, '{kind}' as step_kind, cast(count(*) as bigint) as numerator, "
-            "@quantile(@seconds(s.entered, s.reached), 0.5) as median_seconds, "
-            f"cast(sum(case when s.entered + {window} > cast($mature as timestamp) + interval '1' day "
-            "then 1 else 0 end) as bigint) as immature "
-            f"from step_{number} as s"
-            + (f" group by {self._d('s').rstrip(', ')}" if self.request.dims else "")
-            for number, kind in enumerate(kinds, 1)
-        )
-        return (
-            f"{', '.join(tables)}, counted as ({rows}) select @d @start as bucket, c.step, c.step_kind, c.numerator, "
-            "c.median_seconds, c.immature from counted as c"
-        )
+        return funnel_sql(kinds, params.order, params.window_days, split=bool(self.request.dims))
 
     def _rates(self) -> Any:
         return getattr(self.request.params, "rates", None) or {}

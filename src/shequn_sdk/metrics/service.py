@@ -322,7 +322,7 @@ class _Run:
             rows = metric.finish(rows, self._context(start, end))
         lead = metric.lead_of(request.params)
         window = buckets.Window(start, end, self.today, self.scope.first, self.scope.last_any, lead)
-        points = buckets.points(rows, metric, grain, window)
+        points = buckets.points(rows, metric, grain, window, split=bool(request.dims))
         return lookup.name_dims(self.session, points)
 
     def _values(self, compiled: Compiled, start: date, end: date) -> dict[str, object]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 
 __all__ = ["need"]
 
 
 def need(module: str) -> ModuleType:
-    """Import a module of extra [report]; raise `ConfigError` that says how to get it."""
+    """Import a module of extra [report]; raise `MissingExtra` that says how to get it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(
-            f"HTML pages and pictures need the package {module!r}, which is not installed: "
-            "pip install 'shequn-sdk[report]'. CSV and Markdown work without it."
+        raise MissingExtra(
+            f"HTML pages and pictures need the package {module!r}",
+            "report",
+            otherwise="or write CSV or Markdown",
         ) from error

@@ -6,10 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
+from shequn_sdk.reports._extra import need
 from shequn_sdk.reports.csvs import render_csvs
 from shequn_sdk.reports.model import Report
 
-__all__ = ["write_atomic", "write_report"]
+__all__ = ["check_formats", "write_atomic", "write_report"]
 
 
 def write_atomic(path: Path, data: bytes) -> Path:
@@ -26,6 +27,17 @@ def write_atomic(path: Path, data: bytes) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def check_formats(formats: frozenset[str]) -> None:
+    """See that what the forms need is installed, before long work whose end they are.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    if formats & {"html", "overview", "png"}:
+        for module in ("altair", "vl_convert", "jinja2", "fontTools"):
+            need(module)
 
 
 def write_report(report: Report, directory: Path, formats: frozenset[str]) -> list[Path]:

@@ -94,6 +94,18 @@ def test_sums_add_up_and_partial_days_wait():
     assert found.forecast == pytest.approx(101)
 
 
+def test_a_sum_of_one_a_day_is_on_pace_from_the_first_day_to_the_last():
+    days = (goal().due - START).days + 1
+    for lived in (1, 2, days // 2, days):
+        found = assess(
+            goal(target=days, baseline=0),
+            points([1] * lived),
+            additivity=Additivity.SUM,
+            today=START + timedelta(days=lived),
+        )
+        assert (found.value, found.expected, found.pace) == (lived, pytest.approx(lived), pytest.approx(1))
+
+
 @pytest.mark.parametrize(
     ("values", "days", "at_most", "status"),
     [
@@ -182,6 +194,24 @@ async def test_findings_carry_evidence_confidence_and_actions():
         "active_members.mau / members.total"
     ] == pytest.approx(0.1)
     assert all(action.zh and action.en and action.uses for finding in found for action in finding.actions)
+
+
+async def test_a_change_of_ratios_weighs_weeks_by_what_they_hold():
+    def week(number, spam, messages):
+        return MetricPoint(
+            bucket=f"2026-01-{7 * number + 5:02}",
+            value=spam / messages,
+            numerator=spam,
+            denominator=messages,
+        )
+
+    # two thirds of three messages are no wave of advertisements beside thirty of three hundred
+    weeks = [week(0, 30, 300), week(1, 30, 300), week(2, 2, 3), week(3, 30, 300)]
+    (finding,) = await diagnose(answer({"atmosphere.spam_share": weeks}))
+    share, change = finding.evidence
+    assert share.value == pytest.approx(92 / 903)
+    assert change.value == pytest.approx(32 / 303 / 0.1 - 1)
+    assert not change.speaks
 
 
 async def test_what_is_not_reported_accuses_nobody():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ _DIMS = frozenset({"community", "platform", "channel", "role", "tag", "entrance"
 _DAYS = (Grain.DAY, Grain.WEEK, Grain.MONTH, Grain.TOTAL)
 _LIFECYCLE = ("posthog: product analytics, lifecycle",)
 _ONCE = "a person with identities on two platforms counts once when they are linked"
+_DAY = timedelta(days=1)
 _TRAILING = "trailing days, not a calendar unit; days whose window reaches before the first data are partial"
 
 
@@ -70,28 +72,39 @@ def _stickiness(rows: list[Row], context: FinishContext) -> list[Row]:
     return found
 
 
+def _hours_of_week(first: date, last: date, zone: str) -> list[int]:
+    """Count how often each hour of the week came; that of summer time's beginning or end is missing or came twice."""
+    came = [0] * 168
+    place = ZoneInfo(zone)
+    midnight = datetime(first.year, first.month, first.day, tzinfo=place)
+    begin = midnight.astimezone(UTC)
+    for day in range((last - first).days + 1):
+        end = (midnight + timedelta(days=day + 1)).astimezone(UTC)
+        start = (first.weekday() + day) % 7 * 24
+        if end - begin == _DAY:
+            came[start : start + 24] = [count + 1 for count in came[start : start + 24]]
+        else:
+            while begin < end:
+                came[start + begin.astimezone(place).hour] += 1
+                begin += timedelta(hours=1)
+        begin = end
+    return came
+
+
 def _best_hours(rows: list[Row], context: FinishContext) -> list[Row]:
     """Average over how often each hour of the week came, and draw thin data towards what is usual at that hour."""
     params: Any = context.params
-    occurred = [0] * 7
-    day = context.start
-    while day <= min(context.end, context.last_day):
-        occurred[day.weekday()] += 1
-        day += timedelta(days=1)
+    came = _hours_of_week(context.start, min(context.end, context.last_day), context.zone)
     counts = {int(row["bucket"]): float(row["numerator"]) for row in rows}
-    total_days = sum(occurred)
-    usual = [
-        sum(counts.get(weekday * 24 + hour, 0.0) for weekday in range(7)) / total_days if total_days else 0.0
-        for hour in range(24)
-    ]
     found: list[Row] = []
     for cell in range(168):
-        weeks, prior = occurred[cell // 24], usual[cell % 24]
-        score = (
-            (counts.get(cell, 0.0) + params.shrink * prior) / (weeks + params.shrink) if total_days else None
-        )
+        same = range(cell % 24, 168, 24)
+        days = sum(came[other] for other in same)
+        usual = sum(counts.get(other, 0.0) for other in same) / days if days else 0.0
+        below = came[cell] + params.shrink
+        score = (counts.get(cell, 0.0) + params.shrink * usual) / below if below and days else None
         found.append(
-            {"bucket": cell, "value": score, "numerator": counts.get(cell, 0.0), "denominator": weeks}
+            {"bucket": cell, "value": score, "numerator": counts.get(cell, 0.0), "denominator": came[cell]}
         )
     order = sorted(range(168), key=lambda cell: (-(found[cell]["value"] or 0.0), cell))
     for rank, cell in enumerate(order, 1):
@@ -349,6 +362,7 @@ METRICS = [
     ),
     Metric(
         name="activity.best_hour",
+        version=2,
         unit=Unit.MEMBERS,
         kind="distribution",
         additivity=Additivity.NONE,
@@ -361,7 +375,7 @@ METRICS = [
         },
         formula="(sum of active members + k * mean of that hour over all weekdays) / (occurrences + k)",
         edge_cases=(
-            "divided by how often that weekday lies in the range, not by weeks of data",
+            "divided by how often that hour came in the range: one was missing, or came twice, when clocks changed",
             "thin data is drawn to the hour's level over all weekdays by k = shrink weeks",
         ),
         golden="active",

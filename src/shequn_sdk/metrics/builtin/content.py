@@ -134,6 +134,7 @@ METRICS = [
     *(
         Metric(
             name=f"content.engagement.by_{below}",
+            version=2 if below == "members" else 1,
             unit=Unit.RATIO,
             kind="ratio",
             additivity=Additivity.RATIO,
@@ -175,10 +176,10 @@ METRICS = [
             ),
             (
                 "members",
-                "互动率(按成员):互动数除以发布当日的成员人数。",
-                "Engagement rate by members: interactions over members on the day of publishing.",
-                "interactions / sum over posts of members on the post's local day",
-                "the day's closing number of members",
+                "互动率(按成员):互动数除以发布时的成员人数。",
+                "Engagement rate by members: interactions over members at the time of publishing.",
+                "interactions / sum over posts of members when the post was published",
+                "who came with the post itself is in; a post that nobody was there for is left out",
                 set[str](),
             ),
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shequn_sdk.domain import Additivity, Grain, InteractionKind, Unit
 from shequn_sdk.metrics.model import Finish, FinishContext, Metric, MetricParams, Row, sql_file
@@ -23,9 +23,18 @@ class FunnelParams(MetricParams):
         min_length=2,
         max_length=12,
     )
-    """Kinds in the order in which they must happen; others may lie between."""
+    """Kinds in the order in which they must happen."""
     window_days: int = Field(default=30, ge=1, le=3650)
     """All steps within so many days of the first."""
+    order: Literal["ordered", "strict", "any"] = "ordered"
+    """`ordered`: others may lie between, from the first entry. `strict`: nothing else that the member does lies between,
+    from any entry. `any`: the steps in whatever order, from the first of them; step k is then any k of them."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.order == "any" and len(set(self.steps)) < len(self.steps):
+            raise ValueError("in any order each kind can be a step only once")
+        return self
 
 
 def _funnel(rows: list[Row], context: FinishContext) -> list[Row]:
@@ -42,7 +51,7 @@ def _funnel(rows: list[Row], context: FinishContext) -> list[Row]:
             or {
                 "bucket": context.start,
                 "step": step,
-                "step_kind": str(kind),
+                "step_kind": "" if params.order == "any" else str(kind),
                 "numerator": 0,
                 "median_seconds": None,
                 "immature": 0,
@@ -92,9 +101,10 @@ METRICS = [
             "zh": "转化漏斗:成员依次走完各步骤的人数与比例,须在窗口期内。",
             "en": "Ordered funnel: how many persons went through the steps in order, within a window of the first.",
         },
-        formula="persons at step k / persons at step 1; each step at its first time not before the step before",
+        formula="persons at step k / persons at step 1; each step at its first time not before the step before; "
+        "order= strict or any for the other two ways",
         edge_cases=(
-            "only the first entry in the range counts",
+            "only the first entry in the range counts; order=strict takes the first run that gets as far",
             "equal times count as ordered, but one event is never two steps",
             "entrants whose window is not over are counted as immature",
             "split, a person counts where it entered, wherever it took the further steps",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 from pydantic import Field
@@ -96,7 +96,7 @@ def _top(rows: list[Row], context: FinishContext) -> list[Row]:
     total = sum(each * count for each, count in levels)
     if total == 0:
         return []
-    left = max(1, round(people * params.top))
+    left = max(1, floor(people * params.top + 0.5))
     held, members = 0, left
     for each, count in levels:
         taken = min(left, count)
@@ -136,7 +136,7 @@ _PARTS: tuple[tuple[str, Unit, MetricKind, str, str, str, tuple[str, ...], Finis
         "ratio",
         "头部占比:最活跃的一成成员贡献了多少内容。",
         "Share of contributions by the most active tenth of contributors.",
-        "contributions of the top / all contributions",
+        "contributions of the top / all contributions; the top are max(1, contributors * top, halves up)",
         (),
         top_share,
     ),

@@ -195,6 +195,7 @@ METRICS = [
         formula="persons whose last change of state up to then is in; being addressed by others makes known",
         edge_cases=(
             "members who never did anything and were never named by the platform are not known",
+            "who is addressed after leaving has not come back",
             "the platform's own member count may be higher",
         ),
         golden="membership",

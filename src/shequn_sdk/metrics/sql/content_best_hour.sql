@@ -4,15 +4,7 @@ with posts as (
     where @posts(e) and @within(e)
     group by e.content_no
 ),
-counted as (
-    select a.post_no, sum(a.single) as single, coalesce(max(a.counter), 0) as counter
-    from @acts as a
-    where a.kind <> 'vote' or @param(votes)
-    group by a.post_no, a.kind
-),
-per_post as (
-    select c.post_no, sum(c.single + c.counter) as interactions from counted as c group by c.post_no
-)
+@include(received)
 select p.cell as bucket, cast(coalesce(sum(r.interactions), 0) as double) as numerator, cast(count(*) as bigint) as denominator
 from posts as p left join per_post as r on r.post_no = p.content_no
 group by p.cell

@@ -559,4 +559,4 @@ def taken_back(e: str) -> str:
     return f"""{e}.content_no = r.content_no and {e}.ts <= r.ts
         and ({e}.kind = r.kind or (r.kind in ({_IN_MESSAGE_KINDS}) and {e}.kind in ({_IN_MESSAGE_KINDS})))
         and (r.kind in ({_IN_MESSAGE_KINDS}) or {e}.member_no is not distinct from r.member_no)
-        and (r.detail = '' or r.detail = {e}.detail)"""
+        and (r.detail = '' or {e}.detail = '' or r.detail = {e}.detail)"""

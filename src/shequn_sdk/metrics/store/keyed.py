@@ -12,7 +12,7 @@ from shequn_sdk.errors import InvalidInput
 from shequn_sdk.metrics.store.arrays import array
 from shequn_sdk.metrics.store.rows import (
     check,
-    content_number,
+    content_numbers,
     event_digests,
     read_attrs,
     unique_rows,
@@ -73,13 +73,8 @@ def keyed_rows(batch: InteractionBatch, zone: str) -> Any:
         ]
 
         def numbers(channels: list[str], messages: list[str]) -> Any:
-            return array(
-                [
-                    content_number(platform, channel, message) if message else None
-                    for channel, message in zip(channels, messages, strict=True)
-                ],
-                pa.int64(),
-            )
+            found = content_numbers(platform, channels, messages)
+            return array(found, missing=found == 0)
 
         table = pa.table(
             {

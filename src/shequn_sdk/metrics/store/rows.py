@@ -197,6 +197,12 @@ class Extras:
     negative: list[bool] | None = None
 
 
+def _detail(attrs: dict[str, Any], kind: str) -> str:
+    """Give which reaction or choice it is, or takes back; platforms call a reaction `emoji`, which a sticker has as well."""
+    names = ("reaction", "emoji", "choice") if kind in {"reaction", "retract"} else ("reaction", "choice")
+    return next((str(attrs[name]) for name in names if attrs.get(name) not in {None, ""}), "")
+
+
 def read_attrs(batch: InteractionBatch) -> Extras:
     """Read the attributes that have columns of their own.
 
@@ -220,9 +226,9 @@ def read_attrs(batch: InteractionBatch) -> Extras:
         if parent := found.get("parent_channel"):
             extras.parent_channel = extras.parent_channel or list(batch.channel)
             extras.parent_channel[row] = str(parent)
-        if detail := found.get("reaction") or found.get("choice"):
+        if detail := _detail(found, batch.kind[row]):
             extras.detail = extras.detail or [""] * size
-            extras.detail[row] = str(detail)
+            extras.detail[row] = detail
         if retracts := found.get("retracts"):
             extras.retracts = extras.retracts or [""] * size
             extras.retracts[row] = str(retracts)

@@ -1,8 +1,14 @@
 -- Only changes of state count: in, out, and in how many communities a person then is.
+placed as (
+    select @d m.community_no, m.person_no, m.ts, m.local_day, m.turn,
+        row_number() over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as place
+    from moves as m
+),
 states as (
     select @d m.community_no, m.person_no, m.ts, m.local_day, m.turn,
         lag(m.turn, 1, 9) over (partition by @d m.community_no, m.person_no order by m.ts, m.turn) as before_turn
-    from moves as m
+    from placed as m
+    where m.turn >= 0 or m.place = 1
 ),
 changes as (
     select @d s.community_no, s.person_no, s.ts, s.local_day, s.turn,
@@ -12,7 +18,7 @@ changes as (
     from states as s
 ),
 persons as (
-    select @d c.local_day, c.change, c.gone,
+    select @d c.ts, c.local_day, c.change, c.gone,
         sum(c.change) over (partition by @d c.person_no order by c.ts, c.turn, c.community_no
             rows unbounded preceding) as communities
     from changes as c
