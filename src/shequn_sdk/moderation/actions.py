@@ -39,7 +39,7 @@ _PATIENCE = 15.0
 """Real seconds for one try: events behind it must not wait for a platform that asks to wait."""
 _NEEDS: Mapping[str, Capability] = MappingProxyType(
     {
-        "delete": Capability.DELETE,
+        "delete": Capability.DELETE_OTHERS,
         "mute": Capability.RESTRICT,
         "unmute": Capability.RESTRICT,
         "kick": Capability.KICK,

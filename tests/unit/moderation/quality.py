@@ -47,7 +47,7 @@ def measure(content, rows, *, threshold=0.5):
             wrong += found and not kinds & row.labels
         result[kind] = (
             right / (right + wrong) if right + wrong else None,
-            right / cases,
+            right / cases if cases else None,
             right,
             cases,
             wrong,
@@ -65,14 +65,15 @@ if __name__ == "__main__":
     for name, part in (
         ("fresh", load("fresh")),
         ("blind", load("blind")),
+        ("later", load("later")),
+        ("tricky", load("tricky")),
         ("tune", [r for r in rows if not r.held_out]),
         ("held out", [r for r in rows if r.held_out]),
     ):
         print(name, len(part))
         for kind, (precision, recall, right, cases, wrong) in measure(content, part).items():
-            print(
-                f"  {kind:9} precision {precision if precision is None else round(precision, 2)} recall {recall:.2f} ({right}/{cases}, {wrong} false)"
-            )
+            shares = " ".join("  – " if one is None else f"{one:.2f}" for one in (precision, recall))
+            print(f"  {kind:9} precision, recall {shares} ({right}/{cases}, {wrong} false)")
     if "-v" in sys.argv:
         for row in rows:
             if row.held_out:

@@ -158,3 +158,25 @@ def test_the_talk_of_the_simulator_is_honest():
     for make in (_talk.chat, _talk.question, _talk.answer, _talk.hello):
         assert not [text for text in {make(rng) for _ in range(300)} if kinds(text)]
     assert all(kinds(_talk.advert(rng)) & {"advert", "scam"} for _ in range(50))
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("等了整整一个下午也没人来", True),
+        ("同一件事问了五遍都没结果", True),
+        ("早知道就不报这个班了", True),
+        ("一次不如一次", True),
+        ("still no reply from support", True),
+        ("the second time this month they cancelled on us, such a waste of my evening", True),
+        ("等了三天终于收到了，谢谢", False),
+        ("早知道就早点来了", False),
+        ("still no snow this winter", False),
+        ("My phone broke after ten good years", False),
+    ],
+)
+def test_complaints_are_known_by_how_they_are_built(text, there):
+    found = [one for one in CONTENT.read(text).verdicts if one.kind == "negative" and one.score >= 0.5]
+    assert bool(found) == there
+    for one in found:
+        assert all(text[part.start : part.end] == part.word for part in one.evidence)

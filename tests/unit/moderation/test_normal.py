@@ -21,6 +21,8 @@ from shequn_sdk.moderation.detectors.recent import name_stem
         ("w̷e̷c̷h̷a̷t̷", "wechat"),
         ("微❤️信", "微心信"),
         ("①②３", "123"),
+        ("加丶微丨信", "加微信"),
+        ("加\u3164微\uffa0信\u115f群", "加微信群"),
         ("\u202e号信微加\u202c了", "加微信号了"),
         ("👍🎉!!!", ""),
         ("", ""),

@@ -23,7 +23,7 @@ from shequn_sdk.moderation.detectors.lexicon import Automaton
 from shequn_sdk.moderation.detectors.normal import Folded, fold_character
 from shequn_sdk.moderation.model import ADVERT, CONFLICT, NEGATIVE, SCAM
 
-__all__ = ["Hunch", "Opinion", "builtin_hunch", "dumps", "loads", "train"]
+__all__ = ["SILENT", "Hunch", "Opinion", "builtin_hunch", "dumps", "loads", "train"]
 
 _TOKEN = re.compile(r"[a-z]+|[^\W\d_a-z]")
 _ENOUGH = 12
@@ -69,7 +69,8 @@ class Opinion(NamedTuple):
     negative: float
 
 
-_SILENT = Opinion(0.0, 0.0, 0.0)
+SILENT = Opinion(0.0, 0.0, 0.0)
+"""That on a message which is as good as certainly none of these."""
 _NOTHING = -2.95
 """The logarithm of the odds below which a kind is as good as ruled out: a probability of 0.05."""
 
@@ -91,30 +92,31 @@ class Hunch:
         most = max((sum(abs(row[which]) for row in rows) for which in range(3)), default=0.0)
         self._unit = max(0.01, most / (_HALF - len(rows) - 1))
         self._packed = {form: _packed(row, self._unit) for form, row in self.weights.items()}
+        self._fraud = {form: row[3] for form, row in self.weights.items()}
 
     def ask(self, folded: Folded) -> Opinion:
         """Judge a message; what is as good as ruled out gets 0."""
         plain = folded.plain
-        found = set(self._known.forms(plain[:_LONGEST]))
+        found = set(self._known.forms(plain if len(plain) <= _LONGEST else plain[:_LONGEST]))
         if not found:
-            return _SILENT
+            return SILENT
         # one sum of integers: every message comes here, with some thirty words known to the model
         total = sum(map(self._packed.__getitem__, found)) + _MIDDLE
         size = _size(plain)
         scale = self._unit / math.sqrt(size)
-        bias = self.bias
-        junk = ((total & _MASK) - _HALF) * scale + bias[0]
-        conflict = ((total >> _BITS & _MASK) - _HALF) * scale + bias[1]
-        negative = ((total >> 2 * _BITS) - _HALF) * scale + bias[2]
+        first, second, third, _ = self.bias
+        junk = ((total & _MASK) - _HALF) * scale + first
+        conflict = ((total >> _BITS & _MASK) - _HALF) * scale + second
+        negative = ((total >> 2 * _BITS) - _HALF) * scale + third
         if junk < _NOTHING and conflict < _NOTHING and negative < _NOTHING:
-            return _SILENT
+            return SILENT
         # a greeting, a number: too little to call it an advert
         enough = min(1.0, size / _ENOUGH)
         return Opinion(_sigmoid(junk) * enough, _sigmoid(conflict), _sigmoid(negative))
 
     def fraud(self, folded: Folded) -> float:
         """Say how much of junk looks like fraud rather than an advert, 0 to 1."""
-        total = sum(self.weights[form][3] for form in set(self._known.forms(folded.plain[:_LONGEST])))
+        total = sum(map(self._fraud.__getitem__, set(self._known.forms(folded.plain[:_LONGEST]))))
         return _sigmoid(total / math.sqrt(_size(folded.plain)) + self.bias[3])
 
     def reasons(self, folded: Folded, kind: str = ADVERT, *, most: int = 3) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from importlib import resources
 from typing import Any, NamedTuple
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 from shequn_sdk.moderation.detectors.normal import LONGEST, TURNED, Folded, fold, fold_character
 
 __all__ = ["KEYWORD", "Automaton", "Entry", "Hit", "Words", "builtin_entries", "fold_word"]
@@ -77,7 +77,7 @@ class Words:
         """Build the automaton.
 
         Raises:
-            ConfigError: the extra `moderation` is not installed.
+            MissingExtra: the extra `moderation` is not installed.
         """
         by_form: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -108,7 +108,8 @@ class Words:
             pattern = patterns[number]
             if pattern.latin and not _stands_alone(folded, start, end, pattern.parts):
                 continue
-            hits.extend(Hit(entry, start, end) for entry in pattern.entries)
+            for entry in pattern.entries:
+                hits.append(Hit(entry, start, end))  # noqa: PERF401 - mostly one, for which a generator costs more
         return hits
 
 
@@ -147,7 +148,7 @@ class Automaton:
         """Build it.
 
         Raises:
-            ConfigError: the extra `moderation` is not installed.
+            MissingExtra: the extra `moderation` is not installed.
         """
         if not forms:
             self.spans = self.forms = lambda _: ()
@@ -155,7 +156,7 @@ class Automaton:
         try:
             import ahocorasick_rs  # noqa: PLC0415 - the extra `moderation`
         except ImportError:
-            raise ConfigError("moderation needs its extra: install shequn-sdk[moderation]") from None
+            raise MissingExtra("moderation needs a matcher of many words", "moderation") from None
         machine: Any = ahocorasick_rs.AhoCorasick(list(forms), store_patterns=True)
         self.spans = partial(machine.find_matches_as_indexes, overlapping=True)
         self.forms = partial(machine.find_matches_as_strings, overlapping=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import compress, count
 
 __all__ = ["LONGEST", "TURNED", "Folded", "fold", "fold_character", "simplify"]
 
@@ -30,6 +31,7 @@ _LOOK_ALIKES = {
     "〇": "0",
     "ⅰ": "i",
     **dict.fromkeys("❤♥♡💗💖💕💓💛💚💙💜🧡🖤", "心"),  # 微❤ is read as 微信's second syllable
+    **dict.fromkeys("\u115f\u1160丶丨丿", ""),  # letters that nobody sees, and strokes that part others
 }
 _TRADITIONAL = (
     "賺赚錢钱單单號号掃扫碼码優优領领銷销傳传鏈链點点擊击進进羣群聯联繫系係系帳帐賬账戶户貸贷費费買买賣卖貨货價价"
@@ -149,9 +151,8 @@ class Folded:
         """Give, for each letter of `plain`, where in `shown` it stands."""
         if self._offsets is not None:
             return self._offsets
-        table = _TABLE
-        parts = [table[ord(character)] for character in self.shown]
-        offsets = [index for index, part in enumerate(parts) if part]
+        parts = list(map(_TABLE.__getitem__, map(ord, self.shown)))
+        offsets = list(compress(count(), parts))
         if len(offsets) != len(self.plain):  # a character that is read as several letters
             offsets = [index for index, part in enumerate(parts) for _ in part]
         self._offsets = offsets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 
 __all__ = ["read_codes"]
 
@@ -19,13 +19,13 @@ def read_codes(picture: bytes) -> list[str]:
     Pictures of more than 20 MB or 40 megapixels are not opened.
 
     Raises:
-        ConfigError: the extra `qr` is not installed.
+        MissingExtra: the extra `qr` is not installed.
     """
     try:
         import zxingcpp  # noqa: PLC0415 - the extra `qr`
         from PIL import Image  # noqa: PLC0415 - the extra `qr`
     except ImportError:
-        raise ConfigError("codes in pictures need the extra: install shequn-sdk[qr]") from None
+        raise MissingExtra("codes in pictures need a reader", "qr") from None
     if len(picture) > _MOST_BYTES:
         return []
     reader: Any = zxingcpp

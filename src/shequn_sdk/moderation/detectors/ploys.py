@@ -5,35 +5,21 @@ Each ploy has words that give it away at once, so that its pattern is tried only
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
+from shequn_sdk.moderation.detectors import sentences
 from shequn_sdk.moderation.detectors.lexicon import Entry
 from shequn_sdk.moderation.detectors.normal import Folded
+from shequn_sdk.moderation.detectors.sentences import sentence
 
 __all__ = ["PLOY", "entries", "find_ploys"]
 
 PLOY = "ploy"
 
 
-class _Ploy(NamedTuple):
-    why: str
-    weight: float
-    starts: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-
-def _ploy(why: str, weight: float, starts: str, *patterns: str) -> _Ploy:
-    return _Ploy(
-        why, weight, tuple(starts.split("|")), re.compile("|".join(f"(?:{one})" for one in patterns))
-    )
-
-
 _PAY = r"(?:交|缴|付|转|打|垫|充|存|汇)"
 _FEE = r"(?:费|押金|保证金|定金|订金|税|运费|邮费|垫资|流水|会员)"
 _GIVE = r"(?:告诉|发给?我|发一下|发过来|转给?我|转发给?我|报给?我|念给?我|给我|提供|填|输入)"
 _PLOYS = (
-    _ploy(
+    sentence(
         "asks for a code that only its owner should know",
         0.6,
         "验证码|校验码|短信|六位|6位|密码|passcode|code|digits|password|pin",
@@ -43,7 +29,7 @@ _PLOYS = (
         r"(?:forward|share|read|tell).{0,12}(?:verification|onetime|security|sixdigit|6digit).{0,12}(?:code|digits)",
         r"(?:verify|confirm|enter|update)your.{0,12}(?:password|pin)",
     ),
-    _ploy(
+    sentence(
         "a refund or damages by way of one's own bank account",
         0.55,
         "理赔|赔付|双倍退|三倍|退款|百万保障|代理商会员|refund",
@@ -52,7 +38,7 @@ _PLOYS = (
         r"(?:百万保障|代理商会员|直播会员|金牌会员).{0,30}(?:扣|关闭|取消|到期)",
         r"refund.{0,60}(?:installth|remoteapp|anydesk|teamviewer|giftcard|returnthediff|bankdetails)",
     ),
-    _ploy(
+    sentence(
         "work that one has to pay for first",
         0.55,
         "返现|返利|返佣|福利单|任务单|联单|补单|做单|派单|刷单|点赞员|佣金|per task|commission|prepaid|product orders|rating products",
@@ -63,7 +49,7 @@ _PLOYS = (
         r"(?:like|rate|rating|review|optimi[sz]e).{0,40}(?:pertask|commission|prepaidtask)",
         r"commission.{0,30}(?:deposit|unlock|prepaid)",
     ),
-    _ploy(
+    sentence(
         "pay first, and something will come",
         0.5,
         "押金|保证金|解冻|工本费|税|运费|邮费|前期费|服务费|手续费|报名费|定金|包装资料|验证费|fee|duty|toll",
@@ -73,7 +59,7 @@ _PLOYS = (
         r"(?:freeipad|prize|winner|picked|parcel|package|loan|toll|recover).{0,60}(?:fee|duty|toll|penalty)",
         r"pay.{0,16}(?:fee|duty|toll).{0,12}(?:first|torelease|tounlock|atthislink|here)",
     ),
-    _ploy(
+    sentence(
         "an authority that wants money or data",
         0.6,
         "公安|警方|检察院|法院|通管局|网安|洗钱|社保|医保|税务局|etc|海关|银监|police|tax office|arrest|warrant|social security|customs",
@@ -82,7 +68,7 @@ _PLOYS = (
         r"(?:社保|医保|etc|退税|税务|银行|身份证).{0,24}(?:停用|失效|异常|清零|未领|重新认证|到期).{0,30}(?:点|链接|登录|扫码|更新|兑换|填写|[a-z]{2,}(?:top|vip|cn|com|xyz))",
         r"(?:police|taxoffice|irs|customs|socialsecurity|warrant|arrest).{0,50}(?:giftcard|prepaidcard|paythe|callthis|immediately|pay)",
     ),
-    _ploy(
+    sentence(
         "somebody close who changed the number and needs money",
         0.55,
         "换号|换了号|新号|手机号换|掉水里|手机坏|急着交|急需|先借|垫|new number|temporary number|broke my phone|phone is broken|meeting",
@@ -91,7 +77,7 @@ _PLOYS = (
         r"(?:mum|mom|dad|boss).{0,50}(?:newnumber|brokemyphone|phoneisbroken|temporarynumber).{0,60}(?:send|pay|rent|bill|transfer)",
         r"(?:newnumber|temporarynumber|phoneisbroken|brokemyphone).{0,60}(?:send|pay|transfer|lend)",
     ),
-    _ploy(
+    sentence(
         "coins or tokens for a wallet's keys, or doubled",
         0.6,
         "空投|助记词|私钥|钱包|授权|usdt|代币|质押|预售|wallet|airdrop|seed phrase|recovery phrase|double|eth|btc|bitcoin|tokens",
@@ -102,7 +88,7 @@ _PLOYS = (
         r"(?:connect|sync|validate|sign).{0,24}wallet.{0,40}(?:claim|tokens|reward|restore|sync)|claim.{0,24}tokens?.{0,40}(?:wallet|pool)",
         r"send.{0,24}(?:eth|btc|bitcoin|usdt|coin).{0,40}(?:back|double|return)",
     ),
-    _ploy(
+    sentence(
         "a sure profit that somebody else will make",
         0.5,
         "涨停|必涨|拉升|翻倍|翻十倍|收益|稳赢|稳赚|跟着|内部|内幕|导师|上车|漏洞|signal|profit|returns|inside information|mentor|guaranteed|10x",
@@ -112,7 +98,7 @@ _PLOYS = (
         r"(?:turned|turns).{0,12}\d+.{0,16}into|(?:guaranteed|zerorisk|norisk).{0,24}(?:profit|returns?|investment|daily|deposit|plan)",
         r"(?:mentor|accountmanager|trader).{0,40}(?:tradesfor|tradefor|profit|message(?:her|him))",
     ),
-    _ploy(
+    sentence(
         "one's accounts, cards or codes for hire",
         0.55,
         "跑分|过账|收款码|银行卡|电话卡|rent your bank",
@@ -124,17 +110,10 @@ _PLOYS = (
 
 
 def entries() -> list[Entry]:
-    """Give the words that give ploys away, for the automaton; `why` is the number of the ploy."""
-    return [Entry(word, PLOY, 0.0, str(number)) for number, ploy in enumerate(_PLOYS) for word in ploy.starts]
+    """Give the words that give ploys away, for the automaton."""
+    return sentences.entries(_PLOYS, PLOY)
 
 
 def find_ploys(folded: Folded, numbers: set[int]) -> list[tuple[int, int, float, str]]:
     """Give the ploys of these numbers that the folded text follows: start, end, weight, and what it is."""
-    plain = folded.plain[:2000]
-    found: list[tuple[int, int, float, str]] = []
-    for number in sorted(numbers):
-        ploy = _PLOYS[number]
-        match = ploy.pattern.search(plain)
-        if match is not None:
-            found.append((match.start(), match.end(), ploy.weight, ploy.why))
-    return found
+    return sentences.find(_PLOYS, folded, numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 from shequn_sdk.moderation.detectors.normal import Folded
 
 __all__ = ["Sounds"]
@@ -41,10 +41,10 @@ class Sounds:
         """Make ready.
 
         Raises:
-            ConfigError: the extra `chinese` is not installed.
+            MissingExtra: the extra `chinese` is not installed.
         """
         if find_spec("pypinyin") is None:
-            raise ConfigError("pinyin=True needs the extra: install shequn-sdk[chinese]")
+            raise MissingExtra("pinyin=True needs pypinyin", "chinese")
         self._table = _Table()
 
     def find(self, folded: Folded) -> list[tuple[int, int]]:
