@@ -19,7 +19,7 @@ from shequn_sdk.errors import ShequnError, StoreFull
 if TYPE_CHECKING:
     from shequn_sdk.client import AsyncShequn
 
-__all__ = ["HomeOption", "JsonOption", "client_command", "command", "default_home"]
+__all__ = ["CommunityOption", "HomeOption", "JsonOption", "client_command", "command", "default_home"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Work: TypeAlias = "Callable[Concatenate[AsyncShequn, Output, ...], Coroutine[Any, Any, Exit | None]]"
@@ -28,6 +28,12 @@ HomeOption = Annotated[
     Path,
     typer.Option(
         "--home", envvar="SHEQUN_HOME", help="Directory of the workspace.", show_default="this directory"
+    ),
+]
+CommunityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--community", help="Name of the community; not needed when there is one.", show_default=False
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON instead of tables.")]

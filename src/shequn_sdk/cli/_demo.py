@@ -60,10 +60,12 @@ async def play(
     out: Output, *, days: int, members: int, seed: int, plan_file: Path | None, home: Path
 ) -> Exit | None:
     """Live `days` days and report; the same seed gives the same numbers."""
+    from shequn_sdk.reports.files import check_formats
     from shequn_sdk.testing.sandbox.server import SandboxServer
     from shequn_sdk.testing.simulate import Entrance, Place, SimulatedCommunity
     from shequn_sdk.testing.world import World
 
+    check_formats(frozenset({"html"}))
     plan = load_playbook(plan_file) if plan_file is not None else builtin_playbook()
     _prepare(home)
     began = time.monotonic()

@@ -81,7 +81,7 @@ def printable(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, (list, tuple)):
         return ", ".join(printable(item) for item in cast("Sequence[object]", value))
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Output
 from shequn_sdk.errors import InvalidInput
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_commands"]
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 ByOption = Annotated[
     str, typer.Option("--by", envvar="SHEQUN_BY", help="Who decides, as platform:native-id or desk:name.")
 ]
@@ -39,12 +38,12 @@ async def approvals(
     entry: Annotated[
         int | None, typer.Argument(help="All versions of this entry, with who said what.")
     ] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what waits for approval."""
     found: Sequence[Approval]
     if entry is None:
-        found = await sq.approvals.waiting(community=community or None)
+        found = await sq.approvals.waiting(community=community)
     else:
         found = await sq.approvals.history(entry)
     out.table([_approval(one) for one in found], _APPROVAL, empty="nothing waits for approval")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from shequn_sdk.cli import approvals
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -23,7 +23,6 @@ calendar = typer.Typer(
     help="Show and change the content calendar: entries, slots, approvals.", invoke_without_command=True
 )
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 ActorOption = Annotated[
     str, typer.Option("--by", envvar="SHEQUN_BY", help="Who does it, as platform:native-id or desk:name.")
 ]
@@ -40,14 +39,14 @@ _SLOT = ["id", "channel", "day", "time", "zone", "category"]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _zone(sq: AsyncShequn, community: str) -> str:
+def _zone(sq: AsyncShequn, community: str | None) -> str:
     found = sq.settings.community(community) if community else None
     if found is None and len(sq.settings.communities) == 1:
         found = sq.settings.communities[0]
     return found.zone if found is not None else "UTC"
 
 
-def _local(sq: AsyncShequn, community: str, at: datetime | None) -> datetime | None:
+def _local(sq: AsyncShequn, community: str | None, at: datetime | None) -> datetime | None:
     if at is None or at.tzinfo is not None:
         return at
     from shequn_sdk.editorial._days import instant_of
@@ -92,7 +91,7 @@ async def show(
     language: Annotated[
         str, typer.Option(help="Of the page: zh or en; the community's when not given.")
     ] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show a stretch of the calendar, by default this month."""
     if ctx.invoked_subcommand is not None:
@@ -100,9 +99,7 @@ async def show(
     first, last = (None if day is None else day.date() for day in (start, end))
     if html is not None:
         form: Literal["month", "week"] = "week" if week else "month"
-        page = await sq.calendar.page(
-            start=first, form=form, language=language or None, community=community or None
-        )
+        page = await sq.calendar.page(start=first, form=form, language=language or None, community=community)
         html.write_text(page, encoding="utf-8")
         if out.as_json:
             out.json({"page": str(html)})
@@ -114,7 +111,7 @@ async def show(
         end=last,
         channel=channel or None,
         states=state or (),
-        community=community or None,
+        community=community,
     )
     days = {note.day: note for note in view.days}
     rows: list[dict[str, Any]] = []
@@ -147,7 +144,7 @@ async def add(
     queue: Annotated[bool, typer.Option("--queue", help="Take the next free slot of each channel.")] = False,
     key: Annotated[str, typer.Option("--key", help="Adding it again under the same key adds nothing.")] = "",
     by: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Put a content into the calendar: as a draft, an idea, scheduled, or into the queue."""
     from pydantic import ValidationError
@@ -170,9 +167,7 @@ async def add(
     except ValidationError as error:
         raise InvalidInput(error.errors(include_url=False)[0]["msg"]) from None
     if queue:
-        made = await sq.queue.add(
-            content, to=to or (), key=key or None, community=community or None, actor=by
-        )
+        made = await sq.queue.add(content, to=to or (), key=key or None, community=community, actor=by)
     else:
         made = [
             await sq.calendar.add(
@@ -181,7 +176,7 @@ async def add(
                 at=_local(sq, community, at),
                 state="idea" if idea else "scheduled" if hand_in else "draft",
                 key=key or None,
-                community=community or None,
+                community=community,
                 actor=by,
             )
         ]
@@ -229,7 +224,7 @@ async def shift(
     end: Annotated[datetime | None, typer.Option("--until", help="Only before this local time.")] = None,
     channel: Annotated[str, typer.Option(help="Only what goes there.")] = "",
     by: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Move everything that is to come, all or nothing."""
     done = await sq.calendar.shift(
@@ -237,7 +232,7 @@ async def shift(
         start=_local(sq, community, start),
         end=_local(sq, community, end),
         channel=channel or None,
-        community=community or None,
+        community=community,
         actor=by,
     )
     out.table([_entry(sq, one) for one in done], _ENTRY, empty="nothing to move")
@@ -276,10 +271,10 @@ async def undo(
     out: Output,
     steps: Annotated[int, typer.Argument(min=1, help="How many.")] = 1,
     by: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Take back the last changes."""
-    found = await sq.calendar.undo(steps=steps, community=community or None, actor=by)
+    found = await sq.calendar.undo(steps=steps, community=community, actor=by)
     out.table(found, ["id", "note", "entries"])
 
 
@@ -289,10 +284,10 @@ async def log(
     out: Output,
     entry: Annotated[int | None, typer.Argument(help="Only of this entry.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show who changed what, latest first."""
-    found = await sq.calendar.log(number=entry, limit=limit, community=community or None)
+    found = await sq.calendar.log(number=entry, limit=limit, community=community)
     columns = ["id", "at", "actor", "action", "entries", "note"]
     out.table(found, columns, empty="nothing yet")
 
@@ -307,12 +302,10 @@ async def import_(
         Path | None, typer.Option(help="Where its pictures lie; beside it when not given.")
     ] = None,
     by: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> Exit | None:
     """Read entries from a table; one wrong row and nothing is imported, unless --partial."""
-    found = await sq.calendar.import_file(
-        file, partial=partial, files=files, community=community or None, actor=by
-    )
+    found = await sq.calendar.import_file(file, partial=partial, files=files, community=community, actor=by)
     for note in found.notes:
         out.note(note)
     if out.as_json:
@@ -332,10 +325,10 @@ async def export(
     sq: AsyncShequn,
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Where to; standard output when not given.")] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Write all entries as CSV."""
-    _write(out, file, await sq.calendar.export_csv(community=community or None))
+    _write(out, file, await sq.calendar.export_csv(community=community))
 
 
 @client_command
@@ -343,10 +336,10 @@ async def ical(
     sq: AsyncShequn,
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Where to; standard output when not given.")] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Write what has a time as an iCalendar file."""
-    _write(out, file, await sq.calendar.export_ical(community=community or None))
+    _write(out, file, await sq.calendar.export_ical(community=community))
 
 
 def _write(out: Output, file: Path | None, text: str) -> None:
@@ -374,7 +367,7 @@ async def slots(
     remove: Annotated[int | None, typer.Option(help="Number of a slot to take away.")] = None,
     zone: Annotated[str, typer.Option(help="By whose clock; the community's when not given.")] = "",
     category: Annotated[str, typer.Option(help="Takes contents of this category only.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show, add or take away slots of the week."""
     if remove is not None:
@@ -384,10 +377,8 @@ async def slots(
             raise InvalidInput(
                 "say for which channel: shequn calendar slots account:native-id --add 'fri 20:00'"
             )
-        await sq.queue.add_slots(
-            channel, new, zone=zone or None, category=category, community=community or None
-        )
-    found = await sq.queue.slots(channel or None, community=community or None)
+        await sq.queue.add_slots(channel, new, zone=zone or None, category=category, community=community)
+    found = await sq.queue.slots(channel or None, community=community)
     rows = [one.model_dump(mode="json") | {"day": _DAYS[one.weekday]} for one in found]
     out.table(rows, _SLOT, empty="no slots")
 
@@ -398,10 +389,10 @@ async def next_slot(
     out: Output,
     channel: Annotated[str, typer.Argument(help="Channel as account:native-id.")],
     category: Annotated[str, typer.Option(help="For a content of this category.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show the next free slot of a channel."""
-    found = await sq.queue.next_slot(channel, category=category, community=community or None)
+    found = await sq.queue.next_slot(channel, category=category, community=community)
     if found is None:
         raise InvalidInput(f"{channel} has no slot for it: shequn calendar slots {channel} --add 'fri 20:00'")
     row = found.model_dump(mode="json") | {"at": _shown(found.at, found.zone), "instant": found.at}
@@ -414,10 +405,10 @@ async def best_time(
     out: Output,
     count: Annotated[int, typer.Option(min=1, max=168, help="How many hours.")] = 5,
     last: Annotated[int, typer.Option(min=7, help="Days to look back.")] = 56,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show the hours in which most members are active, with how sure that is."""
-    found = await sq.calendar.best_time(count=count, last=timedelta(days=last), community=community or None)
+    found = await sq.calendar.best_time(count=count, last=timedelta(days=last), community=community)
     zone = _zone(sq, community)
     rows = [
         one.model_dump(mode="json")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import JsonOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ shop = typer.Typer(help="Products, orders, refunds and memberships.", no_args_is
 coupons = typer.Typer(help="Coupons.", no_args_is_help=True)
 experiments = typer.Typer(help="Experiments with arms drawn by chance.", no_args_is_help=True)
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 ByOption = Annotated[
     str, typer.Option("--by", help="entrance, campaign, content, partner, kol, medium or place.")
 ]
@@ -32,10 +31,10 @@ async def steps(
     sq: AsyncShequn,
     out: Output,
     by: ByOption = "entrance",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show how far those came who entered by each way."""
-    found = await sq.conversion.funnel(by=by, community=community or None)
+    found = await sq.conversion.funnel(by=by, community=community)
     rows = [one.model_dump() | {"name": one.name or ("" if out.as_json else "(none)")} for one in found]
     columns = ["name", "clicks", "joined", "active", "bought", "bought_again", "referred"]
     out.table(rows, columns, empty="nobody came yet")
@@ -48,13 +47,13 @@ async def revenue(
     by: ByOption = "entrance",
     model: Annotated[str, typer.Option(help="first, last, linear or position.")] = "last",
     window: Annotated[int, typer.Option(min=1, help="Days before a purchase in which a touch counts.")] = 30,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Share money among what led to it; currencies are never added."""
     from datetime import timedelta
 
     found = await sq.conversion.revenue(
-        by=by, model=model, window=timedelta(days=window), community=community or None
+        by=by, model=model, window=timedelta(days=window), community=community
     )
     rows = [
         one.model_dump(mode="json") | {"name": one.name or ("" if out.as_json else "(unexplained)")}
@@ -77,7 +76,7 @@ async def add_product(
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
     kind: Annotated[str, typer.Option(help="goods, membership, course, service or placement.")] = "goods",
     term_days: Annotated[int | None, typer.Option(min=1, help="Of a membership.")] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Enter a product, or change it."""
     made = await sq.shop.add_product(
@@ -87,15 +86,15 @@ async def add_product(
         currency=currency,
         kind=kind,
         term_days=term_days,
-        community=community or None,
+        community=community,
     )
     out.table([made], _PRODUCT)
 
 
 @client_command
-async def products(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def products(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show products."""
-    found = await sq.shop.products(community=community or None)
+    found = await sq.shop.products(community=community)
     out.table(found, _PRODUCT, empty="no products")
 
 
@@ -105,10 +104,10 @@ async def orders(
     out: Output,
     member: Annotated[str, typer.Option(help="platform:native-id; all when not given.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 100,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show orders, newest first."""
-    found = await sq.shop.orders(member=member or None, limit=limit, community=community or None)
+    found = await sq.shop.orders(member=member or None, limit=limit, community=community)
     rows = [one.model_dump(mode="json") | {"member": str(one.member or "")} for one in found]
     out.table(rows, _ORDER, empty="no orders")
 
@@ -124,7 +123,7 @@ async def record(
     sku: Annotated[str, typer.Option(help="What was bought.")] = "",
     shop_name: Annotated[str, typer.Option("--shop", help="Where it was paid.")] = "shop",
     entrance: Annotated[str, typer.Option(help="By which the buyer came.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Note that somebody paid."""
     made = await sq.shop.record_order(
@@ -135,7 +134,7 @@ async def record(
         sku=sku,
         shop=shop_name,
         entrance=entrance,
-        community=community or None,
+        community=community,
     )
     out.table([made.model_dump(mode="json") | {"member": str(made.member or "")}], _ORDER)
 
@@ -148,11 +147,11 @@ async def refund(
     amount: Annotated[str, typer.Option(help="All that is left when not given.")] = "",
     refund_id: Annotated[str, typer.Option("--refund", help="Its own number, when there are several.")] = "",
     shop_name: Annotated[str, typer.Option("--shop", help="Where it was paid.")] = "shop",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Note that an order was paid back, in part or whole."""
     made = await sq.shop.record_refund(
-        number, amount=amount or None, refund_id=refund_id, shop=shop_name, community=community or None
+        number, amount=amount or None, refund_id=refund_id, shop=shop_name, community=community
     )
     out.table([made.model_dump(mode="json") | {"member": str(made.member or "")}], _ORDER)
 
@@ -165,15 +164,15 @@ async def memberships(
         int | None, typer.Option(min=1, help="Only those that end within so many days.")
     ] = None,
     sku: Annotated[str, typer.Option(help="Only of this product.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show running memberships, the one that ends first in front."""
     from datetime import timedelta
 
     if expiring is None:
-        found = await sq.shop.memberships(sku=sku, community=community or None)
+        found = await sq.shop.memberships(sku=sku, community=community)
     else:
-        found = await sq.shop.expiring(within=timedelta(days=expiring), sku=sku, community=community or None)
+        found = await sq.shop.expiring(within=timedelta(days=expiring), sku=sku, community=community)
     rows = [one.model_dump(mode="json") | {"member": str(one.member)} for one in found]
     out.table(rows, ["member", "sku", "starts", "ends", "renewals"], empty="no memberships")
 
@@ -193,7 +192,7 @@ async def add_coupon(
     sku: Annotated[str, typer.Option(help="Only for this product.")] = "",
     max_uses: Annotated[int | None, typer.Option(min=1, help="In all.")] = None,
     per_person: Annotated[int, typer.Option(min=1, help="By one person.")] = 1,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Make a coupon."""
     made = await sq.coupons.add(
@@ -205,22 +204,22 @@ async def add_coupon(
         sku=sku,
         max_uses=max_uses,
         per_person=per_person,
-        community=community or None,
+        community=community,
     )
     out.table([made], _COUPON)
 
 
 @client_command
-async def list_coupons(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def list_coupons(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show coupons with their uses."""
-    found = await sq.coupons.list(community=community or None)
+    found = await sq.coupons.list(community=community)
     out.table(found, _COUPON, empty="no coupons")
 
 
 @client_command
-async def list_experiments(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def list_experiments(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show experiments, newest first."""
-    found = await sq.experiments.list(community=community or None)
+    found = await sq.experiments.list(community=community)
     rows = [
         one.model_dump(mode="json") | {"arms": dict(one.arms) if out.as_json else list(one.arms)}
         for one in found
@@ -234,10 +233,10 @@ async def result(
     sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the experiment.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Compare the arms of an experiment with its control."""
-    found = await sq.experiments.result(name, community=community or None)
+    found = await sq.experiments.result(name, community=community)
     if out.as_json:
         out.json(found)
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ __all__ = ["add_commands"]
 feedback = typer.Typer(
     help="What members say of the community, and what becomes of it.", no_args_is_help=True
 )
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 ItemArgument = Annotated[int, typer.Argument(help="Number from `feedback list`.")]
 _COLUMNS = ["id", "due_at", "urgency", "kind", "state", "assignee", "text", "outcome"]
 
@@ -36,7 +35,7 @@ async def open_(
     notify: Annotated[
         list[str] | None, typer.Option(help="Channel of the operators; may be repeated.")
     ] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Take feedback from now on."""
     from shequn_sdk.domain import ChannelRef
@@ -45,7 +44,7 @@ async def open_(
     desk = FeedbackDesk(
         promise=timedelta(hours=promise), notify=tuple(ChannelRef.parse(one) for one in notify or [])
     )
-    made = await sq.feedback.open(desk, community=community or None)
+    made = await sq.feedback.open(desk, community=community)
     if out.as_json:
         out.json(made)
     else:
@@ -60,7 +59,7 @@ async def list_(
     state: Annotated[list[str] | None, typer.Option(help="Only these; what is open when not given.")] = None,
     assignee: Annotated[str, typer.Option(help="Only theirs.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show feedback, the item that is due first in front."""
     found = await sq.feedback.list(
@@ -68,7 +67,7 @@ async def list_(
         assignee=assignee or None,
         overdue=overdue,
         limit=limit,
-        community=community or None,
+        community=community,
     )
     out.table([_row(one) for one in found], _COLUMNS, empty="nothing waits")
 
@@ -80,10 +79,10 @@ async def submit(
     text: Annotated[str, typer.Argument(help="What was said.")],
     member: Annotated[str, typer.Option(help="platform:native-id; anonymous when not given.")] = "",
     key: Annotated[str, typer.Option(help="Names it: it is taken once.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Enter feedback that came by a form, a hot line or by mail."""
-    made = await sq.feedback.submit(text, member=member or None, key=key, community=community or None)
+    made = await sq.feedback.submit(text, member=member or None, key=key, community=community)
     out.table([_row(made)], _COLUMNS)
 
 
@@ -131,12 +130,12 @@ async def report(
     sq: AsyncShequn,
     out: Output,
     days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 30,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show how well feedback was taken, and what it is about."""
     span = timedelta(days=days)
-    found = await sq.feedback.report(last=span, community=community or None)
-    themes = await sq.feedback.themes(last=span, community=community or None)
+    found = await sq.feedback.report(last=span, community=community)
+    themes = await sq.feedback.themes(last=span, community=community)
     if out.as_json:
         out.json({"report": found, "themes": list(themes)})
         return
@@ -145,9 +144,9 @@ async def report(
 
 
 @client_command
-async def digest(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def digest(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show what the next digest would tell."""
-    found = await sq.feedback.digest(community=community or None)
+    found = await sq.feedback.digest(community=community)
     if out.as_json:
         out.json({"text": found.text if found is not None else None})
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -156,7 +156,7 @@ async def opml(
 async def watch(
     sq: AsyncShequn,
     out: Output,
-    community: Annotated[str | None, typer.Option(help="Needed when there are several.")] = None,
+    community: CommunityOption = None,
     off: Annotated[bool, typer.Option("--off", help="End the counting.")] = False,
 ) -> None:
     """Count words and links of the community's messages per day, for trends; keeps no texts and no names."""
@@ -168,7 +168,7 @@ async def watch(
 async def trends(
     sq: AsyncShequn,
     out: Output,
-    community: Annotated[str | None, typer.Option(help="Needed when there are several.")] = None,
+    community: CommunityOption = None,
     days: Annotated[int, typer.Option(help="Length of the period.")] = 7,
     top: Annotated[int, typer.Option(help="Most words, links and questions.")] = 20,
 ) -> None:

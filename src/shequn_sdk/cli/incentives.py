@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -23,7 +23,6 @@ points = typer.Typer(help="Look into the ledger of points, and award by hand.", 
 rewards = typer.Typer(help="Show rewards, redeem and refund them.", invoke_without_command=True)
 tiers = typer.Typer(help="Show tiers and who stands where.", invoke_without_command=True)
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Its name; not needed when there is one.")]
 Member = Annotated[str, typer.Argument(help="platform:native-id.")]
 
 
@@ -35,14 +34,12 @@ async def points_board(
     period: Annotated[str, typer.Option("--period", help="day, week, month or all.")] = "week",
     back: Annotated[int, typer.Option("--back", min=0, help="How many periods ago.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="How many places.")] = 10,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show who earned most."""
     if ctx.invoked_subcommand is not None:
         return
-    board = await sq.leaderboards.get(
-        period=_period(period), back=back, limit=limit, community=community or None
-    )
+    board = await sq.leaderboards.get(period=_period(period), back=back, limit=limit, community=community)
     rows = [one.model_dump() for one in board.lines]
     out.table(rows, ["rank", "name", "member", "points"], empty="nobody yet")
 
@@ -60,11 +57,11 @@ async def points_show(
     out: Output,
     member: Member,
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 20,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what a person has, and where it came from."""
-    balance = await sq.points.get_balance(member, community=community or None)
-    entries = await sq.points.get_history(member, community=community or None, limit=limit)
+    balance = await sq.points.get_balance(member, community=community)
+    entries = await sq.points.get_history(member, community=community, limit=limit)
     rows = entries
     if out.as_json:
         out.json({**balance.model_dump(mode="json"), "entries": rows})
@@ -83,12 +80,10 @@ async def points_award(
     amount: Annotated[int, typer.Argument(min=1, metavar="POINTS", help="How many.")],
     key: Annotated[str, typer.Option("--key", help="What it is for: the same key is booked once.")],
     note: Annotated[str, typer.Option("--note", help="Kept with the entry.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Give points by hand."""
-    found = await sq.points.award(
-        member, points=amount, note=note, community=community or None, idempotency_key=key
-    )
+    found = await sq.points.award(member, points=amount, note=note, community=community, idempotency_key=key)
     out.table([{"member": found.member, "balance": found.balance}], ["member", "balance"])
 
 
@@ -99,7 +94,7 @@ async def points_rules(
     file: Annotated[
         Path | None, typer.Argument(help="JSON of the rules to set; without it they are shown.")
     ] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show or set the rules by which interactions earn points."""
     from pydantic import ValidationError
@@ -113,8 +108,8 @@ async def points_rules(
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(step) for step in first["loc"])
             raise InvalidInput(f"{file}: {where}: {first['msg']}", source=str(file)) from None
-        await sq.points.set_rules(rules, community=community or None)
-    found = await sq.points.get_rules(community=community or None)
+        await sq.points.set_rules(rules, community=community)
+    found = await sq.points.get_rules(community=community)
     if out.as_json:
         out.json(found)
         return
@@ -123,9 +118,9 @@ async def points_rules(
 
 
 @client_command
-async def points_check(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> Exit | None:
+async def points_check(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> Exit | None:
     """Add up the whole ledger; fails when it does not agree with the balances."""
-    found = await sq.points.check(community=community or None)
+    found = await sq.points.check(community=community)
     if out.as_json:
         out.json({**found.model_dump(), "ok": found.ok})
     else:
@@ -140,10 +135,10 @@ async def points_signals(
     sq: AsyncShequn,
     out: Output,
     days: Annotated[int, typer.Option("--days", min=1, help="How many days back.")] = 7,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show signs of farming, with their evidence; nothing is done about them."""
-    found = await sq.points.find_signals(last=timedelta(days=days), community=community or None)
+    found = await sq.points.find_signals(last=timedelta(days=days), community=community)
     rows = [one.model_dump() for one in found]
     out.table(rows, ["kind", "members", "count", "words"], empty="no signs of farming")
 
@@ -153,12 +148,12 @@ async def rewards_list(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what points can be turned into."""
     if ctx.invoked_subcommand is not None:
         return
-    rows = [one.model_dump(mode="json") for one in await sq.rewards.list(community=community or None)]
+    rows = [one.model_dump(mode="json") for one in await sq.rewards.list(community=community)]
     out.table(rows, ["name", "title", "cost", "kind", "stock", "per_person"], empty="nothing is offered")
 
 
@@ -183,12 +178,12 @@ async def rewards_redemptions(
     state: Annotated[
         str, typer.Option("--state", help="open, fulfilled, refunded or expired; all when not given.")
     ] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what was redeemed, newest first; codes of coupons are not shown."""
     if state not in {"", "open", "fulfilled", "refunded", "expired"}:
         raise InvalidInput(f"--state is open, fulfilled, refunded or expired, not {state!r}")
-    found = await sq.rewards.list_redemptions(state=state or None, community=community or None)
+    found = await sq.rewards.list_redemptions(state=state or None, community=community)
     out.table([_redemption(one) for one in found], _REDEMPTION, empty="nothing was redeemed")
 
 
@@ -198,10 +193,10 @@ async def rewards_refund(
     out: Output,
     number: Annotated[int, typer.Argument(metavar="REDEMPTION", help="Its number.")],
     note: Annotated[str, typer.Option("--note", help="Why.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Give the points of a redemption back."""
-    found = await sq.rewards.refund(number, note=note, community=community or None)
+    found = await sq.rewards.refund(number, note=note, community=community)
     out.table([_redemption(found)], _REDEMPTION)
 
 
@@ -211,20 +206,20 @@ async def tiers_list(
     out: Output,
     ctx: typer.Context,
     tier: Annotated[str, typer.Option("--tier", help="Only this one.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show where everybody stands, highest first."""
     if ctx.invoked_subcommand is not None:
         return
-    found = await sq.tiers.list(tier=tier or None, community=community or None)
+    found = await sq.tiers.list(tier=tier or None, community=community)
     rows = found
     out.table(rows, ["name", "member", "tier", "points", "missing", "falls_at", "notes"], empty="nobody yet")
 
 
 @client_command
-async def tiers_review(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def tiers_review(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Let members climb and fall now, and give or take the roles."""
-    found = await sq.tiers.review(community=community or None)
+    found = await sq.tiers.review(community=community)
     await sq.deliver_due()
     out.table([one.model_dump() for one in found], ["name", "member", "old", "new"], empty="nothing changed")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["add_commands"]
 
 Name = Annotated[str, typer.Argument(help="Name of the journey.")]
-CommunityOption = Annotated[str, typer.Option(help="Its name; not needed when there is one.")]
 
 journeys = typer.Typer(
     help="Save journeys (SOP), see who is on them, and settle the tasks they give to people.",
@@ -64,13 +63,13 @@ async def list_(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show journeys."""
     if ctx.invoked_subcommand is not None:
         return
-    states = await sq.journeys.states(community=community or None)
-    found = await sq.journeys.list(community=community or None)
+    states = await sq.journeys.states(community=community)
+    found = await sq.journeys.list(community=community)
     rows = [_row(one, states[name]) for name, one in found.items()]
     out.table(rows, ["name", "title", "state", "start", "steps"], empty="no journeys")
 
@@ -93,11 +92,11 @@ async def save(
     out: Output,
     file: Annotated[Path | None, typer.Argument(help="Journey as JSON.", exists=True)] = None,
     template: Annotated[str, typer.Option(help="Name of a template instead.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Save a journey; members begin it from now on."""
     journey = _read(file, template)
-    saved = await sq.journeys.save(journey, community=community or None)
+    saved = await sq.journeys.save(journey, community=community)
     out.table([_row(saved, "active")], ["name", "title", "state", "start", "steps"])
 
 
@@ -107,10 +106,10 @@ async def preview(
     out: Output,
     name: Name,
     member: Annotated[str, typer.Argument(help="Member as platform:native-id.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show the dated steps as they would come if a member began now; sends nothing."""
-    found = await sq.journeys.preview(name, member, community=community or None)
+    found = await sq.journeys.preview(name, member, community=community)
     rows = found
     out.table(rows, ["due", "step", "form", "runs", "text", "notes"], empty="no steps")
 
@@ -122,12 +121,10 @@ async def runs(
     name: Annotated[str, typer.Argument(help="Name of the journey; all when not given.")] = "",
     member: Annotated[str, typer.Option(help="Only this member.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show who is on journeys, and what became of each step."""
-    found = await sq.journeys.runs(
-        name or None, member=member or None, limit=limit, community=community or None
-    )
+    found = await sq.journeys.runs(name or None, member=member or None, limit=limit, community=community)
     rows = [
         one.model_dump(mode="json")
         | {"member": str(one.member), "done": [f"{item.step}: {item.state}" for item in one.records]}
@@ -145,12 +142,10 @@ async def tasks(
     every: Annotated[bool, typer.Option("--all", help="Also what was done or dropped.")] = False,
     assignee: Annotated[str, typer.Option(help="Only theirs.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 50,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what people have to do."""
-    found = await sq.journeys.tasks(
-        every=every, assignee=assignee or None, limit=limit, community=community or None
-    )
+    found = await sq.journeys.tasks(every=every, assignee=assignee or None, limit=limit, community=community)
     columns = ["id", "due", "overdue", "title", "member", "name", "assignee", "state", "text"]
     out.table([_task(one) for one in found], columns, empty="nothing to do")
 
@@ -182,7 +177,7 @@ def _changes(name: str, text: str) -> Callable[..., None]:
     async def change(
         out: Output,
         journey: Name,
-        community: CommunityOption = "",
+        community: CommunityOption = None,
         home: HomeOption = Path(),
         as_json: JsonOption = False,
     ) -> Exit | None:
@@ -190,10 +185,10 @@ def _changes(name: str, text: str) -> Callable[..., None]:
 
         async with AsyncShequn.open(home=home) as sq:
             if name == "end":
-                await sq.journeys.end(journey, reason="command line", community=community or None)
+                await sq.journeys.end(journey, reason="command line", community=community)
             else:
-                await getattr(sq.journeys, name)(journey, community=community or None)
-            state = (await sq.journeys.states(community=community or None))[journey]
+                await getattr(sq.journeys, name)(journey, community=community)
+            state = (await sq.journeys.states(community=community))[journey]
         out.table([{"name": journey, "state": state}], ["name", "state"])
         return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ partners = typer.Typer(
     help="Partners: agreements, what each side gave and got, results.", no_args_is_help=True
 )
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 CampaignOption = Annotated[str, typer.Option("--campaign", help="Campaign it belongs to.")]
 PartnerOption = Annotated[str, typer.Option("--partner", help="Partner it belongs to.")]
 KolOption = Annotated[str, typer.Option("--kol", help="Opinion leader it belongs to.")]
@@ -78,15 +77,13 @@ async def shorten(
     partner: PartnerOption = "",
     kol: KolOption = "",
     content: ContentOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Make a short link."""
     from shequn_sdk.links.model import Source
 
     source = Source(campaign=campaign, partner=partner, kol=kol, content=content)
-    made = await sq.links.shorten(
-        url, code=code, entrance=entrance, source=source, community=community or None
-    )
+    made = await sq.links.shorten(url, code=code, entrance=entrance, source=source, community=community)
     out.table([_link(made)], _LINK)
 
 
@@ -95,10 +92,10 @@ async def list_links(
     sq: AsyncShequn,
     out: Output,
     ended: Annotated[bool, typer.Option("--all", help="Also those that ended.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show short links with their clicks."""
-    found = await sq.links.list(community=community or None, ended=ended)
+    found = await sq.links.list(community=community, ended=ended)
     out.table([_link(one) for one in found], _LINK, empty="no short links")
 
 
@@ -149,13 +146,13 @@ async def open_entrance(
     partner: PartnerOption = "",
     kol: KolOption = "",
     content: ContentOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Make a named entrance, with the platform's own invite where it leads to a channel."""
     from shequn_sdk.links.model import Source
 
     source = Source(campaign=campaign, partner=partner, kol=kol, content=content)
-    made = await sq.entrances.open(name, channel=channel or None, source=source, community=community or None)
+    made = await sq.entrances.open(name, channel=channel or None, source=source, community=community)
     out.table([_entrance(made)], _ENTRANCE)
 
 
@@ -164,10 +161,10 @@ async def list_entrances(
     sq: AsyncShequn,
     out: Output,
     ended: Annotated[bool, typer.Option("--all", help="Also those that were closed.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show entrances."""
-    found = await sq.entrances.list(community=community or None, ended=ended)
+    found = await sq.entrances.list(community=community, ended=ended)
     out.table([_entrance(one) for one in found], _ENTRANCE, empty="no entrances")
 
 
@@ -175,10 +172,10 @@ async def list_entrances(
 async def results(
     sq: AsyncShequn,
     out: Output,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show how many came through each entrance, stayed, and did something."""
-    found = await sq.entrances.results(community=community or None)
+    found = await sq.entrances.results(community=community)
     rows = [
         one.model_dump(mode="json")
         | {"campaign": one.source.campaign, "partner": one.source.partner}
@@ -194,10 +191,10 @@ async def close_entrance(
     sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the entrance.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """End an entrance, on its platform too."""
-    out.table([_entrance(await sq.entrances.close(name, community=community or None))], _ENTRANCE)
+    out.table([_entrance(await sq.entrances.close(name, community=community))], _ENTRANCE)
 
 
 @client_command
@@ -209,11 +206,11 @@ async def add_partner(
     kind: Annotated[str, typer.Option(help="brand, sponsor, kol, community or media.")],
     member: Annotated[str, typer.Option(help="platform:native-id of an opinion leader.")] = "",
     note: Annotated[str, typer.Option(help="For operators.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Enter a partner, or change it."""
     made = await sq.partners.add(
-        name, title=title, kind=kind, member=member or None, note=note, community=community or None
+        name, title=title, kind=kind, member=member or None, note=note, community=community
     )
     out.table([_partner(made)], _PARTNER)
 
@@ -222,10 +219,10 @@ async def add_partner(
 async def list_partners(
     sq: AsyncShequn,
     out: Output,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show partners."""
-    found = await sq.partners.list(community=community or None)
+    found = await sq.partners.list(community=community)
     out.table([_partner(one) for one in found], _PARTNER, empty="no partners")
 
 
@@ -238,15 +235,15 @@ async def agree(
     side: Annotated[str, typer.Option(help="gave: we do it for them; got: they for us.")],
     kind: Annotated[str, typer.Option(help="Such as post, event, goods, money.")] = "post",
     due: Annotated[datetime | None, typer.Option(help="By when, in the community's zone.")] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Note something that one side promised."""
     from zoneinfo import ZoneInfo
 
-    found = await sq.partners.get(name, community=community or None)
+    found = await sq.partners.get(name, community=community)
     zone = next((one.zone for one in sq.settings.communities if one.name == found.community), "UTC")
     at = due if due is None or due.tzinfo is not None else due.replace(tzinfo=ZoneInfo(zone))
-    made = await sq.partners.agree(name, what, side=side, kind=kind, due=at, community=community or None)
+    made = await sq.partners.agree(name, what, side=side, kind=kind, due=at, community=community)
     out.table([made], ["id", "partner", "side", "kind", "what", "due", "state"])
 
 
@@ -256,10 +253,10 @@ async def agreements(
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's; all when not given.")] = "",
     settled: Annotated[bool, typer.Option("--all", help="Also those that were settled.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what was agreed, the earliest due first."""
-    found = await sq.partners.agreements(name or None, settled=settled, community=community or None)
+    found = await sq.partners.agreements(name or None, settled=settled, community=community)
     columns = ["id", "partner", "side", "kind", "what", "due", "state", "reference"]
     out.table(found, columns, empty="nothing agreed")
 
@@ -289,7 +286,7 @@ async def enter(
     key: Annotated[str, typer.Option(help="Names the thing: it is entered once.")],
     unit: Annotated[str, typer.Option(help="Currency, or what is counted.")] = "",
     note: Annotated[str, typer.Option(help="In words.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Note what one side gave."""
     await sq.partners.enter(
@@ -300,9 +297,9 @@ async def enter(
         unit=unit,
         key=key,
         note=note,
-        community=community or None,
+        community=community,
     )
-    balances = (await sq.partners.result(name, community=community or None)).balances
+    balances = (await sq.partners.result(name, community=community)).balances
     out.table(balances, ["kind", "unit", "gave", "got"])
 
 
@@ -311,10 +308,10 @@ async def result(
     sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="The partner's.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show what working with a partner brought."""
-    found = await sq.partners.result(name, community=community or None)
+    found = await sq.partners.result(name, community=community)
     if out.as_json:
         out.json(found)
         return

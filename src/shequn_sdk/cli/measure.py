@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, HomeOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.domain import Grain
 from shequn_sdk.errors import InvalidInput
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from shequn_sdk.client import AsyncShequn
 
 __all__ = ["add_commands"]
-
-CommunityOption = Annotated[
-    str, typer.Option("--community", help="Name of the community; not needed when there is one.")
-]
 
 
 @client_command
@@ -36,7 +32,7 @@ async def import_(
     ] = "",
     file: Annotated[Path | None, typer.Argument(help="File to read.")] = None,
     formats: Annotated[bool, typer.Option("--formats", help="List the formats.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
     zone: Annotated[str, typer.Option(help="Zone of a new community, and of times that say none.")] = "",
     column: Annotated[
         list[str] | None,
@@ -64,7 +60,7 @@ async def import_(
         result = await sq.import_history(
             file,
             format=form or None,
-            community=community,
+            community=community or "",
             zone=zone,
             columns=_pairs(column, "--column"),
             options=_pairs(option, "--option"),
@@ -108,7 +104,7 @@ async def metrics(
     out: Output,
     name: Annotated[str, typer.Argument(help="Name of the metric, for example active_members.dau.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the metrics.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
     start: Annotated[
         datetime | None,
         typer.Option(
@@ -145,7 +141,7 @@ async def metrics(
         return
     result = await sq.metrics.compute(
         name,
-        community=community or None,
+        community=community,
         start=_day(start),
         end=_day(end),
         last=timedelta(days=last) if last else None,
@@ -188,7 +184,7 @@ async def report(
     formats: Annotated[
         str, typer.Option("--formats", help="Any of html,overview,png,csv,md,parquet.")
     ] = "html",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     last: Annotated[int, typer.Option("--last", help="The last so many days; all when not given.")] = 0,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -198,7 +194,7 @@ async def report(
 
     wanted = frozenset(part.strip() for part in formats.split(",") if part.strip())
     made = await sq.report(
-        community=community or None, language=language, last=timedelta(days=last) if last else None
+        community=community, language=language, last=timedelta(days=last) if last else None
     )
     target = directory or sq.settings.home / "reports"
     paths = made.write(target, formats=wanted)
@@ -215,7 +211,7 @@ async def report(
 @command
 async def dashboard(
     out: Output,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 8088,
     home: HomeOption = Path(),
@@ -225,7 +221,7 @@ async def dashboard(
 
     async with AsyncShequn.open(home=home) as sq:
         out.note(f"http://127.0.0.1:{port}/ – stop with Ctrl+C")
-        await sq.dashboard(community=community or None, language=language, port=port)
+        await sq.dashboard(community=community, language=language, port=port)
 
 
 def add_commands(app: typer.Typer) -> None:

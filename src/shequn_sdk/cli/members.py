@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import client_command
+from shequn_sdk.cli._common import CommunityOption, client_command
 from shequn_sdk.cli._output import Exit, Output
 from shequn_sdk.errors import InvalidInput
 
@@ -20,7 +20,6 @@ __all__ = ["add_commands"]
 
 Member = Annotated[str, typer.Argument(help="Member as platform:native-id.")]
 Actor = Annotated[str, typer.Option("--by", help="Who decides it; stands in the history.")]
-CommunityOption = Annotated[str, typer.Option(help="Its name; not needed when there is one.")]
 _CHANGES = ["id", "at", "kind", "moved", "reason", "actor", "undone"]
 
 members = typer.Typer(
@@ -153,11 +152,11 @@ async def tag(
     tags: Annotated[list[str], typer.Argument(help="Tags.")],
     by: Actor,
     remove: Annotated[bool, typer.Option("--remove", help="Take them off instead.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> Exit | None:
     """Put tags on a member, or take them off."""
     change = sq.members.untag if remove else sq.members.tag
-    reasons = await change(member, *tags, community=community or None, actor=by)
+    reasons = await change(member, *tags, community=community, actor=by)
     rows = [_row(await sq.members.get(member))]
     out.table(rows, ["member", "name", "tags"])
     for reason in reasons:
@@ -173,14 +172,12 @@ async def consent(
     purpose: Annotated[str, typer.Argument(help="service, care, marketing, research or do_not_disturb.")],
     answer: Annotated[str, typer.Argument(help="yes or no.")],
     source: Annotated[str, typer.Option(help="Where they said it.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Note what a member said to being written to."""
     if answer not in {"yes", "no"}:
         raise InvalidInput(f"{answer!r} is neither yes nor no")
-    await sq.members.set_consent(
-        member, purpose, allowed=answer == "yes", source=source, community=community or None
-    )
+    await sq.members.set_consent(member, purpose, allowed=answer == "yes", source=source, community=community)
     info = await sq.members.get(member)
     rows = [
         {"community": one.community, **said.model_dump(mode="json")}
@@ -280,7 +277,7 @@ async def list_segments(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show saved segments with their live counts."""
     if ctx.invoked_subcommand is not None:
@@ -292,7 +289,7 @@ async def list_segments(
             "filter": one.filter.model_dump_json(exclude_defaults=False),
             "note": one.note,
         }
-        for one in await sq.segments.list(community=community or None)
+        for one in await sq.segments.list(community=community)
     ]
     out.table(rows, ["name", "members", "note", "filter"], empty="no segments")
 
@@ -304,12 +301,12 @@ async def save_segment(
     name: Annotated[str, typer.Argument(help="Its name.")],
     wanted: Annotated[str, typer.Argument(help='Filter as JSON, such as {"kind": "tag", "tag": "gold"}.')],
     note: Annotated[str, typer.Option(help="For people.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Save a filter by name."""
     from shequn_sdk.members.filters import parse_filter
 
-    saved = await sq.segments.save(name, parse_filter(wanted), note=note, community=community or None)
+    saved = await sq.segments.save(name, parse_filter(wanted), note=note, community=community)
     number = await sq.segments.count(name, community=saved.community)
     out.table([{"name": name, "members": number}], ["name", "members"])
 
@@ -319,13 +316,13 @@ async def count_segment(
     sq: AsyncShequn,
     out: Output,
     wanted: Annotated[str, typer.Argument(help="Name of a saved segment, or a filter as JSON.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Count the members of a segment."""
     from shequn_sdk.members.filters import parse_filter
 
     chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
-    number = await sq.segments.count(chosen, community=community or None)
+    number = await sq.segments.count(chosen, community=community)
     out.table([{"members": number}], ["members"])
 
 
@@ -335,13 +332,13 @@ async def show_segment(
     out: Output,
     wanted: Annotated[str, typer.Argument(help="Name of a saved segment, or a filter as JSON.")],
     limit: Annotated[int, typer.Option(min=1, help="Most rows to show.")] = 100,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """List the members of a segment."""
     from shequn_sdk.members.filters import parse_filter
 
     chosen = parse_filter(wanted) if wanted.lstrip().startswith("{") else wanted
-    found = await sq.segments.members(chosen, limit=limit, community=community or None)
+    found = await sq.segments.members(chosen, limit=limit, community=community)
     rows = [{"member": str(one.ref), "name": one.name, "person": one.person} for one in found]
     out.table(rows, ["member", "name"], empty="nobody")
 
@@ -351,10 +348,10 @@ async def delete_segment(
     sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Its name.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Forget a saved segment."""
-    await sq.segments.delete(name, community=community or None)
+    await sq.segments.delete(name, community=community)
     if out.as_json:
         out.json({"deleted": name})
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import JsonOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Output
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ appeals = typer.Typer(help="Members who disagree.", invoke_without_command=True)
 raid = typer.Typer(help="Protect channels that are raided.", invoke_without_command=True)
 drill = typer.Typer(help="The crisis playbook: rehearsals and real ones.", invoke_without_command=True)
 
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 RulesOption = Annotated[
     str, typer.Option("--rules", help="Path of a file, or standard; by default those that hold.")
 ]
@@ -58,17 +57,17 @@ async def set_rules(
     out: Output,
     path: Annotated[str, typer.Argument(help="A TOML file, or standard, or standard-en.")],
     actor: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Let rules hold from now on."""
-    made = await sq.moderation.set_rules(path, community=community or None, actor=actor)
+    made = await sq.moderation.set_rules(path, community=community, actor=actor)
     out.table(made.rules, ["name", "priority", "title"])
 
 
 @client_command
-async def show_rules(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def show_rules(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show the rules that hold."""
-    found = await sq.moderation.rules(community=community or None)
+    found = await sq.moderation.rules(community=community)
     if out.as_json:
         out.json(found)
     else:
@@ -112,11 +111,11 @@ async def dry_run(
     text: Annotated[str, typer.Argument(help="What somebody might write.")],
     rules_: RulesOption = "",
     member: Annotated[str, typer.Option(help="As whom, platform:native-id.")] = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Say what the rules would do to a text; nothing is done."""
     found = await sq.moderation.dry_run(
-        text, member=member or None, community=community or None, rules=rules_ or None
+        text, member=member or None, community=community, rules=rules_ or None
     )
     if out.as_json:
         out.json(found)
@@ -132,13 +131,13 @@ async def backtest(
     out: Output,
     rules_: RulesOption = "",
     since: Annotated[datetime | None, typer.Option(help="Only from this instant (UTC) on.")] = None,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Say what rules would have done to stored history."""
     from datetime import UTC
 
     start = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-    found = await sq.moderation.backtest(rules_ or None, community=community or None, since=start)
+    found = await sq.moderation.backtest(rules_ or None, community=community, since=start)
     if out.as_json:
         out.json(found)
         return
@@ -158,13 +157,13 @@ async def show_queue(
     out: Output,
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show the cases that wait for a person."""
     if ctx.invoked_subcommand is not None:
         return
     states = () if everything else ("queued",)
-    found = await sq.moderation.cases(community=community or None, states=states)
+    found = await sq.moderation.cases(community=community, states=states)
     out.table([_case(one) for one in found], _CASE, empty="nothing waits")
 
 
@@ -206,12 +205,12 @@ async def show_appeals(
     out: Output,
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also decided ones.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show open appeals."""
     if ctx.invoked_subcommand is not None:
         return
-    found = await sq.moderation.appeals(community=community or None, decided=everything)
+    found = await sq.moderation.appeals(community=community, decided=everything)
     out.table(found, ["case", "state", "text", "created_at", "note"])
 
 
@@ -235,10 +234,10 @@ async def audit(
     out: Output,
     subject: Annotated[str, typer.Option(help="Such as case:7.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most lines.")] = 50,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show who did what, newest first."""
-    found = await sq.moderation.audit(community=community or None, subject=subject, limit=limit)
+    found = await sq.moderation.audit(community=community, subject=subject, limit=limit)
     out.table(found, ["at", "actor", "what", "subject", "detail"])
 
 
@@ -247,12 +246,12 @@ async def show_raids(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show raids, newest first; those without an end go on."""
     if ctx.invoked_subcommand is not None:
         return
-    found = await sq.moderation.raids(community=community or None)
+    found = await sq.moderation.raids(community=community)
     columns = ["id", "channel", "cause", "began_at", "quiet_at", "ended_at", "notes"]
     out.table(found, columns, empty="no raids")
 
@@ -264,10 +263,10 @@ async def raid_on(
     channel: Annotated[str, typer.Argument(help="account:native-id")],
     reason: Annotated[str, typer.Option(help="For the audit trail.")] = "by hand",
     actor: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Protect a channel now."""
-    found = await sq.moderation.raid_on(channel, reason=reason, actor=actor, community=community or None)
+    found = await sq.moderation.raid_on(channel, reason=reason, actor=actor, community=community)
     out.table([found], ["id", "channel", "cause", "quiet_at", "notes"])
 
 
@@ -291,12 +290,12 @@ async def show_incidents(
     sq: AsyncShequn,
     out: Output,
     ctx: typer.Context,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Show drills and crises, newest first."""
     if ctx.invoked_subcommand is not None:
         return
-    found = await sq.crises.list(community=community or None)
+    found = await sq.crises.list(community=community)
     rows = [one.model_dump(mode="json") | {"taken": f"{one.done}/{len(one.steps)}"} for one in found]
     out.table(rows, ["id", "drill", "cause", "began_at", "ended_at", "taken"], empty="none")
 
@@ -307,10 +306,10 @@ async def set_plan(
     out: Output,
     path: Annotated[Path, typer.Argument(help="A TOML file.")],
     actor: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Let a crisis playbook hold from now on."""
-    made = await sq.crises.set_plan(path, community=community or None, actor=actor)
+    made = await sq.crises.set_plan(path, community=community, actor=actor)
     out.table(made.steps, ["name", "role", "within", "text"])
 
 
@@ -321,11 +320,11 @@ async def start_drill(
     cause: Annotated[str, typer.Option(help="What is rehearsed.")] = "drill",
     real: Annotated[bool, typer.Option("--real", help="No drill: it burns.")] = False,
     actor: ActorOption = "",
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Begin a drill; with --real a crisis."""
     begin = sq.crises.start if real else sq.crises.drill
-    found = await begin(cause=cause, community=community or None, actor=actor)
+    found = await begin(cause=cause, community=community, actor=actor)
     await sq.deliver_due()
     _incident(out, found)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shequn_sdk.cli._common import HomeOption, JsonOption, client_command, command
+from shequn_sdk.cli._common import CommunityOption, HomeOption, JsonOption, client_command, command
 from shequn_sdk.cli._output import Exit, Output, printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ goals = typer.Typer(
 )
 
 FileArgument = Annotated[Path, typer.Argument(help="Playbook: TOML, or YAML with the extra yaml.")]
-CommunityOption = Annotated[str, typer.Option("--community", help="Not needed when there is one.")]
 
 
 @command
@@ -138,9 +137,9 @@ async def apply(sq: AsyncShequn, out: Output, file: FileArgument) -> Exit | None
 
 
 @client_command
-async def withdraw(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> Exit | None:
+async def withdraw(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> Exit | None:
     """End everything that a playbook made."""
-    return _show(out, await sq.playbook.withdraw(community=community or None))
+    return _show(out, await sq.playbook.withdraw(community=community))
 
 
 @command
@@ -161,8 +160,10 @@ async def rehearse(
 ) -> None:
     """Live a playbook on local sandboxes with simulated members, and report."""
     from shequn_sdk.playbook.source import load_playbook, template_text, templates
+    from shequn_sdk.reports.files import check_formats
     from shequn_sdk.testing.rehearsal import Rehearsal
 
+    check_formats(frozenset({"html"}))
     name = str(file)
     if not file.exists() and name in templates():
         from shequn_sdk.playbook.source import parse_playbook
@@ -200,9 +201,9 @@ async def rehearse(
 
 
 @client_command
-async def list_goals(sq: AsyncShequn, out: Output, community: CommunityOption = "") -> None:
+async def list_goals(sq: AsyncShequn, out: Output, community: CommunityOption = None) -> None:
     """Show how each goal stands, and what would close the gap."""
-    found = await sq.goals.report(community=community or None)
+    found = await sq.goals.report(community=community)
     if out.as_json:
         out.json(found)
         return
@@ -243,7 +244,7 @@ async def put_goal(
         bool, typer.Option("--relative", help="A multiple of the value at the start.")
     ] = False,
     at_most: Annotated[bool, typer.Option("--at-most", help="The value is to stay below.")] = False,
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Set a goal, or change it."""
     made = await sq.goals.put(
@@ -254,7 +255,7 @@ async def put_goal(
         title=title,
         relative=relative,
         at_most=at_most,
-        community=community or None,
+        community=community,
     )
     out.table([made], ["name", "title", "metric", "target", "start", "due"])
 
@@ -264,10 +265,10 @@ async def remove_goal(
     sq: AsyncShequn,
     out: Output,
     name: Annotated[str, typer.Argument(help="Of the goal.")],
-    community: CommunityOption = "",
+    community: CommunityOption = None,
 ) -> None:
     """Give a goal up."""
-    await sq.goals.remove(name, community=community or None)
+    await sq.goals.remove(name, community=community)
     if out.as_json:
         out.json({"removed": name})
     else:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from shequn_sdk.errors import ConfigError, InvalidInput
+from shequn_sdk.errors import InvalidInput, MissingExtra
 
 __all__ = ["MOST_ITEMS", "ParsedFeed", "ParsedItem", "parse_feed", "plain_text", "refuse_entities"]
 
@@ -180,13 +180,13 @@ def parse_feed(data: bytes, *, url: str, headers: Mapping[str, str] | None = Non
 
     Raises:
         InvalidInput: it is no feed, or it declares entities of its own.
-        ConfigError: the extra `feeds` is not installed.
+        MissingExtra: the extra `feeds` is not installed.
     """
     refuse_entities(data, "the feed")
     try:
         library: Any = import_module("feedparser")
     except ModuleNotFoundError:
-        raise ConfigError("feeds need feedparser: install the extra shequn-sdk[feeds]") from None
+        raise MissingExtra("feeds need feedparser", "feeds") from None
     told = {"content-type": (headers or {}).get("content-type", "application/xml"), "content-location": url}
     try:
         # bytes, never a text: a text is taken for an address or a file name

@@ -25,7 +25,7 @@ from typing import Any
 
 import regex
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import MissingExtra
 
 __all__ = ["PRIOR", "links_in", "rising", "segmenter", "words_of"]
 
@@ -195,16 +195,14 @@ def segmenter(folder: Path) -> Callable[[str], Iterable[str]]:
     """Give what cuts Chinese into words; its dictionary is kept ready in `folder`. Takes a second at first.
 
     Raises:
-        ConfigError: the extra `chinese` is not installed.
+        MissingExtra: the extra `chinese` is not installed.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its source has old escapes
             jieba: Any = import_module("jieba")
     except ModuleNotFoundError:
-        raise ConfigError(
-            "words of Chinese texts need jieba: install the extra shequn-sdk[chinese]"
-        ) from None
+        raise MissingExtra("words of Chinese texts need jieba", "chinese") from None
     jieba.setLogLevel(logging.WARNING)
     cutter = jieba.Tokenizer()
     # not the machine's shared directory, where others could leave a dictionary for us to load

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Update, bindparam, case, func, insert, or_, select, text, update
+from sqlalchemy import Connection, case, func, insert, or_, select, text
 
 from shequn_sdk.domain import MemberRef
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.incentives.models import Decay
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.tables.incentives import points_account, points_entry
 from shequn_sdk.stores.tables.members import identity
 
@@ -27,11 +28,24 @@ EXPIRED = "system:expired"
 DECAYED = "system:decayed"
 _CHUNK = 400
 _ENTRY = ("community", "event", "kind", "source_id", "target_id", "amount", "at", "day", "rule", "place", "fingerprint", "expires_at", "reverses", "note")  # fmt: skip
-_ENTER = insert(points_entry).inline()
-_CARRY = (
-    update(points_account)
-    .where(points_account.c.id == bindparam("key"))
-    .values(balance=points_account.c.balance + bindparam("change"))
+_KNOWN = Fast("select event from points_entry where community = :community and event in :events")
+_NUMBERS = Fast("select name, id from points_account where community = :community and name in :names")
+_ENTER = Fast(
+    f"insert into points_entry ({', '.join(_ENTRY)}) values ({', '.join(f':{name}' for name in _ENTRY)})"  # noqa: S608 - constant text
+)
+_CARRY = Fast("update points_account set balance = balance + :change where id = :key")
+_USED = Fast(
+    "select i.person_id, e.rule, e.day, sum(e.amount) from identity i cross join points_account a "
+    "cross join points_entry e where a.identity_id = i.id and e.target_id = a.id and i.person_id in :persons "
+    "and a.community = :community and e.kind = 'award' and e.rule in :rules and e.day >= :since "
+    "group by i.person_id, e.rule, e.day"
+)
+"""SQLite looks up in the order of a cross join: without statistics it would begin with all accounts of the community."""
+_SINCE = Fast(
+    "select a.id, i.person_id from identity i cross join points_account a where a.identity_id = i.id "
+    "and a.community = :community and i.person_id in ("
+    "select p.person_id from points_account o cross join identity p where o.identity_id = p.id and o.id in ("
+    "select target_id from points_entry where id > :entry and kind = 'award'))"
 )
 _REPEATED = re.compile(r"(.)\1+")
 
@@ -77,14 +91,7 @@ def _name(account: str | int) -> str:
 
 def known_events(conn: Connection, community: str, events: Iterable[str]) -> set[str]:
     """Give those of the events that are booked already."""
-    wanted = list(events)
-    found: set[str] = set()
-    for start in range(0, len(wanted), _CHUNK):
-        query = select(points_entry.c.event).where(
-            points_entry.c.community == community, points_entry.c.event.in_(wanted[start : start + _CHUNK])
-        )
-        found |= set(conn.execute(query).scalars())
-    return found
+    return {event for (event,) in _KNOWN.all(conn, {"community": community, "events": list(events)})}
 
 
 def lock(conn: Connection, community: str) -> None:
@@ -96,13 +103,7 @@ def lock(conn: Connection, community: str) -> None:
 
 def _accounts(conn: Connection, community: str, names: Iterable[str]) -> dict[str, int]:
     wanted = list(dict.fromkeys(names))
-    found: dict[str, int] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        query = select(points_account.c.name, points_account.c.id).where(
-            points_account.c.community == community,
-            points_account.c.name.in_(wanted[start : start + _CHUNK]),
-        )
-        found |= {row.name: row.id for row in conn.execute(query)}
+    found: dict[str, int] = dict(_NUMBERS.all(conn, {"community": community, "names": wanted}))
     missing = [name for name in wanted if name not in found]
     if missing:
         rows: list[dict[str, Any]] = [
@@ -139,51 +140,32 @@ def book(conn: Connection, community: str, moves: Sequence[Move]) -> int:
         conn, community, (_name(one) for move in fresh.values() for one in (move.source, move.target))
     )
     changes: defaultdict[int, int] = defaultdict(int)
-    rows: list[tuple[Any, ...]] = []
+    rows: list[dict[str, Any]] = []
     for move in fresh.values():
         source, target = numbers[_name(move.source)], numbers[_name(move.target)]
         changes[source] -= move.amount
         changes[target] += move.amount
         rows.append(
-            (
-                community,
-                move.event,
-                move.kind,
-                source,
-                target,
-                move.amount,
-                move.at,
-                move.day,
-                move.rule,
-                move.place,
-                move.fingerprint,
-                move.expires_at,
-                move.reverses,
-                move.note,
-            )
+            {
+                "community": community,
+                "event": move.event,
+                "kind": move.kind,
+                "source_id": source,
+                "target_id": target,
+                "amount": move.amount,
+                "at": move.at,
+                "day": move.day,
+                "rule": move.rule,
+                "place": move.place,
+                "fingerprint": move.fingerprint,
+                "expires_at": move.expires_at,
+                "reverses": move.reverses,
+                "note": move.note,
+            }
         )
-    _run_many(conn, _ENTER, _ENTRY, rows)
-    _run_many(conn, _CARRY, ("change", "key"), [(change, key) for key, change in sorted(changes.items())])
+    _ENTER.many(conn, rows)
+    _CARRY.many(conn, [{"change": change, "key": key} for key, change in sorted(changes.items())])
     return len(rows)
-
-
-def _run_many(
-    conn: Connection, statement: Insert | Update, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Run a statement for many rows of plain numbers and texts, handed to the driver as they are.
-
-    SQLAlchemy would look at each value of each row again, which takes longer than the database does to write them.
-    """
-    compiled = statement.compile(dialect=conn.dialect, column_keys=list(names))
-    order: Sequence[str] | None = getattr(compiled, "positiontup", None)
-    if order is None:
-        conn.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
-        return
-    places = [names.index(name) for name in order]
-    straight = places == list(range(len(names)))
-    conn.exec_driver_sql(
-        str(compiled), list(rows) if straight else [tuple(row[place] for place in places) for row in rows]
-    )
 
 
 def of_person(conn: Connection, community: str, person: int) -> Holding:
@@ -280,31 +262,8 @@ def used(
 
     What was taken back counts too: who deletes and writes again gets nothing for it.
     """
-    wanted = list(persons)
-    names = list(rules)
-    found: dict[tuple[int, str, str], int] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        query = (
-            select(
-                identity.c.person_id,
-                points_entry.c.rule,
-                points_entry.c.day,
-                func.sum(points_entry.c.amount).label("points"),
-            )
-            .join(points_account, points_account.c.identity_id == identity.c.id)
-            .join(points_entry, points_entry.c.target_id == points_account.c.id)
-            .where(
-                identity.c.person_id.in_(wanted[start : start + _CHUNK]),
-                points_account.c.community == community,
-                points_entry.c.kind == "award",
-                points_entry.c.rule.in_(names),
-                points_entry.c.day >= since,
-            )
-            .group_by(identity.c.person_id, points_entry.c.rule, points_entry.c.day)
-        )
-        for row in conn.execute(query):
-            found[row.person_id, row.rule, row.day] = int(row.points)
-    return found
+    asked = {"community": community, "persons": list(persons), "rules": list(rules), "since": since}
+    return {(person, rule, day): int(points) for person, rule, day, points in _USED.all(conn, asked)}
 
 
 def earned(
@@ -351,22 +310,9 @@ def last_entry(conn: Connection) -> int:
     return conn.execute(select(func.max(points_entry.c.id))).scalar() or 0
 
 
-def accounts_since(conn: Connection, community: str, entry: int) -> list[int]:
-    """Give all accounts of the persons who were awarded something after an entry."""
-    awarded = select(points_entry.c.target_id).where(
-        points_entry.c.id > entry, points_entry.c.community == community, points_entry.c.kind == "award"
-    )
-    persons = (
-        select(identity.c.person_id)
-        .join(points_account, points_account.c.identity_id == identity.c.id)
-        .where(points_account.c.id.in_(awarded))
-    )
-    found = (
-        select(points_account.c.id)
-        .join(identity, identity.c.id == points_account.c.identity_id)
-        .where(points_account.c.community == community, identity.c.person_id.in_(persons))
-    )
-    return list(conn.execute(found).scalars())
+def accounts_since(conn: Connection, community: str, entry: int) -> dict[int, int]:
+    """Give all accounts, each with its person, of the persons who were awarded something after an entry."""
+    return dict(_SINCE.all(conn, {"community": community, "entry": entry}))
 
 
 def check(conn: Connection, community: str) -> tuple[int, int, int, list[str]]:

@@ -18,10 +18,12 @@ from shequn_sdk.incentives import _ledger
 from shequn_sdk.incentives._specs import faces, identity_of, person_of, read_specs, remove_spec, write_spec
 from shequn_sdk.incentives._words import plain, say
 from shequn_sdk.scheduling.triggers import Every
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.engagement import act, activity
 from shequn_sdk.stores.tables.incentives import badge_award, points_account, points_entry
 from shequn_sdk.stores.tables.members import identity
+from shequn_sdk.stores.tables.profiles import person_change
 
 if TYPE_CHECKING:
     from shequn_sdk.scheduling.models import Firing
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Badge", "BadgeAward", "Badges"]
 
-_WHOLE = timedelta(days=1)
-"""After this time a review looks at everybody again, and not only at who was awarded points: persons may have been merged."""
+_WHOLE = timedelta(days=7)
+"""After this time a review looks at everybody again, and not only at who was awarded points or after a merge."""
 _OUT_OF_ORDER = 1000
 """Entries on a server that others may have written later than newer ones; a file has one writer at a time."""
 
@@ -69,6 +71,8 @@ class _Look(NamedTuple):
 
     defined: Mapping[str, Badge]
     entry: int
+    merge: int
+    """Number of the newest change of persons."""
     whole_at: datetime
 
 
@@ -197,10 +201,17 @@ class Badges(Room):
         def write(conn: Connection) -> tuple[Sequence[BadgeAward], _Look]:
             measures: dict[tuple[str, str], Mapping[int, int]] = {}
             new: list[tuple[str, int]] = []
-            look = _Look(defined, _ledger.last_entry(conn), before.whole_at if before else now)
-            accounts = (
-                None if before is None else _ledger.accounts_since(conn, owner.name, before.entry - margin)
-            )
+            merge = conn.execute(select(func.max(person_change.c.id))).scalar() or 0
+            known = before if before is not None and before.merge == merge else None
+            look = _Look(defined, _ledger.last_entry(conn), merge, known.whole_at if known else now)
+            accounts: Sequence[int] | None = None
+            if known is not None:
+                awarded = _ledger.accounts_since(conn, owner.name, known.entry - margin)
+                complete = set[int].intersection(
+                    set(awarded.values()),
+                    *(_holders(conn, owner.name, one.name) for one in defined.values() if one.by == "points"),
+                )
+                accounts = [number for number, person in awarded.items() if person not in complete]
             for badge in defined.values():
                 if badge.by == "hand":
                     continue
@@ -270,13 +281,14 @@ def _give(
     conn.execute(insert(badge_award), rows)
 
 
+_HOLDERS = Fast(
+    "select i.person_id from badge_award b join identity i on i.id = b.identity_id "
+    "where b.community = :community and b.badge = :badge"
+)
+
+
 def _holders(conn: Connection, community: str, badge: str) -> set[int]:
-    query = (
-        select(identity.c.person_id)
-        .join(badge_award, badge_award.c.identity_id == identity.c.id)
-        .where(badge_award.c.community == community, badge_award.c.badge == badge)
-    )
-    return set(conn.execute(query).scalars())
+    return {person for (person,) in _HOLDERS.all(conn, {"community": community, "badge": badge})}
 
 
 def _awards(

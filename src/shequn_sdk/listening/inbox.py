@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Literal, ParamSpec, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -94,6 +94,7 @@ class Inbox:
         max_payload: int = 1 << 20,
         max_bytes: int = 4 << 30,
         busy_timeout: float = 10.0,
+        sync: Literal["full", "normal"] = "full",
     ) -> Self:
         """Open or create the inbox at `path`.
 
@@ -103,6 +104,7 @@ class Inbox:
             max_payload: largest event in bytes; larger ones become dead letters.
             max_bytes: largest size of the file; a fuller inbox raises `StoreFull`.
             busy_timeout: seconds to wait for another process's transaction before `StoreBusy`.
+            sync: with `normal` what was added survives the end of the process, but the last of it not a power cut.
 
         Raises:
             StoreDamaged: the file is damaged or no inbox.
@@ -117,6 +119,7 @@ class Inbox:
                 max_payload=max_payload,
                 max_bytes=max_bytes,
                 busy_timeout=busy_timeout,
+                sync=sync,
             )
         )
         return cls(file)

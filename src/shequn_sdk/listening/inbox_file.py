@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from shequn_sdk.domain import Clock
 from shequn_sdk.errors import (
@@ -166,9 +167,17 @@ class InboxFile:
     """The blocking side: one connection, used by one thread at a time."""
 
     def __init__(
-        self, path: Path, *, clock: Clock, max_payload: int, max_bytes: int, busy_timeout: float
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        max_payload: int,
+        max_bytes: int,
+        busy_timeout: float,
+        sync: Literal["full", "normal"] = "full",
     ) -> None:
         self.path = path
+        self._sync = sync
         self.clock = clock
         self.max_payload = max_payload
         self._lock = threading.Lock()
@@ -211,7 +220,7 @@ class InboxFile:
             )
         db.execute("pragma journal_mode=wal")
         # FULL: an acknowledged event must survive a power cut, not only a killed process.
-        db.execute("pragma synchronous=full")
+        db.execute(f"pragma synchronous={self._sync}")
         db.execute("pragma journal_size_limit=16777216")
         # Payloads are personal data: what is pruned or erased must not stay readable in free pages.
         db.execute("pragma secure_delete=on")
@@ -316,9 +325,14 @@ class InboxFile:
             row = db.execute("select position from consumers where name = ?", (consumer,)).fetchone()
         return int(row[0])
 
+    def _position(self, consumer: str) -> int:
+        with self.use() as db:
+            row = db.execute("select position from consumers where name = ?", (consumer,)).fetchone()
+        return self.register(consumer) if row is None else int(row[0])
+
     def read(self, consumer: str, limit: int, max_bytes: int) -> list[StoredEvent]:
         """Give the next events of a consumer."""
-        position = self.register(consumer)
+        position = self._position(consumer)
         found: list[StoredEvent] = []
         size = 0
         with self.use() as db:

@@ -27,7 +27,7 @@ from shequn_sdk.errors import (
 )
 from shequn_sdk.listening.inbox import Added, Inbox
 from shequn_sdk.platforms.manifest import Capability, Manifest
-from shequn_sdk.platforms.ports import Adapter, EventSource
+from shequn_sdk.platforms.ports import Adapter, EventSource, PromptSource
 
 __all__ = ["AccountsLike", "SourceHealth", "SourceRunner", "SourceState"]
 
@@ -137,12 +137,15 @@ class SourceRunner:
                 group.start_soon(self._supervise, name, name=f"source {name}")
 
     async def poll_once(self, account: str) -> Added:
-        """Receive one batch and store it; the next call acknowledges it.
+        """Receive what waits at the platform, one batch, and store it; the next call acknowledges it.
 
         Raises:
             NotSupported: the account has no source.
             PlatformError: as the adapter raises it.
         """
+        return await self._poll(account, prompt=True)
+
+    async def _poll(self, account: str, *, prompt: bool) -> Added:
         adapter = self._accounts.adapter(account)
         if not isinstance(adapter, EventSource):
             raise NotSupported(
@@ -150,8 +153,9 @@ class SourceRunner:
                 platform=adapter.platform,
                 capability=Capability.POLL_EVENTS,
             )
+        receive = adapter.receive_now if prompt and isinstance(adapter, PromptSource) else adapter.receive
         cursor = await self._inbox.cursor(account)
-        batch = await adapter.receive(cursor)
+        batch = await receive(cursor)
         added = await self._inbox.add(account, batch.events, cursor=batch.cursor)
         seen = self._health.get(account, SourceHealth(account))
         self._note(
@@ -175,7 +179,7 @@ class SourceRunner:
             while True:
                 began = self._clock.monotonic()
                 try:
-                    added = await self.poll_once(account)
+                    added = await self._poll(account, prompt=False)
                 except _FATAL as error:
                     self._note(
                         account, state=SourceState.FAILED, error=str(error), error_type=type(error).__name__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.members.models import Birthday, Consent, Purpose
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.profiles import birthday, consent, member_tag
 
@@ -75,15 +76,28 @@ def consents_of(conn: Connection, community: str, identities: Sequence[int]) -> 
     return [_consent(newest[name]) for name in sorted(newest)]
 
 
-def _said(conn: Connection, community: str, identities: Sequence[int]) -> Iterable[Row[Any]]:
-    return conn.execute(
-        select(consent)
-        .where(consent.c.community == community, consent.c.identity_id.in_(identities))
-        .order_by(consent.c.at)
-    )
+class _Word(NamedTuple):
+    """A row of `consent`."""
+
+    identity_id: int
+    purpose: str
+    allowed: int
+    until: int | None
+    at: int
+    source: str
 
 
-def _consent(row: Row[Any]) -> Consent:
+_SAID = Fast(
+    "select identity_id, purpose, allowed, until, at, source from consent "
+    "where community = :community and identity_id in :ids order by at"
+)
+
+
+def _said(conn: Connection, community: str, identities: Iterable[int]) -> list[_Word]:
+    return list(map(_Word._make, _SAID.all(conn, {"community": community, "ids": list(identities)})))
+
+
+def _consent(row: _Word) -> Consent:
     return Consent(
         purpose=row.purpose,
         allowed=bool(row.allowed),
@@ -104,12 +118,11 @@ def may_each(
     conn: Connection, asked: Sequence[tuple[str, Sequence[int], Purpose]], *, now: int
 ) -> list[Permission]:
     """Say whether persons may be written to, each for a purpose; asked for by community and identities."""
-    said: dict[tuple[str, int], list[Row[Any]]] = {}
+    said: dict[tuple[str, int], list[_Word]] = {}
     for community in {community for community, _, _ in asked}:
-        numbers = list({one for name, identities, _ in asked if name == community for one in identities})
-        for start in range(0, len(numbers), _CHUNK):
-            for row in _said(conn, community, numbers[start : start + _CHUNK]):
-                said.setdefault((community, row.identity_id), []).append(row)
+        numbers = {one for name, identities, _ in asked if name == community for one in identities}
+        for row in _said(conn, community, numbers):
+            said.setdefault((community, row.identity_id), []).append(row)
     found: list[Permission] = []
     for community, identities, purpose in asked:
         mine = [row for number in identities for row in said.get((community, number), ())]

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import Field, JsonValue, model_validator
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select
 from shequn_sdk.domain import Frozen, Name
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.members.sealing import Sealer
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.tables.profiles import field_spec, profile_field
 
 __all__ = [
@@ -195,10 +197,15 @@ class Stored(NamedTuple):
 
 def specs(conn: Connection) -> dict[str, FieldSpec]:
     """Give the declared fields by name."""
-    return {
-        row.name: FieldSpec.model_validate_json(row.spec)
-        for row in conn.execute(select(field_spec).order_by(field_spec.c.name))
-    }
+    return {name: _spec(spec) for name, spec in _SPECS.all(conn)}
+
+
+_SPECS = Fast("select name, spec from field_spec order by name")
+
+
+@lru_cache(maxsize=256)
+def _spec(text: str) -> FieldSpec:
+    return FieldSpec.model_validate_json(text)
 
 
 def declare(conn: Connection, spec: FieldSpec) -> None:

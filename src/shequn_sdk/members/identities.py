@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, insert, select, text, tuple_
 
 from shequn_sdk.domain import Interaction, MemberRef
 from shequn_sdk.stores.fast import Fast
@@ -20,6 +20,12 @@ __all__ = ["Seen", "find_identities", "note_identities", "persons_of", "seen_in"
 
 _CHUNK = 400
 _FIND = Fast("select id from identity where platform = :platform and native_id = :native")
+_OWNERS = Fast("select id, person_id from identity where id in :ids")
+_RENEW = Fast(
+    "update identity set last_seen = :at, display_name = coalesce(nullif(:name, ''), display_name), "
+    "username = coalesce(nullif(:user, ''), username), is_bot = :bot, account = :by "
+    "where id = :key and last_seen <= :at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +123,11 @@ def note_identities(conn: Connection, seen: Iterable[Seen]) -> Mapping[MemberRef
         }
         for ref, one in newest.items()
     ]
-    if changes:
-        conn.execute(
-            update(identity)
-            .where(identity.c.id == bindparam("key"), identity.c.last_seen <= bindparam("at"))
-            .values(
-                last_seen=bindparam("at"),
-                display_name=func.coalesce(func.nullif(bindparam("name"), ""), identity.c.display_name),
-                username=func.coalesce(func.nullif(bindparam("user"), ""), identity.c.username),
-                is_bot=bindparam("bot"),
-                account=bindparam("by"),
-            ),
-            changes,
-        )
+    _RENEW.many(conn, changes)
     return numbers
 
 
 def persons_of(conn: Connection, identities: Iterable[int]) -> dict[int, int]:
     """Give the person of each identity; numbers of nobody are not in it."""
     wanted = list(dict.fromkeys(identities))
-    found: dict[int, int] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        rows = conn.execute(
-            select(identity.c.id, identity.c.person_id).where(
-                identity.c.id.in_(wanted[start : start + _CHUNK])
-            )
-        )
-        found |= {row.id: row.person_id for row in rows}
-    return found
+    return {int(number): int(owner) for number, owner in _OWNERS.all(conn, {"ids": wanted})} if wanted else {}

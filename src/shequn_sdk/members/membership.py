@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, update
 
 from shequn_sdk.domain import InteractionKind, MemberRef, Role
 from shequn_sdk.listening.events import Heard
 from shequn_sdk.members.identities import Seen, note_identities, seen_in
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.tables.members import membership
-from shequn_sdk.stores.tables.profiles import member_counter, presence
 
 __all__ = ["Act", "Standing", "after", "bump", "note_acts", "note_heard", "touch"]
 
@@ -140,20 +139,17 @@ def act_of(heard: Heard) -> Act | None:
     )
 
 
+_NEXT = Fast("update member_counter set value = value + 1 where name = :name returning value")
+_COUNT = Fast("insert into member_counter (name, value) values (:name, 0) on conflict do nothing")
+
+
 def bump(conn: Connection, name: str) -> int:
     """Give the next number of a counter; writers that take one wait for each other until they commit."""
-    following = (
-        update(member_counter)
-        .where(member_counter.c.name == name)
-        .values(value=member_counter.c.value + 1)
-        .returning(member_counter.c.value)
-    )
-    found = conn.execute(following).scalar()
-    if found is None:  # the first time; another process may be as far
-        make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-        conn.execute(make(member_counter).values(name=name, value=0).on_conflict_do_nothing())
-        found = conn.execute(following).scalar_one()
-    return int(found)
+    found = _NEXT.one(conn, {"name": name})
+    while found is None:  # the first time; another process may be as far
+        _COUNT.run(conn, {"name": name})
+        found = _NEXT.one(conn, {"name": name})
+    return int(found[0])
 
 
 def touch(conn: Connection, identities: Iterable[int]) -> None:
@@ -170,26 +166,18 @@ def touch(conn: Connection, identities: Iterable[int]) -> None:
             )
 
 
-_COLUMNS = (
-    membership.c.joined_at,
-    membership.c.left_at,
-    membership.c.joins,
-    membership.c.entrance,
-    membership.c.role,
-    membership.c.first_at,
-    membership.c.last_active,
-    membership.c.away_since,
-    membership.c.returned_at,
+_STANDING = tuple(one.name for one in fields(Standing))
+_READ = Fast(
+    f"select identity_id, {', '.join(_STANDING)} from membership "  # noqa: S608 - constant text
+    "where community = :community and identity_id in :ids"
 )
-
-
-_UPDATE = (
-    update(membership)
-    .where(
-        membership.c.community == bindparam("new_community"),
-        membership.c.identity_id == bindparam("new_identity_id"),
-    )
-    .values({name: bindparam(f"new_{name}") for name in (*Standing.__slots__, "change")})
+_ROW = ("community", "identity_id", *_STANDING, "change")
+_BEGIN = Fast(
+    f"insert into membership ({', '.join(_ROW)}) values ({', '.join(f':{name}' for name in _ROW)})"  # noqa: S608 - constant text
+)
+_UPDATE = Fast(
+    f"update membership set {', '.join(f'{name} = :{name}' for name in (*_STANDING, 'change'))} "  # noqa: S608 - constant text
+    "where community = :community and identity_id = :identity_id"
 )
 
 
@@ -204,17 +192,12 @@ class _Book:
 
 def _load(conn: Connection, keys: Sequence[tuple[str, int]]) -> _Book:
     book = _Book()
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        for row in conn.execute(
-            select(membership.c.community, membership.c.identity_id, *_COLUMNS).where(
-                tuple_(membership.c.community, membership.c.identity_id).in_(chunk)
-            )
-        ).mappings():
-            data = dict(row)
-            key = (data.pop("community"), data.pop("identity_id"))
+    for community in dict.fromkeys(name for name, _ in keys):
+        numbers = [number for name, number in keys if name == community]
+        for number, *standing in _READ.all(conn, {"community": community, "ids": numbers}):
+            key = (community, number)
             book.known.add(key)
-            book.standings[key] = book.before[key] = Standing(**data)
+            book.standings[key] = book.before[key] = Standing(*standing)
     return book
 
 
@@ -251,24 +234,27 @@ def note_acts(conn: Connection, acts: Sequence[Act], numbers: Mapping[MemberRef,
     if changed:
         number = bump(conn, "change")
         rows = [_row(key, book.standings[key]) | {"change": number} for key in changed]
-        fresh = [row for row, key in zip(rows, changed, strict=True) if key not in book.known]
-        if fresh:
-            conn.execute(insert(membership), fresh)
-        known = [
-            {f"new_{name}": value for name, value in row.items()}
-            for row, key in zip(rows, changed, strict=True)
-            if key in book.known
-        ]
-        if known:
-            conn.execute(_UPDATE, known)
+        _BEGIN.many(conn, [row for row, key in zip(rows, changed, strict=True) if key not in book.known])
+        _UPDATE.many(conn, [row for row, key in zip(rows, changed, strict=True) if key in book.known])
     places.write()
     return len(changed)
 
 
 def _row(key: tuple[str, int], standing: Standing) -> dict[str, Any]:
     return {"community": key[0], "identity_id": key[1]} | {
-        name: getattr(standing, name) for name in Standing.__slots__
+        name: getattr(standing, name) for name in _STANDING
     }
+
+
+_PRESENCE = ("account", "channel", "identity_id", "community", "since", "left_at", "source")
+_PRESENT = Fast(f"select {', '.join(_PRESENCE)} from presence where identity_id in :ids")  # noqa: S608 - constant text
+_COME = Fast(
+    f"insert into presence ({', '.join(_PRESENCE)}) values ({', '.join(f':{name}' for name in _PRESENCE)})"  # noqa: S608 - constant text
+)
+_CHANGE = Fast(
+    "update presence set left_at = :left_at, source = :source, community = :community "
+    "where account = :account and channel = :channel and identity_id = :identity_id"
+)
 
 
 class _Places:
@@ -280,13 +266,10 @@ class _Places:
         self._known: set[tuple[str, str, int]] = set()
         self._changed: set[tuple[str, str, int]] = set()
         wanted = list({numbers[act.ref] for act in acts if act.channel})
-        for start in range(0, len(wanted), _CHUNK):
-            for row in conn.execute(
-                select(presence).where(presence.c.identity_id.in_(wanted[start : start + _CHUNK]))
-            ).mappings():
-                key = (row["account"], row["channel"], row["identity_id"])
-                self._rows[key] = dict(row)
-                self._known.add(key)
+        for row in _PRESENT.all(conn, {"ids": wanted}) if wanted else ():
+            key = row[:3]
+            self._rows[key] = dict(zip(_PRESENCE, row, strict=True))
+            self._known.add(key)
 
     def comes(self, act: Act, number: int) -> None:
         """Note that they are there."""
@@ -330,17 +313,5 @@ class _Places:
 
     def write(self) -> None:
         """Put what changed into the store."""
-        fresh = [self._rows[key] for key in self._changed if key not in self._known]
-        if fresh:
-            self._conn.execute(insert(presence), fresh)
-        for key in self._changed & self._known:
-            row = self._rows[key]
-            self._conn.execute(
-                update(presence)
-                .where(
-                    presence.c.account == key[0],
-                    presence.c.channel == key[1],
-                    presence.c.identity_id == key[2],
-                )
-                .values(left_at=row["left_at"], source=row["source"], community=row["community"])
-            )
+        _COME.many(self._conn, [self._rows[key] for key in self._changed if key not in self._known])
+        _CHANGE.many(self._conn, [self._rows[key] for key in self._changed & self._known])

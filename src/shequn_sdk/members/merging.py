@@ -15,6 +15,7 @@ from shequn_sdk.members.identities import persons_of
 from shequn_sdk.members.membership import touch
 from shequn_sdk.members.models import PersonChange, Suggestion
 from shequn_sdk.members.names import match_key, shown
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.members import identity, person
 from shequn_sdk.stores.tables.profiles import birthday, fact_push, merge_no, person_change, profile_field
@@ -22,6 +23,9 @@ from shequn_sdk.stores.tables.profiles import birthday, fact_push, merge_no, per
 __all__ = ["change", "changes_of", "dismiss", "identities_of", "merge", "note_push", "suggest", "unmerge"]
 
 _CHUNK = 400
+_IDENTITIES = Fast(
+    "select id, person_id from identity where person_id in :persons order by last_seen desc, id"
+)
 _COMMON = 4
 """Persons that may share a name before it says nothing."""
 _TOGETHER = 600_000_000
@@ -32,13 +36,8 @@ def identities_of(conn: Connection, persons: Iterable[int]) -> dict[int, list[in
     """Give the identities of persons, those seen last first."""
     wanted = list(dict.fromkeys(persons))
     found: dict[int, list[int]] = defaultdict(list)
-    for start in range(0, len(wanted), _CHUNK):
-        for row in conn.execute(
-            select(identity.c.id, identity.c.person_id)
-            .where(identity.c.person_id.in_(wanted[start : start + _CHUNK]))
-            .order_by(identity.c.last_seen.desc(), identity.c.id)
-        ):
-            found[row.person_id].append(row.id)
+    for number, owner in _IDENTITIES.all(conn, {"persons": wanted}) if wanted else ():
+        found[owner].append(number)
     return found
 
 

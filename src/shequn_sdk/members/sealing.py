@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from shequn_sdk.errors import ConfigError
+from shequn_sdk.errors import ConfigError, MissingExtra
 
 __all__ = ["Sealer"]
 
@@ -60,7 +60,7 @@ class Sealer:
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise ConfigError("keeping contacts needs an extra: pip install 'shequn-sdk[privacy]'") from error
+            raise MissingExtra("keeping contacts needs cryptography", "privacy") from error
         return AESGCM(key)
 
     def seal(self, text: str, *, context: str) -> str:

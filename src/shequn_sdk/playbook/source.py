@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from shequn_sdk.errors import ConfigError, InvalidInput
+from shequn_sdk.errors import InvalidInput, MissingExtra
 from shequn_sdk.playbook.model import Playbook
 
 __all__ = ["Position", "builtin_playbook", "load_playbook", "parse_playbook", "templates"]
@@ -251,9 +251,7 @@ def _from_yaml(text: str, source: str) -> tuple[Any, dict[Path_, Position]]:
     try:
         import yaml  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        raise ConfigError(
-            "a playbook in YAML needs the extra: install shequn-sdk[yaml], or write TOML"
-        ) from None
+        raise MissingExtra("a playbook in YAML needs a reader", "yaml", otherwise="or write TOML") from None
     places: dict[Path_, Position] = {}
 
     def walk(node: Any, path: Path_, above: frozenset[int]) -> None:

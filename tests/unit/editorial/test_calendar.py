@@ -9,6 +9,7 @@ from shequn_sdk.domain import DeliveryState
 from shequn_sdk.editorial.model import ClashKind, EntryState
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.stores.tables.editorial import calendar_entry
+from shequn_sdk.testing.sandbox import Person
 
 NOW = datetime(2026, 3, 2, 4, tzinfo=UTC)
 TONIGHT = NOW + timedelta(hours=8)
@@ -269,3 +270,32 @@ async def test_an_entry_that_cannot_reach_the_ledger_holds_up_no_other(place):
     await sq.calendar.settle()
     assert "not in the ledger yet" in (await sq.calendar.get(lost.id)).note
     assert await states(sq) == [("planned", place.one, TONIGHT)]
+
+
+async def test_a_calendar_that_mostly_sells_is_a_finding(place):
+    sq = place.sq
+    for number in range(6):
+        content = Content(
+            text=f"第 {number} 篇：{'限时折扣' if number % 2 else '春天吃什么'}", promotional=number % 2 == 1
+        )
+        at = TONIGHT + timedelta(minutes=30 * number)
+        entry = await sq.calendar.add(content, to=[place.one], at=at, state="scheduled")
+        if number == 4:
+            await sq.calendar.cancel(entry.id)
+    wang, group = Person(id="wang", name="小王"), place.one.partition(":")[2]
+    place.platform.join(group, wang)
+    place.platform.say(group, wang, "大家好")
+
+    async def sells():
+        await sq.collect()
+        found = [one for one in await sq.metrics.diagnose() if one.rule == "over_commercial"]
+        return [(piece.what, piece.value) for one in found for piece in one.evidence]
+
+    await place.pass_to(TONIGHT + timedelta(minutes=110))
+    assert await sells() == []  # four posts so far
+    await place.pass_to(TONIGHT + timedelta(hours=3))
+    assert await sells() == [("promotional_share", 3 / 5)]
+    await place.pass_to(TONIGHT + timedelta(days=70))
+    place.platform.say(group, wang, "还有人吗")
+    await place.pass_to(TONIGHT + timedelta(days=70, hours=1))
+    assert await sells() == []  # long ago

@@ -97,6 +97,15 @@ async def test_a_review_of_what_is_new_finds_what_a_review_of_everything_finds(c
     assert await club.sq.badges.review() == []
 
 
+async def test_who_reaches_a_badge_by_a_merge_gets_it_at_the_next_review(club):
+    await club.sq.badges.define(Badge(name="b", title="b", by="points", at_least=20))
+    await award(club, telegram_1=12, discord_1=12, telegram_2=5)
+    assert await club.sq.badges.review() == []
+    await club.sq.members.merge("telegram:1", "discord:1", reason="the same", actor="wang")
+    assert [one.member for one in await club.sq.badges.review()] == ["telegram:1"]
+    assert await club.sq.badges.review() == []
+
+
 async def test_a_badge_that_becomes_easier_is_given_at_the_next_review(club):
     await award(club, telegram_1=10)
     await club.sq.badges.define(Badge(name="b", title="b", by="points", at_least=20))

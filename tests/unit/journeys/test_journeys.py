@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -477,3 +478,50 @@ def test_hold_out_is_a_share():
     share = sum(is_held_out(one, f"p:{n}") for n in range(5000)) / 5000
     assert abs(share - 0.2) < 0.03
     assert not any(is_held_out(journey(say("a", "x")), f"p:{n}") for n in range(50))
+
+
+async def test_wakes_that_come_at_once_do_each_step_once(town, clock, monkeypatch):
+    sq = town.sq
+    await sq.journeys.save(
+        journey(say("one", "第一步"), say("two", "第二步", wait=m.After(delay=timedelta(days=1))))
+    )
+    await town.join("lin")
+    await sq.deliver_due()
+    clock.advance(timedelta(days=2))
+    planned = []
+    publishing = await sq._workspace.publishing()
+    plan = publishing.plan
+
+    async def noted(*args, **options):
+        planned.append(options["idempotency_key"])
+        return await plan(*args, **options)
+
+    monkeypatch.setattr(publishing, "plan", noted)
+    done = []
+
+    async def wake():
+        done.append(await sq.journeys.work())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(wake)
+    assert sorted(done) == [0, 0, 0, 0, 1]
+    assert len(planned) == 1
+    await sq.deliver_due()
+    assert sum("第二步" in text for text in town.said()) == 1
+    assert await sq.journeys.work() == 0
+
+
+async def test_a_function_of_a_step_may_ask_for_what_is_due(town):
+    sq = town.sq
+    asked = []
+
+    @sq.journeys.handler("ask")
+    async def ask(call):
+        asked.append(await sq.journeys.work())
+
+    await sq.journeys.save(journey(m.Step(name="call", do=m.Call(handler="ask"))))
+    with anyio.fail_after(20):
+        await town.join("lin")
+        await town.until(NOON + timedelta(hours=1))
+    assert asked == [0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,6 +29,7 @@ __all__ = [
     "TimeFormat",
     "Times",
     "clean",
+    "written_time",
 ]
 
 FUTURE_GRACE = timedelta(days=1)
@@ -184,6 +187,52 @@ def clean(text: str) -> str:
     return text
 
 
+_YEAR_FIRST = r"(?P<y>\d{4})\s?[-/.年]\s?(?P<m>\d{1,2})\s?[-/.月]\s?(?P<d>\d{1,2})日?"
+_YEAR_LAST = r"(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<year>\d{4})"
+_CLOCK = (
+    r"(?:[T,\s]+(?P<hour>\d{1,2})[:时點点](?P<minute>\d{2})(?:[:分](?P<second>\d{2})(?:\.\d+)?秒?)?分?"
+    r"(?:\s?(?P<noon>[AaPp])\.?[Mm]\.?)?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
+)
+_WRITTEN = re.compile(rf"(?:{_YEAR_FIRST}|{_YEAR_LAST}){_CLOCK}")
+
+
+def written_time(text: str, order: DateOrder) -> datetime | None:
+    """Read a time as people and spreadsheets write it; None when it is none, or day and month may be meant either way.
+
+    >>> written_time("2026年1月5日 9:03", DateOrder.AUTO)
+    datetime.datetime(2026, 1, 5, 9, 3)
+    >>> written_time("5/1/2026 9:03 PM", DateOrder.DAY_FIRST)
+    datetime.datetime(2026, 1, 5, 21, 3)
+    >>> written_time("5/1/2026", DateOrder.AUTO)
+
+    Raises:
+        ValueError: there is no such day or hour.
+    """
+    if text[:1].isalpha() or "," in text[2:8]:  # Mon, 05 Jan 2026 10:00:00 GMT
+        return parsedate_to_datetime(text)
+    found = _WRITTEN.match(text)
+    if found is None:
+        return None
+    if found["y"] is not None:
+        year, month, day = int(found["y"]), int(found["m"]), int(found["d"])
+    else:
+        year, day, month = int(found["year"]), int(found["a"]), int(found["b"])
+        if order is DateOrder.MONTH_FIRST:
+            day, month = month, day
+        elif order is not DateOrder.DAY_FIRST and found["sep"] != ".":
+            return None
+    hour = int(found["hour"] or 0)
+    if found["noon"] is not None:
+        hour = hour % 12 + (12 if found["noon"] in "Pp" else 0)
+    zone = found["zone"]
+    moment = datetime(year, month, day, hour, int(found["minute"] or 0), int(found["second"] or 0))  # noqa: DTZ001
+    if zone is None:
+        return moment
+    if zone in {"Z", "UTC", "GMT"}:
+        return moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=datetime.strptime(zone, "%z").tzinfo)
+
+
 class Times:
     """Reads instants of one column; gives microseconds since 1970 UTC, or why not."""
 
@@ -192,6 +241,7 @@ class Times:
         assert options.now is not None
         self._format = options.time_format
         self._zone = ZoneInfo(options.zone)
+        self._order = options.date_order
         self.latest = (options.now + FUTURE_GRACE - _EPOCH) // _MICROSECOND
         self._factor = {
             TimeFormat.SECONDS: 1_000_000,
@@ -225,7 +275,12 @@ class Times:
         try:
             return self.of(datetime.fromisoformat(text))
         except (ValueError, OverflowError):
-            return SkipReason.BAD_TIME
+            pass
+        try:
+            written = written_time(text, self._order) if len(text) < 64 else None
+        except (ValueError, OverflowError):
+            written = None
+        return SkipReason.BAD_TIME if written is None else self.of(written)
 
     def number(self, value: float) -> int | SkipReason:
         """Read a number since 1970."""

@@ -24,7 +24,7 @@ _TALK = frozenset({"Default", "Reply", "0", "19", "20", "23", "ChatInputCommand"
 class DiscordExportImporter:
     """Reads JSON that DiscordChatExporter wrote.
 
-    A thread's messages belong to its parent channel and name the thread in their attrs. Reactions carry no time of
+    A thread is a channel of its own, as it is for a bot that listens; its messages name it in their attrs as well. Reactions carry no time of
     their own: they take their message's. Reactions whose members the export does not name have no member.
     """
 
@@ -88,9 +88,8 @@ class _Reader:
     def _where(self) -> tuple[str, str]:
         """Give channel and thread."""
         native = self.channel.get("id", "")
-        if "Thread" in self.channel.get("type", "") and self.channel.get("categoryId"):
-            return self._wanted or self.channel["categoryId"], native
-        return self._wanted or native, ""
+        thread = native if "Thread" in self.channel.get("type", "") else ""
+        return self._wanted or native, thread
 
     def message(self, value: object, number: int) -> None:
         rows = self.rows
@@ -140,13 +139,17 @@ class _Reader:
             if kind not in _TALK:
                 attrs["service"] = kind
             text = text_of(message.get("content"))
+            answered = text_of(reference.get("messageId"))
+            place = text_of(reference.get("channelId"))
+            if answered and place not in {"", self.channel.get("id", "")}:
+                attrs["parent_channel"] = place
             if forwarded and not text:
                 text = text_of(_dict(message.get("forwardedMessage")).get("content"))
             rows.add(
                 id=f"message:{native}",
                 kind=_K.OTHER if kind not in _TALK else _K.SHARE if forwarded else _K.MESSAGE,
                 at=at,
-                parent=text_of(reference.get("messageId")),
+                parent=answered,
                 text=text,
                 attrs=attrs,
                 **who,

@@ -40,7 +40,9 @@ class EdgeListImporter:
         if options.delimiter:
             delimiter: bytes | None = options.delimiter.encode()
         else:
-            delimiter = b"," if b"," in _first_line(head_of(source)) else None
+            first = _first_line(head_of(source))
+            # between tabs a time may hold a blank
+            delimiter = b"," if b"," in first else b"\t" if first.count(b"\t") == 2 else None
         times = Times(options)
         latest = times.latest
         rows = _Rows(options)

@@ -43,8 +43,13 @@ _GUESSES: Mapping[str, tuple[str, ...]] = {
         "date",
         "created_at",
         "ts",
+        "sent_at",
+        "created",
+        "date_time",
         "时间",
         "日期",
+        "发送时间",
+        "发布时间",
     ),
     "channel": ("channel", "channel_id", "group", "group_id", "chat_id", "群", "群id"),
     "member": (
@@ -56,16 +61,21 @@ _GUESSES: Mapping[str, tuple[str, ...]] = {
         "author",
         "src",
         "source",
+        "sender_id",
         "sender",
+        "from_id",
+        "uid",
         "成员",
         "用户",
+        "发送者",
+        "发言人",
     ),
     "member_name": ("member_name", "user_name", "username", "name", "nickname", "昵称"),
     "is_bot": ("is_bot", "bot"),
     "message": ("message", "message_id", "msg_id"),
     "parent": ("parent", "parent_id", "reply_to", "reply_to_id"),
     "target": ("target", "target_id", "dst", "receiver", "to"),
-    "text": ("text", "content", "body", "内容", "消息"),
+    "text": ("text", "content", "body", "message_text", "内容", "消息"),
     "value": ("value", "amount", "price", "金额"),
     "currency": ("currency", "币种"),
     "entrance": ("entrance", "invite", "入口", "来源"),
@@ -238,6 +248,15 @@ def _column_map(names: Sequence[str] | None, options: ImportOptions) -> dict[str
             index = next((lowered[guess] for guess in guesses if guess in lowered), None)
             if index is not None and index not in found.values():
                 found[wanted] = index
+    if (
+        "message" in lowered
+        and found.get("message") == lowered["message"]
+        and not {"text", "kind", "parent"} & found.keys()
+        and "message" not in options.columns
+        and options.kind is InteractionKind.MESSAGE
+    ):
+        # a table of nothing but messages: that column is what they say, not which message is meant
+        found["text"] = found.pop("message")
     if "occurred_at" not in found:
         raise InvalidInput(
             "no column tells the time: name it, for example columns={'occurred_at': 'time'}; "

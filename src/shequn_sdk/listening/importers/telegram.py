@@ -26,9 +26,15 @@ _MEDIA = (
     "contact_information",
     "game_title",
     "invoice_information",
+    "giveaway_information",
+    "giveaway_results",
+    "todo_list",
+    "paid_stars_amount",
     "file",
 )
 _AMBIGUOUS = ""
+_NOT_HERE = "(File "
+"""So begins what stands in place of a file, as of a custom emoji, that was not exported."""
 
 
 class TelegramExportImporter:
@@ -137,7 +143,9 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 class _Reader:
     def __init__(self, options: ImportOptions, names: dict[str, str], chat: Mapping[str, Any]) -> None:
         self.rows = JsonRows("telegram", "telegram export", options)
-        self.chat = dict(chat)
+        self.chat: dict[str, Any] = {
+            name: list(one) if name == "topics" else one for name, one in chat.items()
+        }
         self._channel = options.channel
         self._names = names
         self._times = Times(options)
@@ -195,6 +203,11 @@ class _Reader:
         rows = self.rows
         member, name = _peer(message.get("from_id")), text_of(message.get("from"))
         text = _text(message.get("text"))
+        parent, thread = text_of(message.get("reply_to_message_id")), ""
+        if parent in self.chat.get("topics", ()):
+            # in a forum each message answers the one that opened its topic, unless it answers another
+            parent, thread = "", parent
+        elsewhere = _peer(message.get("reply_to_peer_id"))
         forwarded = "forwarded_from" in message
         media = text_of(message.get("media_type")) or next(
             (key.removesuffix("_information") for key in _MEDIA if message.get(key) is not None), ""
@@ -206,6 +219,8 @@ class _Reader:
             "forwarded_from": text_of(message.get("forwarded_from")),
             "forwarded_from_id": _peer(message.get("forwarded_from_id")),
             "via_bot": text_of(message.get("via_bot")),
+            "thread": thread,
+            "parent_channel": elsewhere if parent and elsewhere != channel else "",
         }
         if isinstance(poll, dict):
             poll = cast("dict[str, Any]", poll)
@@ -219,7 +234,7 @@ class _Reader:
             member=member,
             member_name=name,
             message=native,
-            parent=text_of(message.get("reply_to_message_id")),
+            parent=parent,
             text=text,
             attrs=attrs,
         )
@@ -251,6 +266,8 @@ class _Reader:
 
     def _service(self, message: dict[str, Any], channel: str, native: str, at: int) -> None:
         action = text_of(message.get("action"))
+        if action == "topic_created":
+            self.chat.setdefault("topics", []).append(native)
         actor, name = _peer(message.get("actor_id")), text_of(message.get("actor"))
         people = message.get("members")
         people = cast("list[object]", people) if isinstance(people, list) else []
@@ -325,12 +342,16 @@ class _Reader:
         )
 
     def _reactions(self, message: dict[str, Any], channel: str, native: str, at: int, number: int) -> None:
+        unknown = 0
         for reaction in _dicts(message.get("reactions")):
             emoji = (
                 text_of(reaction.get("emoji"))
                 or text_of(reaction.get("document_id"))
                 or text_of(reaction.get("type"))
             )
+            if emoji.startswith(_NOT_HERE):
+                unknown += 1
+                emoji = f"custom_emoji:{unknown}"
             recent = _dicts(reaction.get("recent"))
             for one in recent:
                 member = _peer(one.get("from_id"))

@@ -29,10 +29,10 @@ __all__ = ["WhatsAppImporter", "looks_like_whatsapp"]
 _K = InteractionKind
 _MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")
-_NOON = r"[AaPp]\.?\s?[Mm]\.?|上午|下午|凌晨|早上|中午|晚上|午前|午後|오전|오후|[Uu]hr|klo"
+_NOON = r"[AaPp]\.?\s?[Mm]\.?|上午|下午|凌晨|清晨|早上|中午|傍晚|晚上|半夜|深夜|午夜|午前|午後|오전|오후|ص|م|[Uu]hr|klo"
 _STAMP = re.compile(
     rf"""^(?P<open>\[)?
-    (?P<a>\d{{1,4}})\s?[./\-年]\s?(?P<b>\d{{1,2}})\s?[./\-月]\s?(?P<c>\d{{1,4}})日?
+    (?P<a>\d{{1,4}})\s?[./\-年]\s?(?P<b>\d{{1,2}})\s?[./\-月]\s?(?P<c>\d{{1,4}})[日.]?
     (?:,|،|\s|\sklo|\sum|\sat|T)*\s?
     (?P<before>{_NOON})?\s?
     (?P<hour>\d{{1,2}})[:.](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}}))?
@@ -41,8 +41,11 @@ _STAMP = re.compile(
     (?P<rest>.*)$""",
     re.VERBOSE | re.DOTALL,
 )
-_AFTERNOON = re.compile(r"^[Pp]|下午|晚上|午後|오후")
-_MORNING = re.compile(r"^[Aa]|上午|凌晨|早上|午前|오전")
+_AFTERNOON = re.compile(r"^[Pp]|下午|傍晚|晚上|午後|오후|م")
+_MORNING = re.compile(r"^[Aa]|上午|凌晨|清晨|早上|半夜|深夜|午夜|午前|오전|ص")
+_NOONTIME = "中午"
+_OWN = "\x01"
+"""Stands for the mark with which an iPhone begins what it writes itself under a sender's name."""
 
 _NAME = r"(?P<who>.{1,200}?)"
 _BY = r"(?P<by>.{1,200}?)"
@@ -50,27 +53,44 @@ _COMES: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"^{_NAME} joined (?:using|from|via) .*$",
-        rf"^{_NAME} joined(?: the group)?\.?$",
+        rf"^{_NAME} joined(?: the group| this group)?\.?$",
         rf"^{_BY} added {_NAME}\.?$",
         rf"^{_NAME} was added\.?$",
-        rf"^{_NAME} (?:通过|使用|透過|經由).*加入.*$",
+        rf"^{_NAME}\s?(?:通过|使用|透過|經由).*加入.*$",
+        rf"^{_BY}\s?(?:已?将|已?將|把)\s?{_NAME}\s?(?:添加|新增|加入).{{0,8}}$",
+        rf"^{_BY}\s?(?:添加了?|新增了?|邀请了?|邀請了?)\s?{_NAME}\s?(?:加入.{{0,6}})?。?$",
         rf"^{_NAME}\s?加入了?.{{0,6}}(?:群组|群組|群)?。?$",
-        rf"^{_BY}\s?(?:添加了?|新增了?|邀请了?|邀請了?)\s?{_NAME}。?$",
         rf"^{_NAME} (?:se unió|entrou|ist .*beigetreten|a rejoint).*$",
-        rf"^{_BY} (?:añadió a|adicionou|hat|a ajouté) {_NAME}(?: hinzugefügt)?\.?$",
+        rf"^{_BY} (?:añadió a|adicionou|a ajouté) {_NAME}\.?$",
+        rf"^{_BY} hat {_NAME} hinzugefügt\.?$",
     )
 )
 _GOES: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"^{_NAME} left(?: the group)?\.?$",
+        rf"^{_NAME} left(?: the group| this group)?\.?$",
         rf"^{_BY} removed {_NAME}\.?$",
         rf"^{_NAME} was removed\.?$",
-        rf"^{_NAME}\s?(?:已)?(?:退出|离开|離開)了?.{{0,6}}。?$",
         rf"^{_BY}\s?(?:移除了?|删除了?|刪除了?|踢出了?)\s?{_NAME}。?$",
+        rf"^{_BY}\s?(?:将|將|把)\s?{_NAME}\s?(?:移除|移出|踢出).{{0,6}}$",
+        rf"^{_NAME}\s?(?:已经?|已經)?(?:退出|离开|離開)了?.{{0,6}}。?$",
         rf"^{_NAME} (?:salió|saiu|hat die Gruppe verlassen|est parti|a quitté).*$",
-        rf"^{_BY} (?:eliminó a|removeu|hat|a retiré) {_NAME}(?: entfernt)?\.?$",
+        rf"^{_BY} (?:eliminó a|removeu|a retiré) {_NAME}\.?$",
+        rf"^{_BY} hat {_NAME} entfernt\.?$",
     )
+)
+_ABOUT_GROUP = re.compile(
+    r"""[^:]{1,200}?(?:
+    \s(?:created|changed)\s(?:this\s|the\s)?(?:group|subject|description|settings)
+    |\s?(?:创建了|建立了|更改了|变更了|已更改|將|将).{0,6}(?:群|主题|主旨|名称|名稱|说明|描述)
+    |\shat\s(?:die|den|diese)\s(?:Gruppe|Betreff|Gruppenbild).*(?:erstellt|geändert)
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What phones tell of the group may hold a colon in a name or subject, and is no message for that."""
+_OF_PHONE = re.compile(
+    r"end-to-end encrypted|端到端加密|端對端加密|Ende-zu-Ende|cifrados? de extremo|chiffrés? de bout",
+    re.IGNORECASE,
 )
 _SPLIT = re.compile(r"\s*(?:,|、|，| and | und | et | y | e | 和 |和)\s*")
 
@@ -134,6 +154,7 @@ def _line_text(line: Line, encoding: str) -> str | SkipReason:
         return SkipReason.BAD_ENCODING
     if "\x00" in text:
         return SkipReason.MALFORMED
+    text = text.replace(_OWN, "").replace(": \u200e", f": {_OWN}")
     return _BLANKS.sub(" ", _MARKS.sub("", text)).rstrip("\r")
 
 
@@ -199,13 +220,19 @@ class _Reader:
         sender, colon, text = rest.partition(": ")
         if not colon and rest.endswith(":"):
             sender, colon, text = rest[:-1], ":", ""
-        whole = clean("\n".join([text if colon else rest, *record.more])).strip()
-        if colon and len(sender) <= 200:
+        own = text.startswith(_OWN)
+        more = [line.replace(_OWN, "") for line in record.more]
+        text, rest = text.replace(_OWN, ""), rest.replace(_OWN, "")
+        whole = clean("\n".join([text if colon else rest, *more])).strip()
+        if own and self._notice(at, whole):
+            return
+        if colon and len(sender) <= 200 and _ABOUT_GROUP.match(rest) is None:
             name = clean(sender.strip())
-            # phones write notices of some locales under the group's name; these are messages like any other
             self._add(at, _K.MESSAGE, name.removeprefix("~ ").removeprefix("~"), whole, by="")
-        else:
-            self._notice(at, clean("\n".join([rest, *record.more])).strip())
+            return
+        whole = clean("\n".join([rest, *more])).strip()
+        if not self._notice(at, whole):
+            self._add(at, _K.OTHER, "", whole, by="")
 
     def _instant(self, stamp: re.Match[str]) -> int | SkipReason:
         a, b, c = (int(stamp[name]) for name in "abc")
@@ -217,7 +244,7 @@ class _Reader:
             day, month, year = a, b, c
         hour = int(stamp["hour"])
         noon = stamp["after"] or stamp["before"] or ""
-        if _AFTERNOON.search(noon) and hour < 12:
+        if (_AFTERNOON.search(noon) and hour < 12) or (noon == _NOONTIME and hour < 11):
             hour += 12
         elif _MORNING.search(noon) and hour == 12:
             hour = 0
@@ -234,7 +261,8 @@ class _Reader:
             return SkipReason.BAD_TIME
         return self._times.of(written)
 
-    def _notice(self, at: int, text: str) -> None:
+    def _notice(self, at: int, text: str) -> bool:
+        """Take what the phone tells of joins, leaves and the group; False when it is nothing known."""
         for kind, patterns in ((_K.JOIN, _COMES), (_K.LEAVE, _GOES)):
             for pattern in patterns:
                 match = pattern.match(text)
@@ -243,9 +271,14 @@ class _Reader:
                 by = match.groupdict().get("by") or ""
                 people = _SPLIT.split(match["who"]) if by else [match["who"]]
                 for person in people:
-                    self._add(at, kind, person.strip().removeprefix("~ "), "", by=by.strip())
-                return
-        self._add(at, _K.OTHER, "", text, by="")
+                    name = person.strip().removeprefix("~ ")
+                    # the exporter: in a sentence a small letter
+                    self._add(at, kind, "You" if name == "you" else name, "", by=by.strip())
+                return True
+        known = _OF_PHONE.search(text) or _ABOUT_GROUP.match(text)
+        if known:
+            self._add(at, _K.OTHER, "", text, by="")
+        return known is not None
 
     def _add(self, at: int, kind: InteractionKind, member: str, text: str, *, by: str) -> None:
         channel = self._options.channel or ""

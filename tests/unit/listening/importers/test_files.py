@@ -96,7 +96,7 @@ def test_telegram_full_export_reuses_ids_over_chats():
 def test_discord_thread():
     rows, skips, total, _ = read("discord", DATA / "discord_thread.json")
     assert (total, skips) == (8, [(8, "malformed")])
-    assert {row["channel"] for row in rows} == {"30"}
+    assert {row["channel"] for row in rows} == {"31"}, "a thread is a channel of its own, as when listening"
     kinds = Counter(row["kind"] for row in rows)
     assert kinds == {"join": 2, "message": 3, "edit": 1, "reaction": 3, "command": 1, "other": 1, "share": 1}
     by_id = {row["id"]: row for row in rows}
@@ -477,3 +477,198 @@ def test_registry(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be read"):
         Importers().detect(tmp_path / "missing.csv")
     assert list(BUILT_IN) == [spec.name for spec in Importers().list()]
+
+
+def whatsapp(tmp_path: Path, *written: str):
+    """Give kind, member, text and instant of what a chat's lines become."""
+    path = tmp_path / "_chat.txt"
+    path.write_text("\n".join(written) + "\n", encoding="utf-8")
+    rows, skips, _, _ = read("whatsapp", path)
+    assert skips == []
+    return [
+        (row["kind"], row["member_name"], row["text"], f"{datetime.fromtimestamp(row['occurred_at'] / 1e6, UTC):%m-%d %H:%M}")
+        for row in rows
+    ]  # fmt: skip
+
+
+def test_an_iphone_writes_notices_under_a_name_with_a_mark(tmp_path):
+    found = whatsapp(
+        tmp_path,
+        "[1/13/26, 9:03:12\u202fAM] Club: \u200eMessages and calls are end-to-end encrypted.",
+        "[1/13/26, 9:03:13\u202fAM] Anna: \u200eAnna created this group",
+        "\u200e[1/13/26, 9:04:13\u202fPM] Anna: \u200eAnna added you and Carl",
+        "[1/13/26, 9:05:13\u202fPM] Bob: \u200eBob left",
+        "[1/13/26, 9:06:13\u202fPM] Bob: Bob left",
+        "\u200e[1/13/26, 12:06:13\u202fPM] ~\u202fDora: \u200eimage omitted",
+    )
+    assert [row[:2] for row in found] == [
+        ("other", ""),
+        ("other", ""),
+        ("join", "You"),
+        ("join", "Carl"),
+        ("leave", "Bob"),
+        ("message", "Bob"),
+        ("message", "Dora"),
+    ]
+    assert found[-1][2:] == ("image omitted", "01-13 12:06")
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('13/01/2026, 21:03 - Anna created group "Fun: club"', ("other", "")),
+        ('13/01/2026, 21:09 - Anna changed the subject from "A: b" to "C: d"', ("other", "")),
+        ('13/01/2026, 21:09 - Anna: Bob created group "A: b"', ("message", "Anna")),
+        ("13.01.26, 21:06 - Anna hat Bob hinzugefügt", ("join", "Bob")),
+        ("13.01.26, 21:07 - Bob hat die Gruppe verlassen", ("leave", "Bob")),
+        ("13.01.26, 21:08 - Anna hat Bob entfernt.", ("leave", "Bob")),
+        ("2026/1/13 21:06 - 安娜邀请韩梅加入了群组", ("join", "韩梅")),
+        ("2026/1/13 21:07 - 韩梅使用此群组的邀请链接加入了", ("join", "韩梅")),
+        ("2026/1/13 21:07 - 安娜将韩梅添加到群组", ("join", "韩梅")),
+        ("2026/1/13 21:07 - 安娜将群组名称更改为“早餐: 群”", ("other", "")),
+        ("2026/1/13 21:08 - 安娜将韩梅移出了群组", ("leave", "韩梅")),
+        ("13/1/2026 下午9:06 - 李雷 使用此群組的邀請連結加入", ("join", "李雷")),
+    ],
+)
+def test_notices_of_phones_in_many_tongues(tmp_path, line, wanted):
+    ((kind, member, *_),) = whatsapp(tmp_path, line)
+    assert (kind, member) == wanted
+
+
+@pytest.mark.parametrize(
+    ("stamp", "wanted"),
+    [
+        ("[2026/1/13 中午1:30:12]", "13:30"),
+        ("[2026/1/13 中午11:30:12]", "11:30"),
+        ("[2026/1/13 中午12:30:12]", "12:30"),
+        ("[2026/1/13 半夜12:30:12]", "00:30"),
+        ("[2026/1/13 清晨5:30:12]", "05:30"),
+        ("[2026/1/13 傍晚6:30:12]", "18:30"),
+        ("[2026. 1. 13. 오후 9:05:03]", "21:05"),
+        ("١٣\u200f/١\u200f/٢٠٢٦، ٩:٠٥ م -", "21:05"),
+        ("١٣\u200f/١\u200f/٢٠٢٦، ٩:٠٥ ص -", "09:05"),
+    ],
+)
+def test_hours_as_phones_write_them(tmp_path, stamp, wanted):
+    assert whatsapp(tmp_path, f"{stamp} 安娜: 好") == [("message", "安娜", "好", f"01-13 {wanted}")]
+
+
+def telegram(tmp_path: Path, *messages: dict, batch_rows: int = 1000):
+    path = tmp_path / "result.json"
+    made = [
+        {"type": "message", "date_unixtime": "1767225600", "from_id": "user1", "text": "x", **one}
+        for one in messages
+    ]
+    chat = {"name": "Club", "type": "private_supergroup", "id": 5, "messages": made}
+    path.write_text("\ufeff" + json.dumps(chat), encoding="utf-8")
+    return read("telegram", path, batch_rows=batch_rows)[0]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 1000])
+def test_what_is_said_in_a_topic_answers_only_what_it_answers(tmp_path, batch_rows):
+    rows = telegram(
+        tmp_path,
+        {"id": 7, "type": "service", "action": "topic_created", "title": "早餐", "actor_id": "user1"},
+        {"id": 8, "reply_to_message_id": 7},
+        {"id": 9, "reply_to_message_id": 8},
+        {"id": 10, "reply_to_message_id": 3, "reply_to_peer_id": "channel77"},
+        batch_rows=batch_rows,
+    )
+    found = [(row["message"], row["parent"], json.loads(row["attrs"] or "{}")) for row in rows[1:]]
+    assert found == [("8", "", {"thread": "7"}), ("9", "8", {}), ("10", "3", {"parent_channel": "-10077"})]
+
+
+def test_two_emojis_that_were_not_exported_stay_two(tmp_path):
+    gone = "(File not included. Change data exporting settings to download.)"
+    rows = telegram(
+        tmp_path,
+        {"id": 8, "reactions": [{"type": "custom_emoji", "count": 2, "document_id": gone}] * 2},
+    )
+    reactions = [row for row in rows if row["kind"] == "reaction"]
+    assert len({row["id"] for row in reactions}) == 4
+    assert {json.loads(row["attrs"])["emoji"] for row in reactions} == {"custom_emoji:1", "custom_emoji:2"}
+
+
+@pytest.mark.parametrize(
+    ("field", "media"),
+    [
+        ({"giveaway_information": {"quantity": 3}}, "giveaway"),
+        ({"todo_list": {"title": "t", "answers": []}}, "todo_list"),
+        ({"paid_stars_amount": 50}, "paid_stars_amount"),
+    ],
+)
+def test_newer_kinds_of_telegram_messages(tmp_path, field, media):
+    (row,) = telegram(tmp_path, {"id": 8, **field})
+    assert (row["kind"], json.loads(row["attrs"])) == ("message", {"media": media})
+
+
+def test_a_discord_message_may_answer_another_channel(tmp_path):
+    path = tmp_path / "thread.json"
+    made = [
+        {"id": str(number), "type": "Reply", "timestamp": "2026-01-01T08:00:00.1234567+08:00", "author": {"id": "1"}}
+        | {"reference": {"messageId": "1", "channelId": channel}}
+        for number, channel in enumerate(["31", "30", None], 10)
+    ]  # fmt: skip
+    channel = {"id": "31", "type": "GuildPublicThread", "categoryId": "30"}
+    path.write_text(
+        json.dumps({"guild": {"id": "10"}, "channel": channel, "messages": made}), encoding="utf-8"
+    )
+    rows = read("discord", path)[0]
+    assert [json.loads(row["attrs"]).get("parent_channel") for row in rows] == [None, "30", None]
+    assert {(row["channel"], row["parent"]) for row in rows} == {("31", "1")}
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("2026/01/05 10:00", "2026-01-05T10:00:00+00:00"),
+        ("2026-1-5 9:03", "2026-01-05T09:03:00+00:00"),
+        ("2026年1月5日 9时03分", "2026-01-05T09:03:00+00:00"),
+        ("2026.01.05", "2026-01-05T00:00:00+00:00"),
+        ("05.01.2026 21:03:04", "2026-01-05T21:03:04+00:00"),
+        ("2026-01-05 10:00:00 UTC", "2026-01-05T10:00:00+00:00"),
+        ("2026/01/05 10:00:00 +0800", "2026-01-05T10:00:00+08:00"),
+        ("Mon, 05 Jan 2026 10:00:00 GMT", "2026-01-05T10:00:00+00:00"),
+        ("5/1/2026 9:03 PM", "2026-01-05T21:03:00+00:00"),
+    ],
+)
+def test_times_as_spreadsheets_write_them(tmp_path, written, wanted):
+    path = tmp_path / "a.csv"
+    path.write_text(f'user,time,text\n1,"{written}",x\n', encoding="utf-8")
+    rows, skips, *_ = read("csv", path, date_order="day_first")
+    assert (skips, [row["occurred_at"] for row in rows]) == ([], [seconds(wanted)])
+
+
+@pytest.mark.parametrize(
+    "written", ["5/1/2026 9:03", "2026/13/05 10:00", "2026/1/5 25:00", "soon", "x" * 500]
+)
+def test_a_time_that_may_mean_two_days_or_none_is_no_time(tmp_path, written):
+    path = tmp_path / "a.csv"
+    path.write_text(f"user,time,text\n1,{written},x\n", encoding="utf-8")
+    rows, skips, *_ = read("csv", path)
+    assert (rows, skips) == ([], [(2, "bad_time")])
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ("user,time,message", "text"),
+        ("user,time,message,kind", "message"),
+        ("user,time,message,text", "message"),
+    ],
+)
+def test_a_column_message_is_what_was_said_where_nothing_else_is(tmp_path, header, field):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        f"{header}\n1,1767225600,hello{',message' * header.endswith(('kind', 'text'))}\n", encoding="utf-8"
+    )
+    ((row,), *_) = read("csv", path)
+    assert row[field] == "hello"
+
+
+def test_between_tabs_a_time_may_hold_a_blank(tmp_path):
+    path = tmp_path / "edges.tsv"
+    path.write_text("source\ttarget\ttime\n1\t2\t2026-01-05 10:00:00\n3\t4\t1767225600\n", encoding="utf-8")
+    rows, skips, *_ = read("edges", path)
+    assert [(row["member"], row["target"]) for row in rows] == [("1", "2"), ("3", "4")]
+    assert (skips, rows[0]["occurred_at"]) == ([], seconds("2026-01-05T10:00:00+00:00"))
