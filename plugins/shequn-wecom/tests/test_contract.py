@@ -26,6 +26,13 @@ def signed(rig, body: bytes | None) -> WebhookRequest:
     return WebhookRequest("POST", "/wecom", dict(parse_qsl(query)), {}, envelope, rig.clock.now())
 
 
+def heard(rig):
+    """What the callbacks told, newest last."""
+    waiting = [signed(rig, plain.encode()) for plain in rig.sandbox.callbacks.waiting]
+    events = [raw for request in waiting for raw in rig.adapter.verify(request).events]
+    return [one for raw in events for one in rig.adapter.parse(raw).interactions]
+
+
 class TestApp(AdapterContract):
     platform: ClassVar[PlatformSpec] = PLATFORM
     sandbox: ClassVar[SandboxSpec] = SANDBOX
@@ -34,6 +41,10 @@ class TestApp(AdapterContract):
 
     def sign_webhook(self, rig, body):
         return signed(rig, body)
+
+    async def shown_picture(self, rig, picture):
+        rig.sandbox.show(rig.channel, rig.person(), picture)
+        return heard(rig)[-1]
 
 
 class TestRobot(AdapterContract):
@@ -58,3 +69,19 @@ class TestCustomer(AdapterContract):
 
     def sign_webhook(self, rig, body):
         return signed(rig, body)
+
+    def tag(self, rig):
+        return rig.described["tags"][0]
+
+    def tags_of(self, rig, member):
+        follows = rig.sandbox.world.customers[member].follows.values()
+        return {tag for follow in follows for tag in follow.tags}
+
+    def member_to_tag(self, rig):
+        person = rig.person()
+        rig.sandbox.join("customers", person)
+        return rig.sandbox.member_id(person)
+
+    async def newcomer(self, rig):
+        rig.sandbox.join("customers", rig.person())
+        return heard(rig)[-1]

@@ -21,7 +21,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from shequn_sdk.testing._contract.caring import CaringContract
 from shequn_sdk.testing._contract.events import EventContract, WebhookContract
+from shequn_sdk.testing._contract.forms import FormContract
 from shequn_sdk.testing._contract.hooks import ContractHooks
 from shequn_sdk.testing._contract.manifest import ManifestContract
 from shequn_sdk.testing._contract.publishing import FaultContract, PublishContract
@@ -37,8 +39,10 @@ class AdapterContract(
     ManifestContract,
     PublishContract,
     FaultContract,
+    FormContract,
     ReadContract,
     TendingContract,
+    CaringContract,
     EventContract,
     WebhookContract,
     SecrecyContract,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from shequn_sdk.domain import Account, Piece
+from shequn_sdk.domain import Account, Interaction, InteractionKind, Piece
 from shequn_sdk.platforms.hooks import AdapterContext, PlatformSpec, SandboxSpec
 from shequn_sdk.platforms.manifest import Capability, Manifest
 from shequn_sdk.platforms.ports import WebhookRequest
@@ -108,6 +108,48 @@ class ContractHooks:
         Must be overridden where ROLES is declared.
         """
         raise AssertionError(f"{type(self).__name__} declares ROLES: override role()")
+
+    def tag(self, rig: Rig) -> str:
+        """Give the native id of a tag that the account may put on a member.
+
+        Must be overridden where TAGS is declared, as must `tags_of`.
+        """
+        raise AssertionError(f"{type(self).__name__} declares TAGS: override tag()")
+
+    def tags_of(self, rig: Rig, member: str) -> Collection[str]:
+        """Give the native ids of the tags that stand on a member in the sandbox."""
+        raise AssertionError(f"{type(self).__name__} declares TAGS: override tags_of()")
+
+    def member_to_tag(self, rig: Rig) -> str:
+        """Give the native id of somebody new who can be tagged; by default a new member of the channel."""
+        person = rig.person()
+        rig.sandbox.join(rig.channel, person)
+        return rig.sandbox.member_id(person)
+
+    async def newcomer(self, rig: Rig) -> Interaction:
+        """Let somebody come whom the platform lets us welcome, and give their joining as it is heard.
+
+        Must be overridden where WELCOME is declared and joinings come by webhook.
+        """
+        self._needs_source(rig, Capability.WELCOME, "newcomer")
+        return await rig.hear_one(InteractionKind.JOIN, lambda _: rig.sandbox.join(rig.channel, rig.person()))
+
+    async def shown_picture(self, rig: Rig, picture: bytes) -> Interaction:
+        """Let a member post a picture, and give the message as it is heard.
+
+        The sandbox's `show(channel, person, picture)` posts it. Must be overridden where PICTURES is declared and
+        messages come by webhook.
+        """
+        self._needs_source(rig, Capability.PICTURES, "shown_picture")
+        person, show = rig.person(), getattr(rig.sandbox, "show", None)
+        assert callable(show), f"{type(rig.sandbox).__name__} needs show(channel, person, picture)"
+        rig.sandbox.join(rig.channel, person)
+        return await rig.hear_one(InteractionKind.MESSAGE, lambda _: show(rig.channel, person, picture))
+
+    def _needs_source(self, rig: Rig, capability: Capability, hook: str) -> None:
+        assert {Capability.POLL_EVENTS, Capability.GATEWAY} & rig.manifest.capabilities, (
+            f"{type(self).__name__} declares {capability.name} and hears by webhook: override {hook}()"
+        )
 
     def missing_channel(self, rig: Rig) -> str:
         """Give the native id of a channel that is not there."""

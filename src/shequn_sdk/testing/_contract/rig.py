@@ -13,7 +13,7 @@ import anyio.lowlevel
 import httpx
 from pydantic import SecretStr
 
-from shequn_sdk.domain import Account
+from shequn_sdk.domain import Account, Interaction, InteractionKind
 from shequn_sdk.platforms.hooks import AdapterContext, PlatformSpec
 from shequn_sdk.platforms.manifest import Capability, LengthUnit, Manifest, TextLimit, measure
 from shequn_sdk.platforms.ports import Parsed, RawEvent
@@ -163,6 +163,14 @@ class Rig:
             group.cancel_scope.cancel()
         assert done.is_set(), f"events did not come; heard only {[parsed.kind for _, parsed in heard]}"
         return heard
+
+    async def hear_one(self, kind: InteractionKind, act: Callable[[int], object]) -> Interaction:
+        """Receive while people act, and give the first interaction of a kind."""
+
+        def found(heard: list[tuple[RawEvent, Parsed]]) -> list[Interaction]:
+            return [one for _, parsed in heard for one in parsed.interactions if one.kind is kind]
+
+        return found(await self.hear(act, lambda heard: bool(found(heard))))[0]
 
 
 async def within(awaitable: Awaitable[_T], *, clock: ManualClock | None = None) -> _T:
