@@ -16,6 +16,7 @@ import anyio
 import httpx
 
 from shequn_sdk.errors import InvalidInput, Unavailable
+from shequn_sdk.platforms.http import verified_tls
 
 __all__ = ["Fetched", "Fetcher", "Resolver", "TooLarge", "host_of", "retry_after"]
 
@@ -145,6 +146,7 @@ class Fetcher:
             timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout)),
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=0),
             transport=transport,
+            verify=verified_tls(),
             follow_redirects=False,
             trust_env=False,
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json as jsonlib
 import logging
 import random
+import ssl
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
@@ -23,12 +24,18 @@ from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.tracing import span
 
-__all__ = ["FilePart", "HttpClient", "HttpResponse", "Redactor", "plain_transport"]
+__all__ = ["FilePart", "HttpClient", "HttpResponse", "Redactor", "plain_transport", "verified_tls"]
 
 _log = logging.getLogger(__name__)
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 _MIN_SECRET = 4
+
+
+@cache
+def verified_tls() -> ssl.SSLContext:
+    """Give how certificates are verified, once per process: reading the authorities takes tens of milliseconds."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Redactor:
@@ -180,7 +187,7 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 def plain_transport(*, max_connections: int = 10) -> httpx.AsyncHTTPTransport:
     """Give httpx's own connections, for `AdapterContext.transport` where the extra `fast` is not wanted."""
     limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+    return httpx.AsyncHTTPTransport(verify=verified_tls(), limits=limits, trust_env=False)
 
 
 def _fast_transport(limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
@@ -385,7 +392,7 @@ class HttpClient:
         self._transport = (
             self._context.transport
             or _fast_transport(self._limits)
-            or httpx.AsyncHTTPTransport(limits=self._limits, trust_env=False)
+            or httpx.AsyncHTTPTransport(verify=verified_tls(), limits=self._limits, trust_env=False)
         )
         self._client = httpx.AsyncClient(
             headers=self._headers,

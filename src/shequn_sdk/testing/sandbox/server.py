@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from shequn_sdk.domain import Account, Clock
 from shequn_sdk.errors import ConfigError, MissingExtra, PluginError
 from shequn_sdk.platforms.hooks import SandboxSpec
+from shequn_sdk.platforms.http import verified_tls
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.testing.sandbox._control import Control
 from shequn_sdk.testing.sandbox._play import TRANSPORT, PlayedApp, Receive, Scope, Send, answer
@@ -167,7 +168,11 @@ class SandboxServer:
                 self._platforms, clock=self._clock, faults=self.faults, hosts=_LOOPBACK_HOSTS | {self._host}
             )
             self._client = httpx.AsyncClient(
-                timeout=10.0, trust_env=False, follow_redirects=False, limits=httpx.Limits(max_connections=20)
+                timeout=10.0,
+                verify=verified_tls(),
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=20),
             )
             self._server = self._make_server()
             await self._server.startup(sockets=[sock])
