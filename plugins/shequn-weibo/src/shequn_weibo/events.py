@@ -15,6 +15,8 @@ from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.ports import Parsed, RawEvent
 from shequn_weibo import wire
 from shequn_weibo.errors import PLATFORM
+from shequn_weibo.push import read_push
+from shequn_weibo.push_xml import BLANK
 
 __all__ = ["DIRECT", "comment_of", "parse_event", "wrap"]
 
@@ -47,9 +49,10 @@ def parse_event(raw: RawEvent, *, account: str) -> Parsed:
         InvalidInput: it is no event at all.
     """
     try:
-        envelope = lenient.decode(raw.payload, _Envelope)
+        pushed = raw.payload.lstrip(BLANK)[:1] == b"<"
+        envelope = _Envelope() if pushed else lenient.decode(raw.payload, _Envelope)
         if not envelope.polled:
-            push = lenient.decode(raw.payload, wire.Push)
+            push = read_push(raw.payload)
             received = raw.headers.get("received-at")
             at = datetime.fromisoformat(received) if received else datetime.fromtimestamp(0, UTC)
             return _push(push, raw.event_id, account=account, at=at)

@@ -22,8 +22,18 @@ from shequn_sdk.platforms.manifest import LengthUnit, TextLimit
 from shequn_sdk.platforms.ports import RawEvent, WebhookReply, WebhookRequest
 from shequn_weibo import wire
 from shequn_weibo.errors import PLATFORM
+from shequn_weibo.push_xml import BLANK, read_xml_push
 
-__all__ = ["MAX_AGE", "MAX_BODY", "MESSAGE_LIMIT", "PushReceiver", "message_data", "passive_reply", "sign"]
+__all__ = [
+    "MAX_AGE",
+    "MAX_BODY",
+    "MESSAGE_LIMIT",
+    "PushReceiver",
+    "message_data",
+    "passive_reply",
+    "read_push",
+    "sign",
+]
 
 MAX_BODY = 256 * 1024
 """Bytes; Weibo's own are below a thousand."""
@@ -73,6 +83,18 @@ def _whole(native_id: str) -> int | str:
     return int(native_id) if native_id.isascii() and native_id.isdigit() else native_id
 
 
+def read_push(body: bytes) -> wire.Push:
+    """Read a push, which is JSON or, where the account chose that, XML.
+
+    Raises:
+        ValueError: it is neither.
+        RecursionError: it is nested too deeply.
+    """
+    if body.lstrip(BLANK)[:1] == b"<":
+        return read_xml_push(body)
+    return lenient.decode(body, wire.Push)
+
+
 class PushReceiver:
     """Checks pushes of one account."""
 
@@ -107,9 +129,11 @@ class PushReceiver:
                 f"a weibo push of {len(request.body)} bytes is over the limit of {MAX_BODY}"
             )
         try:
-            push = lenient.decode(request.body, wire.Push)
+            push = read_push(request.body)
         except (ValueError, RecursionError) as error:
-            raise VerificationFailed("a weibo push cannot be read as JSON of the fan service") from error
+            raise VerificationFailed(
+                "a weibo push cannot be read as JSON or XML of the fan service"
+            ) from error
         self._check_replay(signature, request.body, now)
         headers = {"received-at": request.received_at.isoformat()}
         return WebhookReply(

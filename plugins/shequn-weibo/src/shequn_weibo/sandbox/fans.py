@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlencode
+from xml.sax.saxutils import escape
 
 from shequn_sdk.testing.sandbox import FaultKind, SandboxContext
 from shequn_weibo.push import MESSAGE_LIMIT, sign
@@ -46,6 +47,8 @@ class Fans:
     def __init__(self, context: SandboxContext, world: World, *, uid: str, app_secret: str) -> None:
         self.url = str(context.options.get("callback_url", ""))
         """Where pushes go; "" keeps them in `waiting`."""
+        self.format = str(context.options.get("push_format", "json"))
+        """Form of pushes: json or xml."""
         self.waiting: deque[bytes] = deque(maxlen=10_000)
         self.failed: list[bytes] = []
         self.delivered = 0
@@ -62,7 +65,7 @@ class Fans:
 
     def writes(self) -> dict[str, Handler]:
         """Give the handlers made with POST."""
-        return {"messages/reply": self.reply}
+        return {"messages/reply": self.reply, "eps/push/set_format": self.set_format}
 
     # what members do
 
@@ -93,17 +96,11 @@ class Fans:
 
     def push(self, member: str, kind: str, text: str, data: dict[str, Any]) -> None:
         """Queue one push."""
-        body = json.dumps(
-            {
-                "type": kind,
-                "receiver_id": int(self._uid),
-                "sender_id": int(member),
-                "created_at": format_time(self._world.now()),
-                "text": text,
-                "data": data,
-            },
-            ensure_ascii=False,
-        ).encode()
+        body = (
+            self._xml(member, kind, text, data)
+            if self.format == "xml"
+            else self._json(member, kind, text, data)
+        )
         if not self.url:
             self.waiting.append(body)
             return
@@ -115,7 +112,39 @@ class Fans:
             outgoing.late = fault.delay or 1.0
         self._queue.put_nowait(outgoing)
 
+    def _json(self, member: str, kind: str, text: str, data: dict[str, Any]) -> bytes:
+        return json.dumps(
+            {
+                "type": kind,
+                "receiver_id": int(self._uid),
+                "sender_id": int(member),
+                "created_at": format_time(self._world.now()),
+                "text": text,
+                "data": data,
+            },
+            ensure_ascii=False,
+        ).encode()
+
+    def _xml(self, member: str, kind: str, text: str, data: dict[str, Any]) -> bytes:
+        """Write a push in the format of WeChat, which has no field for what an event's text says."""
+        fields = {"ToUserName": self._uid, "FromUserName": member, "MsgType": kind}
+        if kind == "event":
+            fields |= {"Event": str(data["subtype"]), "EventKey": str(data.get("key", ""))}
+        else:
+            fields["Content"] = text
+        told = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
+        at = int(self._world.now().timestamp())
+        return f"<xml>{told}<CreateTime>{at}</CreateTime><MsgId></MsgId></xml>".encode()
+
     # answers
+
+    def set_format(self, call: Call) -> dict[str, Any]:
+        """Choose the form of pushes: json or xml."""
+        wanted = call.text("format").lower()
+        if wanted not in {"json", "xml"}:
+            raise Refuse(10017)
+        self.format = wanted
+        return {"result": True}
 
     def reply(self, call: Call) -> dict[str, Any]:
         """Take a message to a member who wrote within 48 hours."""
@@ -205,7 +234,9 @@ class Fans:
         for _ in range(TRIES):
             joint = "&" if "?" in self.url else "?"
             result = await self._context.call_back(
-                f"{self.url}{joint}{self.query()}", body, {"content-type": "application/json"}
+                f"{self.url}{joint}{self.query()}",
+                body,
+                {"content-type": "text/xml" if body[:1] == b"<" else "application/json"},
             )
             if result.status == 200:
                 self.delivered += 1

@@ -61,8 +61,8 @@ _LEVELS = MappingProxyType(
 class WeiboSandbox(BaseSandbox):
     """A user with an application.
 
-    Options: `level` (test, normal, commercial), `fan_service`, `callback_url`, `safe_domains`, `token_seconds`,
-    `authorize` (approve, deny), `authorised_share` (share of people who authorised the application), `user_limit`,
+    Options: `level` (test, normal, commercial), `fan_service`, `callback_url`, `push_format` (json, xml),
+    `safe_domains`, `token_seconds`, `authorize` (approve, deny), `authorised_share` (share of people who authorised the application), `user_limit`,
     `ip_limit`, `posts_per_hour`, `comments_per_hour`, `text_limit`, `newest`, `duplicate_minutes`, `accept_late`
     (how many posts are answered with 20032), `late_seconds`, `allow_delete`, `require_rip`, `string_codes`,
     `string_counts`, `error_status` (HTTP status of all errors), `phantom_rows` (comments that are counted but hidden).

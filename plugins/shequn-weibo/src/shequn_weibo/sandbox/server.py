@@ -262,7 +262,7 @@ def make_app(
         if call.method == "GET" and call.path not in reads:
             raise Refuse(10021)
         call.token = admit(call)
-        if call.token.fan != call.path.startswith("messages/"):
+        if call.token.fan != call.path.startswith(("messages/", "eps/")):
             raise Refuse(10014)
         if levels.get(call.path, "") == "commercial" and call.level != "commercial":
             raise Refuse(10014)
