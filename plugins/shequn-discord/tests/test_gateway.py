@@ -275,3 +275,63 @@ def test_a_frame_nested_beyond_any_decoder_is_read_as_an_envelope():
     assert bytes(frame.d) == b'{"id":"5","embeds":%b}' % deep
     with pytest.raises(ValueError, match="early"):
         _read_frame(b'{"op":0,"d":%b' % deep)
+
+
+async def glance(adapter, cursor=None):
+    async with asyncio.timeout(5):
+        batch = await adapter.receive_now(cursor)
+    found = [item.text for raw in batch.events for item in adapter.parse(raw).interactions]
+    return [text for text in found if text], batch.cursor
+
+
+async def test_a_silent_gateway_is_asked_once_without_waiting(discord_run):
+    async with discord_run(account_options={"receive_wait": 60.0}) as place:
+        found, cursor = await glance(place.adapter)
+        for _ in range(3):
+            assert (await glance(place.adapter, cursor))[0] == found == []
+        for number in range(3):
+            place.sandbox.say(place.channel, LI, f"eins-{number}")
+        found, cursor = await glance(place.adapter, cursor)
+        assert found == ["eins-0", "eins-1", "eins-2"]
+        assert (await glance(place.adapter, cursor))[0] == []
+        shard = place.adapter.gateway.shards[0]
+        assert (shard.identifies, shard.zombies) == (1, 0)
+
+
+async def test_one_glance_after_a_restart_gives_what_was_missed(discord_run):
+    async with discord_run(account_options={"receive_wait": 60.0}) as place:
+        _, cursor = await glance(place.adapter)
+        await place.adapter.gateway.aclose()
+        for number in range(3):
+            place.sandbox.say(place.channel, LI, f"missed-{number}")
+        found, cursor = await glance(place.adapter, cursor)
+        assert found == ["missed-0", "missed-1", "missed-2"]
+        assert place.server.drop_websockets() == 1
+        place.sandbox.say(place.channel, LI, "after a cut")
+        while not (found := (await glance(place.adapter, cursor))[0]):
+            pass
+        assert found == ["after a cut"]
+
+
+async def test_many_glances_do_not_flood_the_gateway(discord_run):
+    async with discord_run(account_options={"receive_wait": 0.01}) as place:
+        cursor = None
+        for _ in range(150):  # the sandbox closes at 120 sends a minute
+            _, cursor = await glance(place.adapter, cursor)
+        place.sandbox.say(place.channel, LI, "still here")
+        async with asyncio.timeout(5):
+            while not (found := (await glance(place.adapter, cursor))[0]):
+                pass
+        assert found == ["still here"]
+        shard = place.adapter.gateway.shards[0]
+        assert (shard.identifies, shard.resumes) == (1, 0)
+
+
+async def test_a_glance_tells_why_nothing_comes(discord_run):
+    wrong = {"gateway_url": "ws://127.0.0.1:9/"}
+    async with discord_run(account_options={"receive_wait": 60.0, **wrong}) as place:
+        with pytest.raises(Unavailable, match="not reached"):
+            await glance(place.adapter)
+    async with discord_run(account_options={"intents": 1 << 1 | 1}, options={"allowed_intents": 0}) as place:
+        with pytest.raises(PermissionDenied, match="4014"):
+            await glance(place.adapter)

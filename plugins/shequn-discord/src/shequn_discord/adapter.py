@@ -130,6 +130,10 @@ class DiscordAdapter(Messages, Guilds, Members, Extras, Base):
         """Take events from the Gateway; a cursor resumes the session even after a restart."""
         return await self.gateway.receive(cursor)
 
+    async def receive_now(self, cursor: str | None) -> RawBatch:
+        """Take what the Gateway has to say by now, without waiting for more; see `PromptSource`."""
+        return await self.gateway.receive_now(cursor)
+
     def parse(self, raw: RawEvent) -> Parsed:
         """Read one event."""
         return self._parser.parse(raw)

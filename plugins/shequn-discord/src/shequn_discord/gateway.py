@@ -34,6 +34,8 @@ MAX_SEND = 4096
 MAX_FRAME = 64 * 1024 * 1024
 SENDS_PER_MINUTE = 110
 """Discord closes at 120; the rest is kept for heartbeats."""
+_ASKS_PER_MINUTE = 60
+"""How many sends may have been made for `catch_up` to ask once more."""
 _ZOMBIE = 4900
 """Any code but 1000 and 1001, which would end the session."""
 _END = b"\x00\x00\xff\xff"
@@ -189,6 +191,8 @@ class Shard:
         self._unreadable = False
         self._socket: ClientConnection | None = None
         self._acked = True
+        self._beaten = self._answered = 0
+        self._changed = asyncio.Event()
         self._sends: deque[float] = deque(maxlen=SENDS_PER_MINUTE)
         self._beats: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
@@ -232,6 +236,7 @@ class Shard:
                 failed()
             finally:
                 self.connected.clear()
+                self._changed.set()
             if self._stopping:
                 return
             backoff = min(60.0, 0.5 * 2 ** min(failures, 8)) if failures else 0.0
@@ -253,6 +258,7 @@ class Shard:
         ) as socket:
             self._socket = socket
             self._sends.clear()
+            self._beaten = self._answered = 0
             inflate = zlib.decompressobj()
             buffer = bytearray()
             try:
@@ -311,6 +317,8 @@ class Shard:
             await self._hello(_HELLO.decode(frame.d).heartbeat_interval / 1000)
         elif frame.op == 11:
             self._acked = True
+            self._answered += 1
+            self._changed.set()
         elif frame.op == 1:
             await self._beat()
         elif frame.op == 7:
@@ -331,17 +339,45 @@ class Shard:
             ready = _READY.decode(frame.d)
             self.state.session = ready.session_id
             self.state.url = ready.resume_gateway_url
-            self.connected.set()
-            self.error = None
+            self._stand()
         elif frame.t == "RESUMED":
             self.resumes += 1
-            self.connected.set()
-            self.error = None
+            self._stand()
         if frame.s is not None:
             if frame.s <= self.state.seq and frame.t != "READY":
                 return  # sent twice
             self.state.seq = frame.s
         self._deliver(Dispatch(self.number, self.state.session, self.state.seq, frame.t or "", frame.d, data))
+
+    def _stand(self) -> None:
+        self.connected.set()
+        self.error = None
+        self._changed.set()
+
+    async def catch_up(self) -> bool:
+        """Wait until the connection stands and everything that Discord had to say has come.
+
+        Resumed, Discord first says what was missed. Standing, it answers a heartbeat behind what it said before; that
+        costs one send, and gives False when too many were made already within a minute.
+        """
+        while self.error is None and not self.fatal and not self._stopping:
+            self._changed.clear()
+            if not self.connected.is_set():
+                await self._changed.wait()
+                continue
+            now = asyncio.get_running_loop().time()
+            if sum(at > now - 60 for at in self._sends) >= _ASKS_PER_MINUTE:
+                return False
+            self._sends.append(now)
+            with contextlib.suppress(ConnectionClosed):
+                await self._beat()
+            asked = self._beaten
+            while self.connected.is_set() and self._answered < asked:
+                self._changed.clear()
+                await self._changed.wait()
+            if self.connected.is_set():
+                return True
+        return True
 
     async def _hello(self, interval: float) -> None:
         self._acked = True
@@ -388,6 +424,7 @@ class Shard:
 
     async def _beat(self) -> None:
         if self._socket is not None:
+            self._beaten += 1
             await self._socket.send(msgspec.json.encode({"op": 1, "d": self.state.seq or None}).decode())
 
     async def _send(self, payload: dict[str, Any]) -> None:

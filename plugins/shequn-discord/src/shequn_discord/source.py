@@ -24,6 +24,10 @@ _NOISE = frozenset(
     {"READY", "RESUMED", "PRESENCE_UPDATE", "TYPING_START", "GUILD_MEMBERS_CHUNK", "VOICE_STATE_UPDATE"}
 )
 """Dispatches that are used here or are no facts worth storing."""
+_ENTRY = 30.0
+"""Seconds for which `receive_now` waits for the connection to stand, and five more for each shard's turn to identify."""
+_GLANCE = 0.25
+"""Seconds for which it listens when it may not ask Discord again."""
 MAX_BATCH = 200
 MAX_BUFFER = 20_000
 """Events held for a caller that does not come; then reading stops until it does."""
@@ -168,20 +172,54 @@ class GatewaySource:
 
     async def receive(self, cursor: str | None) -> RawBatch:
         """Acknowledge what `cursor` covers and wait for what comes after it."""
+        known = await self._begin(cursor)
+        if not self._held:
+            await self._listen(self._wait)
+        return self._batch(known)
+
+    async def receive_now(self, cursor: str | None) -> RawBatch:
+        """Acknowledge what `cursor` covers and give what Discord has by now; connects first where needed.
+
+        Raises:
+            Unavailable: the Gateway did not let us in, in time.
+        """
+        known = await self._begin(cursor)
+        if not self._held:
+            self._raise_fatal()
+            whole = True
+            try:
+                async with asyncio.timeout(_ENTRY + 5.0 * len(self.shards)):
+                    whole = all(await asyncio.gather(*(shard.catch_up() for shard in self.shards)))
+            except TimeoutError:
+                if not self._held and not all(shard.connected.is_set() for shard in self.shards):
+                    raise Unavailable(
+                        "discord's Gateway did not let us in in time; ask again",
+                        platform="discord",
+                        operation="gateway",
+                    ) from None
+            if not self._held:
+                await self._listen(0 if whole else min(self._wait, _GLANCE))
+        return self._batch(known)
+
+    async def _begin(self, cursor: str | None) -> _Cursor:
         known = self._read(cursor)
         if not self._tasks:
             await self._start(known)
         else:
             self._acknowledge(known)
+        return known
+
+    async def _listen(self, seconds: float) -> None:
+        self._raise_fatal()
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         if not self._held:
             self._raise_fatal()
-            self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait):
-                    await self._news.wait()
-            if not self._held:
-                self._raise_fatal()
-                self._raise_trouble()
+            self._raise_trouble()
+
+    def _batch(self, known: _Cursor) -> RawBatch:
         batch = [self._held[index] for index in range(min(MAX_BATCH, len(self._held)))]
         return RawBatch([held.event for held in batch], self._write(known, batch))
 
