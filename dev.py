@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -24,6 +26,8 @@ REGISTRY_HOSTS = tuple(
     a + b
     for a, b in (("pypi", ".org"), ("pythonhosted", ".org"), ("registry.npm", "js"), ("deb.debian", ".org"))
 )
+SECOND_CHANCES = 3
+"""With more failed tests than this, a run is a failed one at once."""
 
 
 def main() -> int:
@@ -121,10 +125,34 @@ def demo(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """All tests."""
+    """All tests; of a whole run up to three failed ones get a second chance, alone, and are named."""
     setup("dev")
-    jobs = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"] if not rest else []
-    return _run(str(PYTHON), "-m", "pytest", *jobs, *rest)
+    # Hundreds of processes are started: without their bytecode each compiles every module that it imports.
+    env = {"PYTHONDONTWRITEBYTECODE": ""}
+    pytest = [str(PYTHON), "-m", "pytest"]
+    if rest:
+        return _run(*pytest, *rest, env=env)
+    jobs = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
+    with tempfile.TemporaryDirectory(prefix="shequn-tests-") as cache:  # of this run alone: no older failures
+        code = _run(*pytest, *jobs, "-o", f"cache_dir={cache}", env=env)
+        names = failed_tests(code, Path(cache))
+    if not names:
+        return code
+    print(f"── once more, alone: {' '.join(names)}", flush=True)
+    code = _run(*pytest, "-n", "0", *names, env=env)
+    for name in names if code == 0 else ():
+        print(f"unsteady: failed once, passed alone: {name}", flush=True)
+    return code
+
+
+def failed_tests(code: int, cache: Path) -> list[str]:
+    """Give the tests to try once more: all that failed, if they are few and nothing else went wrong."""
+    noted = cache / "v" / "cache" / "lastfailed"
+    if code != 1 or not noted.exists():
+        return []
+    names = sorted(json.loads(noted.read_text("utf-8")))
+    whole_files = any("::" not in name for name in names)  # could not be collected
+    return [] if whole_files or len(names) > SECOND_CHANCES else names
 
 
 def coverage(rest: list[str]) -> int:
