@@ -335,3 +335,40 @@ async def test_a_glance_tells_why_nothing_comes(discord_run):
     async with discord_run(account_options={"intents": 1 << 1 | 1}, options={"allowed_intents": 0}) as place:
         with pytest.raises(PermissionDenied, match="4014"):
             await glance(place.adapter)
+
+
+async def moves(adapter, cursor):
+    batch = await adapter.receive_now(cursor)
+    found = [item for raw in batch.events for item in adapter.parse(raw).interactions]
+    return [(item.kind, item.attrs.get("action"), item.member) for item in found], batch.cursor
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_who_comes_through_screening_is_told_once(discord_run, restart):
+    async with discord_run(options={"screening": True}, account_options={"receive_wait": 60.0}) as place:
+        adapter, sandbox = place.adapter, place.sandbox
+        _, cursor = await moves(adapter, None)
+        sandbox.join(place.channel, LI)
+        with pytest.raises(PermissionDenied, match="rules"):
+            sandbox.say(place.channel, LI, "too early")
+        sandbox.rename(place.channel, LI, "小李")
+        who = sandbox.member_id(LI)
+        found, cursor = await moves(adapter, cursor)
+        assert found == [("join", None, who)]
+        if restart:
+            await adapter.gateway.aclose()
+        sandbox.accept_rules(place.channel, LI)
+        found, _ = await moves(adapter, cursor)
+        again, cursor = await moves(adapter, cursor)  # not acknowledged, so it comes again
+        assert found == again == [("role_changed", "screened", who)]
+        sandbox.rename(place.channel, LI, "李")
+        assert (await moves(adapter, cursor))[0] == []
+        assert sandbox.say(place.channel, LI, "now I may")
+
+
+async def test_members_without_screening_are_not_told_to_have_come_through(discord_run):
+    async with discord_run(account_options={"receive_wait": 60.0}) as place:
+        _, cursor = await moves(place.adapter, None)
+        place.sandbox.join(place.channel, LI)
+        place.sandbox.rename(place.channel, LI, "小李")
+        assert [kind for kind, *_ in (await moves(place.adapter, cursor))[0]] == ["join"]

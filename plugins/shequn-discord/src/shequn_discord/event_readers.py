@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shequn_discord.event_wire import (
+    SCREENED,
     AuditEntry,
     AutoModEvent,
     Called,
@@ -17,6 +18,7 @@ from shequn_discord.event_wire import (
     GuildUser,
     InviteEvent,
     MemberAdd,
+    MemberUpdate,
     Reacted,
     Voted,
 )
@@ -335,6 +337,21 @@ class ServerReaders(Readers):
             attrs={"pending": True} if data.pending else None,
         )
 
+    def _update(self, data: MemberUpdate, raw: RawEvent) -> list[Interaction]:
+        """Tell that a member may take part from now on; the joining was told when it was, and is not told again."""
+        if SCREENED not in raw.headers:
+            return []
+        return self._one(
+            _K.ROLE_CHANGED,
+            f"screened:{data.guild_id}:{data.user.id}:{data.joined_at or ''}",
+            self._at(raw),
+            channel=self._home(data.guild_id),
+            guild=data.guild_id,
+            user=data.user,
+            name=data.nick or "",
+            attrs={"action": "screened", "pending": False},
+        )
+
     def _leave(self, data: GuildUser, raw: RawEvent) -> list[Interaction]:
         return self._one(
             _K.LEAVE,
@@ -582,6 +599,7 @@ READERS: Mapping[str, str] = {
     "MESSAGE_POLL_VOTE_ADD": "_vote",
     "MESSAGE_POLL_VOTE_REMOVE": "_unvote",
     "GUILD_MEMBER_ADD": "_join",
+    "GUILD_MEMBER_UPDATE": "_update",
     "GUILD_MEMBER_REMOVE": "_leave",
     "GUILD_BAN_ADD": "_ban",
     "GUILD_BAN_REMOVE": "_unban",

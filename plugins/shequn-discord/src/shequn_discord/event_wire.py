@@ -17,6 +17,7 @@ __all__ = [
     "ENVELOPE",
     "FRAMES",
     "KNOWN",
+    "SCREENED",
     "SILENT",
     "STRUCTS",
     "TYPES",
@@ -31,9 +32,14 @@ __all__ = [
     "GuildUser",
     "InviteEvent",
     "MemberAdd",
+    "MemberUpdate",
     "Reacted",
     "Voted",
 ]
+
+
+SCREENED = "screened"
+"""Header of a raw member event: who has come through screening with it, as `server:user`."""
 
 
 class EventBase(Struct, frozen=True, kw_only=True, gc=False):
@@ -48,6 +54,10 @@ class MemberAdd(EventBase, frozen=True, kw_only=True):
     nick: str | None = None
     joined_at: str | None = None
     pending: bool = False
+
+
+class MemberUpdate(MemberAdd, frozen=True, kw_only=True):
+    """Something about a member changed; the event holds all of it, and does not say what."""
 
 
 class GuildUser(EventBase, frozen=True, kw_only=True):
@@ -226,6 +236,7 @@ TYPES: Mapping[str, Any] = {
     "MESSAGE_POLL_VOTE_ADD": Voted,
     "MESSAGE_POLL_VOTE_REMOVE": Voted,
     "GUILD_MEMBER_ADD": MemberAdd,
+    "GUILD_MEMBER_UPDATE": MemberUpdate,
     "GUILD_MEMBER_REMOVE": GuildUser,
     "GUILD_BAN_ADD": GuildUser,
     "GUILD_BAN_REMOVE": GuildUser,
@@ -258,7 +269,6 @@ SILENT = frozenset(
         "THREAD_LIST_SYNC",
         "THREAD_MEMBER_UPDATE",
         "THREAD_MEMBERS_UPDATE",
-        "GUILD_MEMBER_UPDATE",
         "GUILD_MEMBERS_CHUNK",
         "GUILD_ROLE_CREATE",
         "GUILD_ROLE_UPDATE",

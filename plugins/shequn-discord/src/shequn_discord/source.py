@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shequn_discord.event_wire import SCREENED
 from shequn_discord.gateway import Dispatch, Shard, ShardState
 from shequn_discord.wire import Member
 from shequn_sdk.domain import Clock
@@ -50,6 +51,8 @@ class _Cursor(msgspec.Struct):
 
     shards: dict[str, tuple[str, int, str]] = {}
     v: int = 1
+    newcomers: list[str] = []
+    """Members in screening, as `server:user`."""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,20 @@ class _Chunk(msgspec.Struct, gc=False):
     members: list[Member] = msgspec.field(default_factory=list)
 
 
+class _User(msgspec.Struct, gc=False):
+    id: str | int = ""
+
+
+class _Screened(msgspec.Struct, gc=False):
+    """A member, or a server with members, as far as screening goes."""
+
+    id: str | int = ""
+    guild_id: str | int = ""
+    user: _User | None = None
+    pending: bool = False
+    members: list[_Screened] = []
+
+
 class _Numbered(msgspec.Struct, gc=False):
     """Ids by which a dispatch is recognised even after a new identify."""
 
@@ -76,6 +93,11 @@ class _Numbered(msgspec.Struct, gc=False):
     guild_id: str | int | None = None
     joined_at: str | None = None
     user: dict[str, Any] | None = None
+
+
+_MEMBERS = frozenset({"GUILD_CREATE", "GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE", "GUILD_MEMBER_REMOVE"})
+MAX_NEWCOMERS = 100
+"""Members in screening that are remembered, the newest; a cursor holds them."""
 
 
 @dataclass(slots=True)
@@ -154,6 +176,7 @@ class GatewaySource:
         self._identify_lock = asyncio.Lock()
         self._concurrency = 1
         self._wanted: dict[str, _Wanted] = {}
+        self._newcomers: dict[str, None] = {}
 
     def __repr__(self) -> str:
         return f"GatewaySource(shards={len(self.shards)}, held={len(self._held)})"
@@ -240,7 +263,7 @@ class GatewaySource:
         for shard in self.shards:
             if shard.number not in rest and shard.state.session:
                 places[str(shard.number)] = (shard.state.session, shard.state.seq, shard.state.url)
-        return msgspec.json.encode(_Cursor(places)).decode()
+        return msgspec.json.encode(_Cursor(places, newcomers=list(self._newcomers))).decode()
 
     def _acknowledge(self, known: _Cursor) -> None:
         for number, (session, seq, _) in known.shards.items():
@@ -251,6 +274,8 @@ class GatewaySource:
                     last = index
             if last >= 0:
                 done = {id(held) for held in mine[: last + 1]}
+                for held in mine[: last + 1]:
+                    self._newcomers.pop(held.event.headers.get(SCREENED, ""), None)
                 self._held = deque(held for held in self._held if id(held) not in done)
 
     async def _start(self, known: _Cursor) -> None:
@@ -269,6 +294,7 @@ class GatewaySource:
                 operation="identify",
             )
         self.shards = []
+        self._newcomers = dict.fromkeys(known.newcomers[-MAX_NEWCOMERS:])
         for number in ids:
             session, seq, url = known.shards.get(str(number), ("", 0, ""))
             self.shards.append(
@@ -303,15 +329,43 @@ class GatewaySource:
         if dispatch.kind in _NOISE:
             return
         now: datetime = self._clock.now()
+        headers = {"received_at": now.isoformat()}
+        if dispatch.kind in _MEMBERS and (screened := self._screened(dispatch)):
+            headers[SCREENED] = screened
         self._held.append(
             _Held(
                 dispatch.shard,
                 dispatch.session,
                 dispatch.seq,
-                RawEvent(event_id(dispatch), dispatch.frame, {"received_at": now.isoformat()}),
+                RawEvent(event_id(dispatch), dispatch.frame, headers),
             )
         )
         self._news.set()
+
+    def _screened(self, dispatch: Dispatch) -> str:
+        """Note who is in screening; gives the member who has just come through it, "" for nobody.
+
+        The event of a change does not say what changed. Who came through stays noted until that is acknowledged.
+        """
+        try:
+            told = msgspec.json.decode(dispatch.data, type=_Screened, strict=False)
+        except (msgspec.MsgspecError, RecursionError):
+            return ""
+        guild = told.guild_id or told.id
+        for member in told.members or [told]:
+            if member.user is None:
+                continue
+            key = f"{guild}:{member.user.id}"
+            if dispatch.kind == "GUILD_MEMBER_REMOVE":
+                self._newcomers.pop(key, None)
+            elif member.pending:
+                self._newcomers.pop(key, None)
+                self._newcomers[key] = None
+            elif key in self._newcomers and dispatch.kind == "GUILD_MEMBER_UPDATE":
+                return key
+        while len(self._newcomers) > MAX_NEWCOMERS:
+            del self._newcomers[next(iter(self._newcomers))]
+        return ""
 
     def _raise_fatal(self) -> None:
         for shard in self.shards:

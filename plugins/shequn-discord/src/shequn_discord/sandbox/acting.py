@@ -113,9 +113,24 @@ class Acting(BaseSandbox):
             code = invite.rstrip("/").rpartition("/")[2]
             roles = list(self.world.invites.get(code, {}).get("role_ids", []))
             self._do(lambda: routes_channels.use_invite(self.world, self.hub, guild, code))
-        self.world.add_member(guild, user, roles=roles)
-        data = {**self.world.member_json(guild, user), "guild_id": guild.id}
-        self.hub.emit("GUILD_MEMBER_ADD", data, guild=guild)
+        member = self.world.add_member(guild, user, roles=roles)
+        member["pending"] = bool(self.world.options.get("screening"))
+        self._tell_member("GUILD_MEMBER_ADD", guild, user)
+
+    def accept_rules(self, channel: str, person: Person) -> None:
+        """Let a person come through the server's screening."""
+        guild, user = self._guild(channel), self.member_id(person)
+        guild.members[user]["pending"] = False
+        self._tell_member("GUILD_MEMBER_UPDATE", guild, user)
+
+    def rename(self, channel: str, person: Person, nick: str) -> None:
+        """Let a person take another name on the channel's server."""
+        guild, user = self._guild(channel), self.member_id(person)
+        guild.members[user]["nick"] = nick
+        self._tell_member("GUILD_MEMBER_UPDATE", guild, user)
+
+    def _tell_member(self, kind: str, guild: GuildState, user: str) -> None:
+        self.hub.emit(kind, {**self.world.member_json(guild, user), "guild_id": guild.id}, guild=guild)
 
     def leave(self, channel: str, person: Person) -> None:
         """Let a person leave the channel's server."""
@@ -139,6 +154,13 @@ class Acting(BaseSandbox):
         guild = self.world.guilds[place.guild_id]
         if user not in guild.members:
             self.join(place.id, person)
+        if guild.members[user]["pending"]:
+            raise PermissionDenied(
+                f"{person.name} has not accepted the server's rules yet",
+                platform=self.platform,
+                operation="sandbox",
+                code=50013,
+            )
         if place.is_thread and need == "SEND_MESSAGES":
             need = "SEND_MESSAGES_IN_THREADS"
         if not permissions(self.world, place, user) & BITS[need]:
