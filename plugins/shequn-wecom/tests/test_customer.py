@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import httpx
 import pytest
 import respx
 
@@ -162,8 +163,13 @@ async def test_remarks_and_transfers(wecom):
     other = "chen" if follower.userid == "lin" else "lin"
     states = await customer.customers.transfer(customers=[member, "wmX"], old=follower.userid, new=other)
     assert [state.code for state in states] == [0, 40096]
-    done = [state async for state in customer.customers.iter_transfers(old=follower.userid, new=other)]
-    assert [(state.customer, state.state) for state in done] == [(member, "done")]
+    again = await customer.customers.transfer(customers=[member], old=follower.userid, new=other)
+    assert [state.code for state in again] == [40129], "on its way already"
+    for hours, wanted in ((23, "waiting"), (1, "done")):
+        wecom.clock.advance(timedelta(hours=hours))
+        [state] = [one async for one in customer.customers.iter_transfers(old=follower.userid, new=other)]
+        assert (state.customer, state.state) == (member, wanted)
+    assert [one.userid for one in (await customer.customers.get(member)).followers] == [other]
     chat = group_of(wecom)
     assert await customer.customers.transfer_groups([chat, "wrX"], new="chen") == {"wrX": 90501}
     assert (await customer.groups.get(chat)).owner == "chen"
@@ -472,3 +478,40 @@ async def test_reads_lag_behind_changes(start_wecom):
     assert await customer.count_members(chat) == 1
     wecom.clock.advance(timedelta(seconds=2))
     assert await customer.count_members(chat) == 2
+
+
+async def test_moments_name_whom_they_reach(wecom):
+    customer = await wecom.adapter("customer")
+    wecom.sandbox.join("customers", ANNA)
+    member = wecom.sandbox.member_id(ANNA)
+    [follower] = (await customer.customers.get(member)).followers
+    body = {"text": {"content": "hi"}, "visible_range": {"sender_list": {"user_list": [follower.userid]}}}
+    calls = customer.api
+    job = (await calls.post("externalcontact/add_moment_task", dict, body))["jobid"]
+    made = await calls.get("externalcontact/get_moment_task_result", dict, {"jobid": job})
+    wanted = {"moment_id": made["result"]["moment_id"], "userid": follower.userid}
+    seen = await calls.post("externalcontact/get_moment_customer_list", dict, wanted)
+    assert seen["customer_list"] == [{"userid": follower.userid, "external_userid": member}]
+    assert (await calls.post("externalcontact/get_moment_send_result", dict, wanted))["customer_list"] == []
+    wecom.sandbox.world.moments[wanted["moment_id"]].published.add(follower.userid)
+    sent = await calls.post("externalcontact/get_moment_send_result", dict, wanted)
+    assert sent["customer_list"] == [{"external_userid": member}]
+
+
+async def test_files_come_in_the_field_that_the_documents_name(wecom):
+    told = wecom.sandbox.describe()
+    secret = told["accounts"]["customer"]["secrets"]["corp_secret"]
+    async with httpx.AsyncClient(base_url=told["base_url"]) as client:
+        login = {"corpid": told["corp_id"], "corpsecret": secret}
+        token = (await client.get("/gettoken", params=login)).json()["access_token"]
+        query = {"access_token": token, "type": "file"}
+        for field, code in (("file", 44001), ("media", 0)):
+            answer = await client.post("/media/upload", params=query, files={field: ("a.txt", b"123456")})
+            assert answer.json()["errcode"] == code
+        for scene, has in ((1, False), (2, True)):
+            body = {"type": 1, "scene": scene, "user": ["lin"]}
+            url = "/externalcontact/{}?access_token=" + token
+            made = (await client.post(url.format("add_contact_way"), json=body)).json()
+            wanted = {"config_id": made["config_id"]}
+            way = (await client.post(url.format("get_contact_way"), json=wanted)).json()["contact_way"]
+            assert bool(made["qr_code"]) is bool(way["qr_code"]) is has

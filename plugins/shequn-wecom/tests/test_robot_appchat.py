@@ -141,10 +141,10 @@ async def test_app_group_mistakes_are_typed(wecom):
     with pytest.raises(NotSupported, match="app groups"):
         [channel async for channel in chat.iter_channels()]
     for call in (
-        chat.restrict("core2026", "lin", until=None),
-        chat.unrestrict("core2026", "lin"),
-        chat.ban("core2026", "lin"),
-        chat.unban("core2026", "lin"),
+        chat.restrict("core", "lin", until=None),
+        chat.unrestrict("core", "lin"),
+        chat.ban("core", "lin"),
+        chat.unban("core", "lin"),
     ):
         with pytest.raises(NotSupported):
             await call
@@ -160,14 +160,10 @@ async def test_app_group_takes_files_and_links(wecom):
             (MediaKind.DOCUMENT, b"%PDF-1.7 ..."),
         ]
     ):
-        await chat.publish(
-            "core2026", Piece(media=(Media(kind=kind, data=data),)), idempotency_key=str(number)
-        )
-    await chat.publish(
-        "core2026", Piece(link=Link(url="https://example.com", title="看")), idempotency_key="l"
-    )
-    await chat.publish("core2026", Piece(article=Article(title="周报", body="正文")), idempotency_key="a")
-    kinds = [said.body["msgtype"] for said in wecom.sandbox.world.said["core2026"]]
+        await chat.publish("core", Piece(media=(Media(kind=kind, data=data),)), idempotency_key=str(number))
+    await chat.publish("core", Piece(link=Link(url="https://example.com", title="看")), idempotency_key="l")
+    await chat.publish("core", Piece(article=Article(title="周报", body="正文")), idempotency_key="a")
+    kinds = [said.body["msgtype"] for said in wecom.sandbox.world.said["core"]]
     assert kinds == ["image", "video", "voice", "file", "news", "markdown"]
 
 

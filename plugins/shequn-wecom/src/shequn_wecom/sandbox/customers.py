@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shequn_wecom.sandbox.messages import Handler
@@ -11,6 +11,7 @@ from shequn_wecom.sandbox.refusals import Refuse
 from shequn_wecom.sandbox.state import (
     CustomerRecord,
     FollowRecord,
+    HandOver,
     World,
 )
 from shequn_wecom.sandbox.tokens import Call
@@ -18,6 +19,11 @@ from shequn_wecom.sandbox.tokens import Call
 __all__ = ["CustomerCalls", "customer_of", "relation"]
 
 MAX_TAGS = 3000
+_ACCEPTED_AFTER = timedelta(days=1)
+"""When a customer who does not object belongs to the new member."""
+_TRANSFERS_COUNTED = timedelta(days=90)
+_MOST_TRANSFERS = 2
+_ASSIGNED = 202
 _REMARKS = {"remark": ("remark", 20), "remark_company": ("company", 20), "description": ("description", 150)}
 
 
@@ -47,7 +53,7 @@ class CustomerCalls:
 
     def routes(self) -> dict[str, Handler]:
         """Give the handlers by path."""
-        return {
+        found: dict[str, Handler] = {
             "externalcontact/get_follow_user_list": self._followers,
             "externalcontact/list": self._list,
             "externalcontact/get": self._get,
@@ -61,6 +67,24 @@ class CustomerCalls:
             "externalcontact/get_unassigned_list": self._unassigned,
             "externalcontact/get_user_behavior_data": self._behaviour,
         }
+        return {path: self._settled(handler) for path, handler in found.items()}
+
+    def _settled(self, handler: Handler) -> Handler:
+        def handle(call: Call) -> Any:
+            for one in self._world.hand_overs:
+                if not one.done and self._world.now() - one.at >= _ACCEPTED_AFTER:
+                    self._hand_over(one)
+            return handler(call)
+
+        return handle
+
+    def _hand_over(self, one: HandOver) -> None:
+        one.done = True
+        record = self._world.customers[one.customer]
+        follow = record.follows.pop(one.old, None)
+        if follow is not None:
+            follow.userid, follow.add_way = one.new, _ASSIGNED
+            record.follows.setdefault(one.new, follow)
 
     def _followers(self, call: Call) -> dict[str, Any]:
         return {"follow_user": [m.userid for m in self._world.members.values() if m.customer_contact]}
@@ -155,29 +179,43 @@ class CustomerCalls:
         new = self._world.follower(call.text("takeover_userid", 41009))
         if old.userid == new.userid:
             raise Refuse(40130)
-        results: list[dict[str, Any]] = []
-        for customer in call.items("external_userid", most=100, code=81017):
-            record = self._world.customers.get(customer)
-            code = 0
-            if record is None:
-                code = 40096
-            elif old.userid not in record.follows:
-                code = 40131
-            else:
-                follow = record.follows.pop(old.userid)
-                follow.userid = new.userid
-                follow.add_way = 202
-                record.follows[new.userid] = follow
-            results.append({"external_userid": customer, "errcode": code})
+        results = [
+            {"external_userid": customer, "errcode": self._start_transfer(customer, old.userid, new.userid)}
+            for customer in call.items("external_userid", most=100, code=81017)
+        ]
         return {"customer": results}
 
+    def _start_transfer(self, customer: str, old: str, new: str) -> int:
+        """Offer a customer to another member; the customer is theirs a day later. Gives the errcode."""
+        world = self._world
+        record = world.customers.get(customer)
+        if record is None:
+            return 40096
+        if old not in record.follows:
+            return 40131
+        recent = [
+            one
+            for one in world.hand_overs
+            if one.customer == customer and world.now() - one.at < _TRANSFERS_COUNTED
+        ]
+        if any(not one.done for one in recent):
+            return 40129
+        if len(recent) >= _MOST_TRANSFERS:
+            return 40128
+        world.hand_overs.append(HandOver(customer, old, new, world.now()))
+        return 0
+
     def _transfer_result(self, call: Call) -> dict[str, Any]:
-        new = self._world.follower(call.text("takeover_userid", 41009))
+        old, new = (call.text(f"{side}_userid", 41009) for side in ("handover", "takeover"))
+        pair = tuple(self._world.follower(userid).userid for userid in (old, new))
         found = [
-            {"external_userid": record.id, "status": 1, "takeover_time": int(follow.since.timestamp())}
-            for record in self._world.customers.values()
-            for follow in record.follows.values()
-            if follow.userid == new.userid and follow.add_way == 202
+            {
+                "external_userid": one.customer,
+                "status": 1 if one.done else 2,
+                "takeover_time": int((one.at + _ACCEPTED_AFTER).timestamp()) if one.done else 0,
+            }
+            for one in self._world.hand_overs
+            if (one.old, one.new) == pair
         ]
         return page(call, found, name="customer", default=1000, most=1000)
 
@@ -191,7 +229,7 @@ class CustomerCalls:
         wanted = {self._world.follower(user).userid for user in users}
         data: list[dict[str, Any]] = []
         day = start - (start + 8 * 3600) % 86400
-        while day <= end:
+        while day <= min(end, self._world.stamp()):
             first, last = datetime.fromtimestamp(day, UTC), datetime.fromtimestamp(day + 86400, UTC)
             fresh = sum(
                 first <= follow.since < last

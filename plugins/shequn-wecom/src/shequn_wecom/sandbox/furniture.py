@@ -45,7 +45,7 @@ def furnish(world: World, *, customers: bool) -> None:
     digits = world.hex(32)
     key = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
     world.robots[key] = Robot(key, "robot")
-    world.appchats["core2026"] = AppChat("core2026", "核心成员群", "lin", ["lin", "chen"], AGENT)
+    world.appchats["core"] = AppChat("core", "核心成员群", "lin", ["lin", "chen"], AGENT)
     tags = TagGroupRecord(f"et{world.hex(30)}", "阶段", 1, world.now())
     for name in ("新客", "活跃"):
         tag = TagRecord(f"et{world.hex(30)}", name, 0, world.now())

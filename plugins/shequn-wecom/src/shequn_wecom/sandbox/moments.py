@@ -107,6 +107,8 @@ class MomentCalls:
             "externalcontact/get_moment_task": self._moment_parts,
             "externalcontact/get_moment_list": self._moment_list,
             "externalcontact/get_moment_comments": self._moment_comments,
+            "externalcontact/get_moment_customer_list": self._moment_customers,
+            "externalcontact/get_moment_send_result": self._moment_sent,
             "externalcontact/cancel_moment_task": self._cancel_moment,
         }
 
@@ -153,6 +155,29 @@ class MomentCalls:
         moment = self._moment(call)
         parts = [{"userid": user, "publish_status": int(user in moment.published)} for user in moment.users]
         return page(call, parts, name="task_list", default=500, most=1000)
+
+    def _customers_of(self, call: Call) -> tuple[MomentTask, str, list[str]]:
+        moment, userid = self._moment(call), call.text("userid", 41009)
+        if userid not in moment.users:
+            raise Refuse(41061)
+        wanted = ((moment.body.get("visible_range") or {}).get("external_contact_list") or {}).get("tag_list")
+        found = [
+            record.id
+            for record in self._world.customers.values()
+            if (follow := record.follows.get(userid)) is not None
+            and (not wanted or set(wanted) & set(follow.tags))
+        ]
+        return moment, userid, found
+
+    def _moment_customers(self, call: Call) -> dict[str, Any]:
+        _, userid, found = self._customers_of(call)
+        rows = [{"userid": userid, "external_userid": customer} for customer in found]
+        return page(call, rows, name="customer_list", default=500, most=1000)
+
+    def _moment_sent(self, call: Call) -> dict[str, Any]:
+        moment, userid, found = self._customers_of(call)
+        rows = [{"external_userid": customer} for customer in found if userid in moment.published]
+        return page(call, rows, name="customer_list", default=3000, most=5000)
 
     def _moment_list(self, call: Call) -> dict[str, Any]:
         start, end = call.number("start_time", 0), call.number("end_time", 0)

@@ -88,7 +88,7 @@ def make_app(
                 form = await request.form(max_part_size=64 << 20)
             except (MultiPartException, ValueError, KeyError):
                 raise Refuse(44001) from None
-            found = form.get("media") or form.get("file")
+            found = form.get("media")
             if isinstance(found, UploadFile):
                 file = (found.filename or "", await found.read())
             elif isinstance(found, str):

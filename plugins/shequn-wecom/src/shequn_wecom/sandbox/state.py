@@ -20,6 +20,7 @@ __all__ = [
     "CustomerRecord",
     "FollowRecord",
     "GroupEntry",
+    "HandOver",
     "JoinWayRecord",
     "MassMessageTask",
     "MediaFile",
@@ -83,6 +84,17 @@ class CustomerRecord:
     follows: dict[str, FollowRecord] = field(default_factory=dict[str, FollowRecord])
     received: list[datetime] = field(default_factory=list[datetime])
     """When mass messages reached them."""
+
+
+@dataclass(slots=True)
+class HandOver:
+    """A customer on the way from one member to another."""
+
+    customer: str
+    old: str
+    new: str
+    at: datetime
+    done: bool = False
 
 
 @dataclass(slots=True)
@@ -298,6 +310,7 @@ class World:
         self.moments: dict[str, MomentTask] = {}
         self.rules: dict[str, dict[str, Any]] = {}
         self.templates: dict[str, dict[str, Any]] = {}
+        self.hand_overs: list[HandOver] = []
         self.welcome_codes: dict[str, WelcomeCode] = {}
         self.welcomed: list[tuple[str, dict[str, Any]]] = []
         """Customer and message of every welcome that was sent."""

@@ -166,12 +166,12 @@ class ContactWayCalls:
         world, body = self._world, call.body
         self._check_way(body)
         config_id = world.hex(32)
-        qr_code = f"https://wework.example/qr/{config_id}"
+        qr_code = f"https://wework.example/qr/{config_id}" if body.get("scene") == 2 else ""
         assert call.app is not None
         world.contact_ways[config_id] = ContactWay(
             config_id, dict(body), qr_code, world.now(), call.app.agent_id
         )
-        return {"config_id": config_id, "qr_code": qr_code if body.get("scene") == 2 else ""}
+        return {"config_id": config_id, "qr_code": qr_code}
 
     def _check_way(self, body: dict[str, Any]) -> None:
         kind, scene = body.get("type"), body.get("scene")
