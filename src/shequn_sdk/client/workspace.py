@@ -56,6 +56,8 @@ class Workspace:
         self.clock = clock
         self.sync: Literal["full", "normal"] = "full"
         """Of the store and the inbox, where they are files: see `Store.open`. Set it before they are opened."""
+        self.on: Literal["threads", "loop"] = "threads"
+        """Where both are used; the same."""
         self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
         self._rooms: dict[str, Any] = {}
         self._subjects: dict[type[Room], Room] = {}
@@ -146,7 +148,7 @@ class Workspace:
         async def make() -> Store:
             from shequn_sdk.stores.store import Store
 
-            store = await Store.open(self.settings.store_url, clock=self.clock, sync=self.sync)
+            store = await Store.open(self.settings.store_url, clock=self.clock, sync=self.sync, on=self.on)
             self._stack.push_async_callback(store.aclose)
             return store
 
@@ -158,7 +160,7 @@ class Workspace:
         async def make() -> Inbox:
             from shequn_sdk.listening.inbox import Inbox
 
-            inbox = await Inbox.open(self.settings.inbox_path, clock=self.clock, sync=self.sync)
+            inbox = await Inbox.open(self.settings.inbox_path, clock=self.clock, sync=self.sync, on=self.on)
             self._stack.push_async_callback(inbox.aclose)
             return inbox
 

@@ -78,9 +78,10 @@ class Inbox:
     once. What `add` has returned for survives a killed process and a power cut.
     """
 
-    def __init__(self, file: InboxFile) -> None:
+    def __init__(self, file: InboxFile, *, on: Literal["threads", "loop"] = "threads") -> None:
         """Use `Inbox.open`."""
         self._file = file
+        self._here = on == "loop"
         # one connection: more threads would only wait for each other
         self._limiter = anyio.CapacityLimiter(1)
         self._bell: anyio.Event | None = None
@@ -95,6 +96,7 @@ class Inbox:
         max_bytes: int = 4 << 30,
         busy_timeout: float = 10.0,
         sync: Literal["full", "normal"] = "full",
+        on: Literal["threads", "loop"] = "threads",
     ) -> Self:
         """Open or create the inbox at `path`.
 
@@ -105,6 +107,7 @@ class Inbox:
             max_bytes: largest size of the file; a fuller inbox raises `StoreFull`.
             busy_timeout: seconds to wait for another process's transaction before `StoreBusy`.
             sync: with `normal` what was added survives the end of the process, but the last of it not a power cut.
+            on: where the file is used; see `Store.open`.
 
         Raises:
             StoreDamaged: the file is damaged or no inbox.
@@ -122,7 +125,7 @@ class Inbox:
                 sync=sync,
             )
         )
-        return cls(file)
+        return cls(file, on=on)
 
     async def __aenter__(self) -> Self:
         """Give itself."""
@@ -140,6 +143,8 @@ class Inbox:
             await self._run(self._file.close)
 
     async def _run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if self._here:
+            return call(*args, **kwargs)
         return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs), limiter=self._limiter)
 
     async def add(self, account: str, events: Sequence[RawEvent], *, cursor: str | None = None) -> Added:

@@ -58,7 +58,15 @@ class Store:
     queued meanwhile; each function stands behind a savepoint, so that one that fails takes nothing with it.
     """
 
-    def __init__(self, engine: Engine, *, clock: Clock, where: str, host: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock,
+        where: str,
+        host: str,
+        on: Literal["threads", "loop"] = "threads",
+    ) -> None:
         """Use `Store.open` instead."""
         self.engine = engine
         self.clock = clock
@@ -70,6 +78,7 @@ class Store:
         self._memory = self.is_sqlite and engine.url.database in (None, "", ":memory:")
         self.under_way = 0
         """Calls of this process that wait for the store."""
+        self._here = self.is_sqlite and on == "loop"
         self._closed = False
         self._prepared = False
         self._beaten = 0.0
@@ -77,7 +86,12 @@ class Store:
         self._writer: Writer | None = None
         if self.is_sqlite:
             self._writer = Writer(
-                engine, where=where, prepare=self._prepare_file, beat=self._beat, part=self._leave
+                engine,
+                where=where,
+                prepare=self._prepare_file,
+                beat=self._beat,
+                part=self._leave,
+                on="loop" if self._here else "thread",
             )
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 8, thread_name_prefix="shequn-read")
         self._local = threading.local()
@@ -92,6 +106,7 @@ class Store:
         clock: Clock | None = None,
         host: str | None = None,
         sync: Literal["full", "normal"] = "full",
+        on: Literal["threads", "loop"] = "threads",
     ) -> Self:
         """Open a store, make it when it is new, and bring its schema up to date.
 
@@ -102,6 +117,8 @@ class Store:
             host: name of this machine, when the one found out is not right.
             sync: of an SQLite file. With `normal` what was written survives the end of the process, but the last of it
                 not a power cut: for workspaces that would be begun anew then. The file stays whole in either case.
+            on: where functions run on an SQLite file. On the loop, which then waits for each, no function is handed to a
+                thread: for a process whose loop has nothing else to do meanwhile.
 
         Raises:
             ConfigError: the URL cannot be used, or its driver is not installed.
@@ -113,7 +130,7 @@ class Store:
         clock = clock or SystemClock()
         if engine.dialect.name != "sqlite" and type(clock) is SystemClock:
             clock = ServerClock()
-        store = cls(engine, clock=clock, where=where, host=host or host_id())
+        store = cls(engine, clock=clock, where=where, host=host or host_id(), on=on)
         try:
             if store._writer is not None:
                 await store._writer.start()
@@ -163,6 +180,8 @@ class Store:
             raise StoreError(f"{self.where} is closed")
         if self._memory:
             return await self.write(fn)
+        if self._here:
+            return self._file_read(fn)
         loop = asyncio.get_running_loop()
         call = self._file_read if self.is_sqlite else self._server_call
         self.under_way += 1

@@ -1,4 +1,4 @@
-"""The one thread that writes an SQLite file for a process, with group commit."""
+"""What writes an SQLite file for a process, with group commit: one thread, or its event loop itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -63,26 +63,37 @@ class Writer:
         prepare: Callable[[Connection], None],
         beat: Callable[[Connection], None],
         part: Callable[[Connection], None],
+        on: Literal["thread", "loop"] = "thread",
     ) -> None:
         """Write to the file of `engine`.
 
         Args:
             where: its name in errors.
-            prepare: makes the file ready, in transactions of its own; called once, on the thread.
+            prepare: makes the file ready, in transactions of its own; called once, before all others.
             beat: writes a sign of life, now and then, in a transaction that runs.
             part: takes it back at the end.
+            on: where functions run. On the loop nothing is handed over, and everything else waits meanwhile.
         """
         self._engine = engine
         self._where = where
         self._prepare = prepare
         self._beat = beat
         self._part = part
+        self._on = on
+        self._conn: Connection | None = None
+        """Of the loop; the thread has its own."""
+        self._waiting: list[_Job] = []
+        self._beaten = 0.0
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._ended = False
         self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
         """Start the thread, and return when the file is ready; raises what prevents that."""
+        if self._on == "loop":
+            self._conn = self._opened()
+            self._beaten = time.monotonic()
+            return
         ready = asyncio.get_running_loop().create_future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="shequn-write", daemon=True)
         self._thread.start()
@@ -91,12 +102,22 @@ class Writer:
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Queue a function, and return its result once it is durable."""
         job = _Job(fn, asyncio.get_running_loop())
-        self._queue.put(job)
+        if self._conn is None:
+            self._queue.put(job)
+        else:
+            if not self._waiting:
+                job.loop.call_soon(self._turn)
+            self._waiting.append(job)
         return await job.future
 
     def end(self) -> None:
         """Let the thread end after what is queued; see `join`."""
         self._ended = True
+        if self._conn is not None:
+            while self._waiting:
+                self._turn()
+            self._end(self._conn)
+            self._conn = None
         self._queue.put(None)
 
     def join(self) -> None:
@@ -104,19 +125,50 @@ class Writer:
         if self._thread is not None:
             self._thread.join()
 
-    # the thread
-
-    def _run(self, ready: asyncio.Future[None]) -> None:
-        loop = ready.get_loop()
+    def _opened(self) -> Connection:
         conn: Connection | None = None
         try:
             conn = self._engine.connect()
             self._prepare(conn)
-        except BaseException as error:  # noqa: BLE001 - the opener raises it
+        except BaseException as error:
             if conn is not None:
                 with contextlib.suppress(Exception):
                     conn.close()
             failure = typed(error, self._where)
+            if failure is error:
+                raise
+            raise failure from error
+        return conn
+
+    def _end(self, conn: Connection) -> None:
+        with contextlib.suppress(Exception):
+            conn.exec_driver_sql("begin immediate")
+            self._part(conn)
+            conn.commit()
+        with contextlib.suppress(Exception):
+            conn.close()
+
+    def _turn(self) -> None:
+        """Commit on the loop what was asked for in one round of it."""
+        jobs, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+        if self._conn is None or not jobs:
+            return
+        if self._waiting:
+            jobs[0].loop.call_soon(self._turn)
+        beat = time.monotonic() - self._beaten > BEAT
+        if beat:
+            self._beaten = time.monotonic()
+        self._commit(self._conn, jobs, beat=beat)
+        _settle(jobs)
+
+    # the thread
+
+    def _run(self, ready: asyncio.Future[None]) -> None:
+        loop = ready.get_loop()
+        try:
+            conn = self._opened()
+        except BaseException as error:  # noqa: BLE001 - the opener raises it
+            failure = error
             loop.call_soon_threadsafe(lambda: ready.done() or ready.set_exception(failure))
             return
         loop.call_soon_threadsafe(lambda: ready.done() or ready.set_result(None))
@@ -149,16 +201,21 @@ class Writer:
                 jobs.append(job)
             beat = time.monotonic() - beaten > BEAT
             self._commit(conn, jobs, beat=beat)
+            self._hand_back(jobs)
             if beat:
                 beaten = time.monotonic()
             if stop:
                 break
-        with contextlib.suppress(Exception):
-            conn.exec_driver_sql("begin immediate")
-            self._part(conn)
-            conn.commit()
-        with contextlib.suppress(Exception):
-            conn.close()
+        self._end(conn)
+
+    @staticmethod
+    def _hand_back(jobs: list[_Job]) -> None:
+        by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Job]] = defaultdict(list)
+        for job in jobs:
+            by_loop[job.loop].append(job)
+        for loop, done in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, done)
 
     def _commit(self, conn: Connection, jobs: list[_Job], *, beat: bool) -> None:
         """Run `jobs` in one transaction.
@@ -188,12 +245,6 @@ class Writer:
                     except BaseException as single:  # noqa: BLE001 - handed to whoever waits
                         self._rollback(conn)
                         job.error = typed(single, self._where)
-        by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Job]] = defaultdict(list)
-        for job in jobs:
-            by_loop[job.loop].append(job)
-        for loop, done in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, done)
 
     def _transaction(self, conn: Connection, jobs: list[_Job], *, beat: bool, guarded: bool) -> None:
         raw: sqlite3.Connection = conn.connection.driver_connection  # pyright: ignore[reportAssignmentType]

@@ -143,8 +143,11 @@ class Rehearsal:
                 clock=clock,
                 plugins=self._plugins,
             ) as sq:
-                # begun anew after a power cut: nobody carries on with a rehearsal
-                sq._workspace.sync = "normal"  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one package
+                workspace = sq._workspace  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one package
+                workspace.sync = "normal"  # begun anew after a power cut: nobody carries on with a rehearsal
+                workspace.on = (
+                    "loop"  # everything here waits for everything else: threads would only be woken
+                )
                 await sq.playbook.apply(book)
                 life = SimulatedCommunity(
                     World(clock, seed=self._seed, zone=book.zone),

@@ -27,15 +27,21 @@ def count(conn) -> int:
     return conn.execute(text("select count(*) from bucket")).scalar()
 
 
-async def test_opens_again_and_keeps_what_was_written(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+@pytest.fixture(params=["threads", "loop"])
+def on(request):
+    """Where the functions of a store run."""
+    return request.param
+
+
+async def test_opens_again_and_keeps_what_was_written(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
         await store.write(put("a"))
-    async with await Store.open(f"sqlite:///{tmp_path / 's.db'}") as store:
+    async with await Store.open(f"sqlite:///{tmp_path / 's.db'}", on=on) as store:
         assert await store.read(count) == 1
 
 
-async def test_grouped_writes_fail_alone(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+async def test_grouped_writes_fail_alone(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
         results = await asyncio.gather(
             *(store.write(put(str(n % 50))) for n in range(100)), return_exceptions=True
         )
@@ -43,8 +49,8 @@ async def test_grouped_writes_fail_alone(tmp_path):
         assert await store.read(count) == 50
 
 
-async def test_errors_of_the_callers_function_come_back(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+async def test_errors_of_the_callers_function_come_back(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
 
         def fail(conn) -> None:
             put("x")(conn)
@@ -55,15 +61,15 @@ async def test_errors_of_the_callers_function_come_back(tmp_path):
         assert await store.read(count) == 0
 
 
-async def test_readers_cannot_write(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+async def test_readers_cannot_write(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
         with pytest.raises(Exception, match=r"readonly|read-only"):
             await store.read(put("x"))
         assert await store.read(count) == 0
 
 
-async def test_a_full_disk_is_typed_and_leaves_nothing_half_written(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+async def test_a_full_disk_is_typed_and_leaves_nothing_half_written(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
 
         def shrink(conn) -> None:
             pages = conn.exec_driver_sql("pragma page_count").scalar()
@@ -85,39 +91,39 @@ async def test_a_full_disk_is_typed_and_leaves_nothing_half_written(tmp_path):
         assert await store.read(count) == 2
 
 
-async def test_files_that_are_no_store(tmp_path):
+async def test_files_that_are_no_store(tmp_path, on):
     (tmp_path / "text.db").write_text("no database at all" * 100, encoding="ascii")
     with pytest.raises(StoreDamaged):
-        await Store.open(tmp_path / "text.db")
+        await Store.open(tmp_path / "text.db", on=on)
     with pytest.raises(StoreError, match="folder"):
-        await Store.open(tmp_path / "no" / "such" / "s.db")
+        await Store.open(tmp_path / "no" / "such" / "s.db", on=on)
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("create table theirs (a)")
     connection.commit()
     connection.close()
     with pytest.raises(StoreDamaged, match="theirs"):
-        await Store.open(tmp_path / "other.db")
+        await Store.open(tmp_path / "other.db", on=on)
     with pytest.raises(ConfigError):
-        await Store.open("mysql://x/y")
+        await Store.open("mysql://x/y", on=on)
 
 
-async def test_a_newer_store_is_refused(tmp_path):
-    async with await Store.open(tmp_path / "s.db") as store:
+async def test_a_newer_store_is_refused(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", on=on) as store:
         await store.write(
             lambda conn: conn.execute(text("update alembic_version set version_num = '9999_later'"))
         )
     with pytest.raises(StoreTooNew, match="9999_later"):
-        await Store.open(tmp_path / "s.db")
+        await Store.open(tmp_path / "s.db", on=on)
 
 
-async def test_two_hosts_on_one_file_are_refused(tmp_path):
-    async with await Store.open(tmp_path / "s.db", host="one"):
+async def test_two_hosts_on_one_file_are_refused(tmp_path, on):
+    async with await Store.open(tmp_path / "s.db", host="one", on=on):
         with pytest.raises(StoreBusy, match="PostgreSQL") as caught:
-            await Store.open(tmp_path / "s.db", host="two")
+            await Store.open(tmp_path / "s.db", host="two", on=on)
         assert caught.value.owner == "one"
-        async with await Store.open(tmp_path / "s.db", host="one"):
+        async with await Store.open(tmp_path / "s.db", host="one", on=on):
             pass
-    async with await Store.open(tmp_path / "s.db", host="two"):
+    async with await Store.open(tmp_path / "s.db", host="two", on=on):
         pass
 
 
@@ -177,9 +183,37 @@ async def test_opening_a_store_of_this_version_does_not_load_alembic(tmp_path):
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=True, cwd=Path(tmp_path))
 
 
-async def test_a_closed_store_says_so(tmp_path):
-    store = await Store.open(tmp_path / "s.db")
+async def test_a_closed_store_says_so(tmp_path, on):
+    store = await Store.open(tmp_path / "s.db", on=on)
     await store.aclose()
     await store.aclose()
     with pytest.raises(StoreError, match="closed"):
         await store.write(put("x"))
+
+
+async def test_on_the_loop_writes_share_a_transaction_and_run_in_the_order_in_which_they_were_asked_for(
+    tmp_path,
+):
+    async with await Store.open(tmp_path / "s.db", on="loop") as store:
+        seen: list[int] = []
+        commits: list[str] = []
+        store._writer._conn.connection.driver_connection.set_trace_callback(
+            lambda sql: commits.append(sql) if sql.lower() == "commit" else None
+        )
+
+        def note(number: int):
+            def write(conn) -> int:
+                seen.append(number)
+                put(str(number))(conn)
+                return number
+
+            return write
+
+        assert await asyncio.gather(*(store.write(note(n)) for n in range(5))) == list(range(5))
+        assert seen == list(range(5))
+        assert len(commits) == 1
+        left = asyncio.create_task(store.write(note(9)))
+        await asyncio.sleep(0)  # asked for, and not yet done
+    assert await left == 9
+    async with await Store.open(tmp_path / "s.db", on="loop") as store:
+        assert await store.read(count) == 6
