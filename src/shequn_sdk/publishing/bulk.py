@@ -7,19 +7,18 @@ They mean what `ledger.change`, `ledger.begin` and `ledger.take` mean for one ro
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from shequn_sdk.domain import DeliveryState, advance
 from shequn_sdk.publishing import ledger
-from shequn_sdk.publishing.ledger import Change, Lane, Woken
-from shequn_sdk.publishing.policy import landed
+from shequn_sdk.publishing.ledger import Change, Lane
 from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
-from shequn_sdk.stores.fast import Fast
+from shequn_sdk.stores.fast import Asked, Fast
 
-__all__ = ["begin", "change", "claim", "heads", "lock_lanes", "look", "renew", "take", "try_lanes"]
+__all__ = ["begin", "change", "claim", "heads", "land", "lock_lanes", "renew", "take", "wake"]
 
 _TYPES = {
     "state": "text", "target": "text", "owner": "text", "error": "text", "error_type": "text", "post": "text",
@@ -43,7 +42,8 @@ trail as (
   select id, updated_at, was_state, state, cause, :actor from done where state <> was_state or cause <> '')
 select id from done"""  # noqa: S608 - put together from constants
 )
-# Nearly every step of a busy worker is this one; it sets few columns, and what it writes goes as arrays.
+# Nearly every step of a busy worker is this one; it sets few columns, and what it writes goes as arrays. What it says of
+# the lane is a guess that costs little: a row that is written later has a wake of its own.
 _LAND = Fast(
     """
 with v as materialized (
@@ -54,11 +54,13 @@ done as (
     check_at = null, lease_until = null
   from v
   where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = 'attempting' and d.owner = :actor and d.fence = v.fence
-  returning d.id, v.at),
+  returning d.id, d.account, d.channel, v.at),
 trail as (
   insert into delivery_transition (delivery_id, at, old, new, cause, actor)
   select id, at, 'attempting', 'landed', 'landed', :actor from done)
-select id from done"""
+select id, exists (
+  select 1 from delivery e where e.account = done.account and e.channel = done.channel
+    and e.state in ('planned', 'deferred') and e.due <= :now offset 0) from done"""
 )
 _BEGIN = Fast(
     """
@@ -82,9 +84,11 @@ _LOCK = Fast(
     "select pg_advisory_xact_lock(key) from (select distinct hashtextextended(lane, 0) as key "
     "from unnest(:lanes::text[]) as lane order by 1) as keys"
 )
-_TRY = Fast(
-    "select lane from unnest(:lanes::text[]) as lane "
-    "where pg_try_advisory_xact_lock(hashtextextended(lane, 0))"
+_WAKE = Fast(
+    "select id, account, channel, platform, state, ready_at, check_at, "
+    "case when check_at is null or check_at > :now "
+    "then pg_try_advisory_xact_lock(hashtextextended(account || ' ' || channel, 0)) else false end "
+    "from delivery where id = any(:ids::bigint[])"
 )
 # In each lane only the row that goes first is looked at, for there may be thousands. `lateral`, `offset 0`, and
 # `any(array)` beside a join say that few rows are meant: on a table that was never analyzed a join alone would read all
@@ -109,7 +113,7 @@ turn as materialized (
     select d.id, d.state as was, d.state = 'planned' and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as simple
     from delivery d
     where d.id = head.id and d.state in ('planned', 'deferred') and d.ready_at <= :now
-      and not exists ({ledger.OPEN_PIECE})
+      and (d.part = 0 or not exists ({ledger.OPEN_PIECE}))
     for update of d skip locked) as d),
 got as (
   update delivery d set state = case when t.quick then 'attempting' else 'claimed' end, owner = :owner,
@@ -133,9 +137,6 @@ _READY_LANES = Fast(
     f"{ledger.FREE} order by d.ready_at, d.id limit :count) as lanes "
     "where pg_try_advisory_xact_lock(hashtextextended(account || ' ' || channel, 0))"
 )
-_LOOK = Fast(
-    "select id, account, channel, platform, state, ready_at, check_at from delivery where id = any(:ids::bigint[])"
-)
 _HEADS = Fast(
     "select l.account, l.channel, h.id, h.ready_at "
     "from unnest(:accounts::text[], :channels::text[]) as l(account, channel) cross join lateral ("
@@ -144,43 +145,30 @@ _HEADS = Fast(
 )
 
 
+def land(conn: Connection, steps: Sequence[Change], *, actor: str, now: int) -> Asked:
+    """Write that rows of `actor` simply landed (see `Finish.plain`).
+
+    Gives those that still were what they had been, and whether anything is due in their lane.
+    """
+    return _LAND.ask(
+        conn,
+        {
+            "ids": _numbers(step.old.id for step in steps),
+            "fences": _numbers(step.old.fence for step in steps),
+            "ats": _numbers(step.new.updated_at for step in steps),
+            "posts": _texts(step.new.post or "" for step in steps),
+            "actor": actor,
+            "now": now,
+        },
+    )
+
+
 def change(conn: Connection, steps: Sequence[Change], *, actor: str) -> set[int]:
     """Write steps; give the rows that still were what they had been.
 
     Raises:
         InvalidInput: the state machine does not allow a step; nothing is written.
     """
-    simple = [step for step in steps if _simply_landed(step, actor)]
-    done = _land(conn, simple, actor=actor)
-    if len(simple) < len(steps):
-        done |= _change(conn, [step for step in steps if not _simply_landed(step, actor)], actor=actor)
-    return done
-
-
-def _simply_landed(step: Change, actor: str) -> bool:
-    old, new, cause, who = step
-    if (old.state, new.state, cause) != ("attempting", "landed", "landed") or not old.owner == who == actor:
-        return False
-    return new.post is not None and new == landed(old, new.post, now=new.updated_at)
-
-
-def _land(conn: Connection, steps: Sequence[Change], *, actor: str) -> set[int]:
-    if not steps:
-        return set()
-    found = _LAND.all(
-        conn,
-        {
-            "ids": [step.old.id for step in steps],
-            "fences": [step.old.fence for step in steps],
-            "ats": [step.new.updated_at for step in steps],
-            "posts": [step.new.post for step in steps],
-            "actor": actor,
-        },
-    )
-    return {row[0] for row in found}
-
-
-def _change(conn: Connection, steps: Sequence[Change], *, actor: str) -> set[int]:
     items: list[dict[str, Any]] = []
     for old, new, cause, _ in steps:
         if old.state != new.state:
@@ -188,7 +176,7 @@ def _change(conn: Connection, steps: Sequence[Change], *, actor: str) -> set[int
         item: dict[str, Any] = {name: getattr(new, name) for name in ledger.MUTABLE}
         item.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence, cause=cause)
         items.append(item)
-    params = {"items": json.dumps(items), "ids": [item["id"] for item in items], "actor": actor}
+    params = {"items": json.dumps(items), "ids": _numbers(item["id"] for item in items), "actor": actor}
     done = {row[0] for row in _CHANGE.all(conn, params)}
     for old, new, _, who in steps:
         if old.id in done:
@@ -203,8 +191,8 @@ def begin(conn: Connection, rows: Sequence[Row], *, now: int, lease: int, owner:
     found = _BEGIN.all(
         conn,
         {
-            "ids": [row.id for row in rows],
-            "fences": [row.fence for row in rows],
+            "ids": _numbers(row.id for row in rows),
+            "fences": _numbers(row.fence for row in rows),
             "owner": owner,
             "now": now,
             "lease": lease,
@@ -214,25 +202,17 @@ def begin(conn: Connection, rows: Sequence[Row], *, now: int, lease: int, owner:
     return {row.id: ledger.begun(row, now=now, lease=lease) for row in rows if row.id in done}
 
 
-def look(conn: Connection, ids: Collection[int]) -> dict[int, Woken]:
-    """Give what wakes find."""
-    if not ids:
-        return {}
-    return {row[0]: Woken._make(row) for row in _LOOK.all(conn, {"ids": list(ids)})}
-
-
-def lock_lanes(conn: Connection, lanes: Collection[Lane]) -> None:
+def lock_lanes(conn: Connection, lanes: Iterable[Lane]) -> Asked:
     """Wait for the locks of lanes."""
-    if lanes:
-        _LOCK.all(conn, {"lanes": [_text(lane) for lane in lanes]})
+    return _LOCK.ask(conn, {"lanes": _texts(map(_text, lanes))})
 
 
-def try_lanes(conn: Connection, lanes: Collection[Lane]) -> list[Lane]:
-    """Lock the lanes in which nobody else is claiming at this moment, and give them."""
-    if not lanes:
-        return []
-    names = {_text(lane): lane for lane in lanes}
-    return [names[row[0]] for row in _TRY.all(conn, {"lanes": list(names)})]
+def wake(conn: Connection, ids: Iterable[int], *, now: int) -> Asked:
+    """Find what wakes mean, and lock the lanes in which nobody else is claiming at this moment.
+
+    Gives the columns of `Woken`, and whether the lane is locked; those of which a look-up is due are left alone.
+    """
+    return _WAKE.ask(conn, {"ids": _numbers(ids), "now": now})
 
 
 def claim(
@@ -249,9 +229,9 @@ def claim(
     found = _CLAIM.all(
         conn,
         {
-            "accounts": [lane[0] for lane in lanes],
-            "channels": [lane[1] for lane in lanes],
-            "quick": list(lanes.values()),
+            "accounts": _texts(lane[0] for lane in lanes),
+            "channels": _texts(lane[1] for lane in lanes),
+            "quick": _numbers(map(int, lanes.values())),
             "now": now,
             "lease": lease,
             "owner": owner,
@@ -265,7 +245,7 @@ def renew(conn: Connection, held: Collection[int], *, owner: str, now: int, leas
     """Prolong the leases of what a living worker holds, and give those; what ended already stays ended."""
     if not held:
         return set()
-    params = {"ids": list(held), "owner": owner, "now": now, "lease": lease}
+    params = {"ids": _numbers(held), "owner": owner, "now": now, "lease": lease}
     return {row[0] for row in _RENEW.all(conn, params)}
 
 
@@ -280,7 +260,7 @@ def take(
 ) -> list[Row]:
     """Claim what is due and whose turn it is, at most one row per lane, replies first."""
     if lanes is not None:
-        lock_lanes(conn, lanes[:count])
+        lock_lanes(conn, lanes[:count]).all()
         mine = dict.fromkeys(lanes[:count], False)
         return ledger.in_turn(claim(conn, mine, now=now, lease=lease, owner=owner).values())
     rows: list[Row] = []
@@ -296,8 +276,22 @@ def heads(conn: Connection, lanes: Sequence[Lane], *, now: int) -> dict[Lane, tu
     """Give id and ready instant of the row that goes first among those that are due, per lane that has any."""
     if not lanes:
         return {}
-    params = {"accounts": [lane[0] for lane in lanes], "channels": [lane[1] for lane in lanes], "now": now}
+    params = {
+        "accounts": _texts(lane[0] for lane in lanes),
+        "channels": _texts(lane[1] for lane in lanes),
+        "now": now,
+    }
     return {(row[0], row[1]): (row[2], row[3]) for row in _HEADS.all(conn, params)}
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """Write an array as PostgreSQL reads it; the driver takes ten times as long for each element."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    quoted = [one.replace("\\", "\\\\").replace('"', '\\"') for one in values]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 def _text(lane: Lane) -> str:

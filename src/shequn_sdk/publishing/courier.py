@@ -292,7 +292,7 @@ class Courier:
         now = self._now()
         document = post.model_dump_json()
         if not manifest.person_must_confirm:
-            return await self._finish(row, landed(row, document, now=now), "landed", chain=True)
+            return await self._finish(row, landed(row, document, now=now), "landed", chain=True, plain=True)
         deadline = now + us(manifest.confirm_within)
         new = landed(row, document, now=now)._replace(
             state="awaiting_person",
@@ -355,6 +355,7 @@ class Courier:
         retry_after: int | None = None,
         move: str = "",
         blocked: str = "",
+        plain: bool = False,
     ) -> Trip:
         """Write an outcome, and in the same transaction claim the next row of the lane."""
         manifest = self._outcomes.manifest(row)
@@ -369,6 +370,7 @@ class Courier:
             retry_after=retry_after,
             move=move,
             blocked=blocked,
+            plain=plain,
         )
         try:
             done: Finished = await self._desk.finish(item)
@@ -382,8 +384,8 @@ class Courier:
             self._settled(last, row)
         if following is not None and following.state == "attempting":
             self._sweeper.hold(following, item.leased)
-        plain = last is not None and last.state in {"landed", "refused"}
-        return Trip(following, plain=plain and item.chain, head=done.head)
+        ended = last is not None and last.state in {"landed", "refused"}
+        return Trip(following, plain=ended and item.chain, head=done.head)
 
     async def _write(self, fn: Callable[[Connection], object]) -> None:
         await self._desk.insist(lambda: self._store.write(fn))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -25,6 +25,7 @@ from shequn_sdk.publishing.policy import us
 from shequn_sdk.publishing.rows import Row
 from shequn_sdk.publishing.shared import BudgetAsk
 from shequn_sdk.publishing.sweeping import Sweeper
+from shequn_sdk.stores.fast import Asked, one_trip
 from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.store import Store
 from shequn_sdk.stores.together import Together
@@ -77,6 +78,8 @@ class Finish(_Item):
     """What a refusal blocks, for all processes."""
     move: str = ""
     """The new id of the channel."""
+    plain: bool = False
+    """Whether `new` is what `policy.landed` makes of `row`, and no more to be done; nearly all are."""
 
 
 class Claimed(NamedTuple):
@@ -241,7 +244,8 @@ class Desk:
                 quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
             trail: list[dict[str, Any]] = []
             step = Change(row, new, item.cause, self._worker)
-            if not ledger.change(conn, step, trail=trail if quick else None):
+            write = ledger.land if item.plain and row.owner == self._worker else ledger.change
+            if not write(conn, step, trail=trail if quick else None):
                 return Finished(self._outcomes.too_late(conn, row, new), None, None)
             last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
             following, lease = None, self._lease(now)
@@ -320,50 +324,90 @@ class SetDesk(Desk):
         return await self._together.do(item)
 
     def _work(self, conn: Connection, items: Sequence[Item]) -> list[Any]:
-        """Do a set: outcomes, then budgets, then intents, then claims. One order for all sets, so that none waits in a circle."""
+        """Do a set: outcomes, then budgets, then intents, then claims. One order for all sets, so that none waits in a circle.
+
+        Most sets of a busy worker take three round trips: one for outcomes and locks, one for claims, one to commit.
+        """
         now = self._stamped(*items)
         finishes = [item for item in items if isinstance(item, Finish)]
         begins = [item for item in items if isinstance(item, Begin)]
         claims = [item for item in items if isinstance(item, Claim)]
+        plain = [item for item in finishes if item.plain and item.row.owner == self._worker]
+        special = [item for item in finishes if not item.plain or item.row.owner != self._worker]
+        wakes = {item.delivery for item in claims}
+        together = not begins and not special and all(item.ask is None for item in plain)
         answers: dict[Item, Any] = {}
-        last = self._outcomes_of(conn, finishes, now)
-        answers.update(self._intents(conn, begins, self._settled(conn, finishes, begins, now), now))
-        woken = bulk.look(conn, {item.delivery for item in claims})
+        found: _Asked | None = None
+        with one_trip(conn):
+            landed = bulk.land(conn, self._steps(plain), actor=self._worker, now=now) if plain else None
+            if together:
+                found = self._ask(conn, [item.row.lane for item in plain if item.chain], wakes, now)
+        last, idle = self._landed(conn, plain, landed)
+        if found is None:
+            last.update(self._outcomes_of(conn, special, now))
+            answers.update(self._intents(conn, begins, self._settled(conn, finishes, begins, now), now))
+            lanes = [item.row.lane for item in finishes if item.chain and item.row.lane not in idle]
+            with one_trip(conn):
+                found = self._ask(conn, lanes, wakes, now)
+        chained = [item for item in finishes if item.chain and last[item] is item.new]
+        after = {item.row.lane: item for item in chained if item.row.lane not in idle}
+        woken, locked, resting = found.read()
         waiting = [
             item for item in claims if item.delivery in woken and not _to_look_up(woken[item.delivery], now)
         ]
-        after = {item.row.lane: item for item in finishes if item.chain and last[item] is item.new}
-        bulk.lock_lanes(conn, after)
         by_lane = {woken[item.delivery].lane: item for item in waiting}
-        tried = bulk.try_lanes(conn, [lane for lane in by_lane if lane not in after])
         lanes = {lane: lane[0] in item.free and item.new.state == "landed" for lane, item in after.items()}
-        lanes.update((lane, lane[0] in by_lane[lane].free) for lane in tried)
-        if self._sweeper.shared and any(lanes.values()):
+        lanes.update((lane, lane[0] in by_lane[lane].free) for lane in by_lane.keys() & locked - after.keys())
+        if resting:
             platforms = {lane: item.row.platform for lane, item in after.items()}
             platforms.update((one.lane, one.platform) for one in woken.values())
-            self._rest(conn, lanes, platforms, now)
+            for lane, quick in lanes.items():
+                lanes[lane] = quick and resting.isdisjoint(self._block_keys(lane, platforms[lane]))
         got = bulk.claim(conn, lanes, now=now, lease=self._lease(now), owner=self._worker)
         heads = bulk.heads(conn, [lane for lane in {*after, *by_lane} if lane not in got], now=now)
         for item in finishes:
-            chained = item.chain and last[item] is item.new
+            answers[item] = Finished(last[item], None, None)
+        for item in chained:
             lane = item.row.lane
-            answers[item] = Finished(
-                last[item], got.pop(lane, None) if chained else None, heads.get(lane) if chained else None
-            )
+            answers[item] = Finished(last[item], got.pop(lane, None), heads.get(lane))
         for item in claims:
-            found = woken.get(item.delivery)
-            if found is None:
+            one = woken.get(item.delivery)
+            if one is None:
                 answers[item] = None
-            elif item not in waiting:
-                answers[item] = Claimed(found, None, None)
+            elif _to_look_up(one, now):
+                answers[item] = Claimed(one, None, None)
             else:
-                answers[item] = Claimed(found, got.pop(found.lane, None), heads.get(found.lane))
+                answers[item] = Claimed(one, got.pop(one.lane, None), heads.get(one.lane))
         return [answers[item] for item in items]
 
+    def _ask(self, conn: Connection, lanes: Sequence[Lane], wakes: Collection[int], now: int) -> _Asked:
+        """Lock lanes, and those that wakes ask for where nobody else is claiming; and ask who rests."""
+        return _Asked(
+            bulk.lock_lanes(conn, lanes) if lanes else None,
+            bulk.wake(conn, wakes, now=now) if wakes else None,
+            shared.resting(conn, now=now) if self._sweeper.shared else None,
+        )
+
+    def _steps(self, items: Iterable[Finish]) -> list[Change]:
+        return [Change(item.row, item.new, item.cause, self._worker) for item in items]
+
+    def _landed(
+        self, conn: Connection, items: Sequence[Finish], landed: Asked | None
+    ) -> tuple[dict[Item, Row | None], set[Lane]]:
+        """Give what each row became that simply landed, and the lanes in which nothing is due."""
+        done: dict[int, bool] = dict(landed.all()) if landed is not None else {}
+        last: dict[Item, Row | None] = {}
+        idle: set[Lane] = set()
+        for item in items:
+            waits = done.get(item.row.id)
+            last[item] = self._outcomes.too_late(conn, item.row, item.new) if waits is None else item.new
+            if waits is False:
+                idle.add(item.row.lane)
+        return last, idle
+
     def _outcomes_of(self, conn: Connection, items: Sequence[Finish], now: int) -> dict[Item, Row | None]:
-        """Write outcomes; gives what each row became."""
-        steps = [Change(item.row, item.new, item.cause, self._worker) for item in items]
-        done = bulk.change(conn, steps, actor=self._worker)
+        """Write outcomes that bring more with them; gives what each row became."""
+        done = bulk.change(conn, self._steps(items), actor=self._worker) if items else set[int]()
         last: dict[Item, Row | None] = {}
         for item in items:
             self._note(conn, item, now)
@@ -397,11 +441,26 @@ class SetDesk(Desk):
         begun = bulk.begin(conn, ready, now=now, lease=self._lease(now), owner=self._worker)
         return {item: (waits.get(item, 0.0), begun.get(item.row.id)) for item in items}
 
-    def _rest(self, conn: Connection, lanes: dict[Lane, bool], platforms: dict[Lane, str], now: int) -> None:
-        """Let lanes wait that a platform has asked another process to rest with."""
-        keys = {lane: self._block_keys(lane, platforms[lane]) for lane, quick in lanes.items() if quick}
-        found = shared.blocked(conn, {key for each in keys.values() for key in each}, now=now)
-        lanes.update((lane, False) for lane, each in keys.items() if not found.isdisjoint(each))
+
+class _Asked(NamedTuple):
+    """What a set asks before it claims."""
+
+    locks: Asked | None
+    wakes: Asked | None
+    resting: Asked | None
+
+    def read(self) -> tuple[dict[int, Woken], set[Lane], set[str]]:
+        """Give what wakes found, the lanes of these that are locked, and the keys under which a platform rests."""
+        if self.locks is not None:
+            self.locks.all()
+        woken: dict[int, Woken] = {}
+        locked: set[Lane] = set()
+        for *values, mine in self.wakes.all() if self.wakes is not None else ():
+            one = woken[values[0]] = Woken._make(values)
+            if mine:
+                locked.add(one.lane)
+        keys = self.resting.all() if self.resting is not None else ()
+        return woken, locked, {row[0].removeprefix("block|") for row in keys}
 
 
 def _to_look_up(woken: Woken, now: int) -> bool:

@@ -37,6 +37,7 @@ __all__ = [
     "find",
     "in_turn",
     "insert",
+    "land",
     "landed_before",
     "lane_head",
     "look",
@@ -83,7 +84,7 @@ FREE = f"""
     select 1 from delivery e where e.account = d.account and e.channel = d.channel
       and e.state in ('planned', 'deferred') and e.due <= :now
       and (e.priority, e.due, e.id) < (d.priority, d.due, d.id) and not ({HELD}))
-  and not exists ({OPEN_PIECE})
+  and (d.part = 0 or not exists ({OPEN_PIECE}))
 """  # noqa: S608 - put together from constants
 _CLAIM = (
     """
@@ -142,6 +143,11 @@ _TRAIL_CLAIM = Fast(
 _SET = Fast(
     f"update delivery set {', '.join(f'{name} = :{name}' for name in MUTABLE)} "  # noqa: S608
     "where id = :id and state = :was_state and owner = :was_owner and fence = :was_fence"
+)
+_LAND = Fast(
+    "update delivery set state = 'landed', post = :post, updated_at = :now, error = '', error_type = '', owner = '', "
+    "check_at = null, lease_until = null "
+    "where id = :id and state = 'attempting' and owner = :owner and fence = :fence"
 )
 _BEGIN = Fast(
     "update delivery set state = 'attempting', attempts = attempts + 1, lease_until = :lease, updated_at = :now, "
@@ -393,6 +399,20 @@ def change(
         else:
             trail.append(line)
     after_change(conn, old, new, step.actor)
+    return True
+
+
+def land(conn: Connection, step: Change, *, trail: list[dict[str, Any]] | None = None) -> bool:
+    """Do what `change` does for a row under way of which `policy.landed` gave the new one; nearly all steps are this."""
+    old, new = step.old, step.new
+    params = {"post": new.post, "now": new.updated_at, "id": old.id, "owner": old.owner, "fence": old.fence}
+    if old.state != "attempting" or _LAND.run(conn, params) != 1:
+        return False
+    line = _trail(new, old.state, step.cause, step.actor, new.updated_at)
+    if trail is None:
+        _TRAIL.run(conn, line)
+    else:
+        trail.append(line)
     return True
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from shequn_sdk.platforms.budgets import Budget, make_budget
 from shequn_sdk.platforms.manifest import RateLimit
-from shequn_sdk.stores.fast import Fast
+from shequn_sdk.stores.fast import Asked, Fast
 
-__all__ = ["BudgetAsk", "Counter", "block", "blocked", "several"]
+__all__ = ["BudgetAsk", "Counter", "block", "blocked", "resting", "several"]
 
 _READ = Fast("select key, state, blocked_until from bucket where key = :key")
 _READ_ALL = Fast("select key, state, blocked_until from bucket where key = any(:keys::text[])")
@@ -33,6 +33,7 @@ _BLOCK = Fast(
     "on conflict (key) do update set blocked_until = excluded.blocked_until, updated_at = excluded.updated_at "
     "where bucket.blocked_until < excluded.blocked_until"
 )
+_RESTING = Fast("select key from bucket where blocked_until > 0 and blocked_until > :now")
 _ALIVE = Fast("select count(distinct host || ':' || pid) from worker where seen > :since")
 _LOCK = Fast(
     "select pg_advisory_xact_lock(key) from (select distinct hashtext(name)::bigint as key "
@@ -135,6 +136,11 @@ def several(conn: Connection, *, since: int) -> bool:
 def block(conn: Connection, key: str, *, until: int, now: int) -> None:
     """Let all processes know that a platform asked to wait."""
     _BLOCK.run(conn, {"key": f"block|{key}", "until": until, "now": now})
+
+
+def resting(conn: Connection, *, now: int) -> Asked:
+    """Ask for all keys, with `block|` before them, under which a platform has asked some process to wait."""
+    return _RESTING.ask(conn, {"now": now})
 
 
 def blocked(conn: Connection, keys: Collection[str], *, now: int) -> set[str]:

@@ -5,17 +5,54 @@ A delivery takes about five statements, at most 10 µs each this way; `benchmark
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
 
-__all__ = ["Fast"]
+__all__ = ["Asked", "Fast", "one_trip"]
 
 _NAME = re.compile(r"(?<![:\w]):([a-z_]+)")
 _LIST = re.compile(r"\bin :([a-z_]+)")
+
+
+@contextlib.contextmanager
+def one_trip(conn: Connection) -> Generator[None]:
+    """Send a server at once what is asked (see `Fast.ask`) in a block; the answers are there when it has ended."""
+    if not _can_join():
+        yield
+        return
+    raw: Any = conn.connection.driver_connection
+    with raw.pipeline():
+        yield
+
+
+@lru_cache(1)
+def _can_join() -> bool:
+    from psycopg import Pipeline  # noqa: PLC0415 - needed where there is a server
+
+    return Pipeline.is_supported()
+
+
+class Asked:
+    """The answer to a statement, to be read once."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: Any) -> None:
+        """Read from a cursor that has executed, or has sent, its statement."""
+        self._cursor = cursor
+
+    def all(self) -> list[tuple[Any, ...]]:
+        """Give all rows."""
+        try:
+            return self._cursor.fetchall()
+        finally:
+            self._cursor.close()
 
 
 class Fast:
@@ -46,6 +83,10 @@ class Fast:
             cursor.close()
             raise
         return cursor
+
+    def ask(self, conn: Connection, params: Mapping[str, Any] | None = None) -> Asked:
+        """Execute; what it gives is read later, inside `one_trip` after the end of the block."""
+        return Asked(self._execute(conn, params))
 
     def run(self, conn: Connection, params: Mapping[str, Any] | None = None) -> int:
         """Execute; give the number of rows that were changed."""
