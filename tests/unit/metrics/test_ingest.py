@@ -154,6 +154,100 @@ def test_a_failed_batch_leaves_nothing_remembered(tmp_path, make_batch, monkeypa
         assert rows(store, "select sum(actions) from member_day") == [(2,)]
 
 
+def test_many_batches_at_once_are_stored_as_one_by_one(tmp_path, make_batch):
+    rng = random.Random(8)
+    batches = [
+        make_batch(
+            *(
+                {
+                    "id": f"e{rng.randint(1, 200)}",
+                    "member": str(rng.randint(1, 9)),
+                    "kind": rng.choice(["message", "reaction", "retract", "comment"]),
+                    "message": f"m{rng.randint(1, 20)}",
+                    "parent": rng.choice(["", "m3"]),
+                    "text": rng.choice(["", "why?"]),
+                    "attrs": rng.choice(["", '{"retracts": "message"}', '{"emoji": "👍"}']),
+                    "at": f"2026-02-{rng.randint(1, 28):02}T08:00:00+00:00",
+                }
+                for _ in range(rng.randint(0, 60))
+            )
+        )
+        for _ in range(12)
+    ]
+    found = []
+    for way in ("append", "append_all"):
+        with DuckDBEventStore(tmp_path / f"{way}.duckdb", idle=60) as store:
+            store.ensure_community("health")
+            if way == "append":
+                done = [store.append(batch, community="health") for batch in batches]
+            else:
+                done = list(store.append_all(iter(batches), community="health"))
+            events = rows(store, "select * exclude (ingested_at) from events order by event_id")
+            found.append((done, events, rows(store, "select * from member_day order by all")))
+    assert found[0] == found[1]
+    assert sum(done.new for done in found[0][0]) == len(found[0][1]) > 200
+
+
+def test_nothing_stands_behind_a_batch_that_failed(event_store, make_batch):
+    """Which one fails, and where: in preparing it, in storing it, or in the source of the batches."""
+    good, last = make_batch({"id": "a"}), make_batch({"id": "z"})
+
+    def cut_off():
+        yield good
+        raise RuntimeError("the source broke")
+
+    for error, batches in (
+        (InvalidInput, [good, make_batch({"id": "b", "kind": "nonsense"}), last]),
+        (InvalidInput, [good, make_batch({"id": "b", "member": "\ud800"}), last]),
+        (RuntimeError, cut_off()),
+    ):
+        done = event_store.append_all(batches, community="health")
+        next(done)
+        with pytest.raises(error):
+            next(done)
+        assert list(done) == []
+        assert rows(event_store, "select count(*) from events") == [(1,)]
+    assert event_store.append(last, community="health").new == 1
+
+
+def test_a_batch_is_stored_before_its_result_is_given_and_the_next_only_when_asked_for(
+    event_store, make_batch
+):
+    read = []
+
+    def source():
+        for name in "abcd":
+            read.append(name)
+            yield make_batch({"id": name})
+
+    done = event_store.append_all(source(), community="health")
+    assert read == []
+    assert next(done).new == 1
+    assert rows(event_store, "select count(*) from events") == [(1,)]
+    done.close()
+    assert rows(event_store, "select count(*) from events") == [(1,)]
+    assert read in (["a"], ["a", "b"])
+
+
+def test_another_may_write_between_two_batches(tmp_path, make_batch):
+    """What was prepared ahead rests on nothing that the store held, and obeys an erasure that came meanwhile."""
+    path = tmp_path / "e.duckdb"
+    batches = [make_batch({"id": f"e{n}", "member": f"m{n % 3}"}, {"id": "same"}) for n in range(6)]
+    found = []
+    with DuckDBEventStore(path, idle=60) as store, DuckDBEventStore(path, idle=0) as other:
+        store.ensure_community("health")
+        for number, done in enumerate(store.append_all(batches, community="health")):
+            found.append((done.new, done.duplicates, done.erased))
+            store.close()
+            other.append(make_batch({"id": f"o{number}", "member": f"n{number}"}), community="health")
+            if number == 2:
+                other.forget(MemberRef(platform="alpha", native_id="m1"))
+        assert found == [(2, 0, 0), (1, 1, 0), (1, 1, 0), (1, 1, 0), (0, 1, 1), (1, 1, 0)]
+        names = {"1", "m0", "m2", *(f"n{number}" for number in range(6))}
+        assert {name for (name,) in rows(store, "select native_id from members")} == names
+        assert rows(store, "select count(*), count(distinct member_no) from events") == [(11, 9)]
+
+
 def test_an_amount_that_no_ledger_holds_does_not_stop_the_batch(event_store, make_batch):
     odd = [
         {"id": "p", "kind": "purchase", "value": 1e300},

@@ -26,20 +26,30 @@ from shequn_sdk.metrics import DuckDBEventStore
 
 store = DuckDBEventStore(sys.argv[1], timeout=30, idle=float(sys.argv[4]))
 first, batches = int(sys.argv[2]), int(sys.argv[3])
-for number in range(first, first + batches):
+
+def make(number):
     batch = InteractionBatch(platform="alpha")
     for row in range(200):
         batch.append(id=f"{number}.{row}", kind="message", occurred_at=1772000000000000 + number * 1000000 + row,
                      member=str(row % 50))
-    store.append(batch, community="health")
+    return batch
+
+numbers = range(first, first + batches)
+if sys.argv[5] == "append_all":
+    done = store.append_all(map(make, numbers), community="health")
+else:
+    done = (store.append(make(number), community="health") for number in numbers)
+for number, _ in zip(numbers, done):
     print(number, flush=True)
 store.close()
 """
 
 
-def start_writer(path: Path, first: int, batches: int, idle: float = 0.2) -> subprocess.Popen[str]:
+def start_writer(
+    path: Path, first: int, batches: int, idle: float = 0.2, way: str = "append"
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), str(first), str(batches), str(idle)],
+        [sys.executable, "-c", WRITER, str(path), str(first), str(batches), str(idle), way],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -148,9 +158,9 @@ def kill_at_random(tmp_path: Path, kills: int, seed: int) -> None:
     rng = random.Random(seed)
     acknowledged: set[int] = set()
     for attempt in range(kills):
-        writer = start_writer(
-            path, attempt * 5, 400
-        )  # overlaps the one before: what it did not finish comes again
+        # overlaps the one before: what it did not finish comes again
+        way = ("append", "append_all")[attempt % 2]
+        writer = start_writer(path, attempt * 5, 400, way=way)
         assert writer.stdout is not None
         wanted = rng.randint(0, 6)
         for _ in range(wanted):

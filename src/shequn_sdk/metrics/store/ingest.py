@@ -1,7 +1,8 @@
 # ruff: noqa: S608 - names and numbers of this module only; every other value is bound
 """Putting a batch into the store: one transaction, no row twice, dense keys, local days.
 
-Keys and numbers are worked out in memory; the engine is asked once which rows it has, and once to keep the others.
+What follows from the batch alone is worked out first, without the store and perhaps while it keeps another batch
+(`Prepared`). Numbers are given in memory; the engine is asked once which rows it has, and once to keep the others.
 The search for rows that it has is limited to the batch's own time range (an event keeps its platform's time when it
 is redelivered), so it stays cheap at any size of the log.
 """
@@ -9,7 +10,7 @@ is redelivered), so it stays cheap at any size of the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -41,16 +42,103 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MESSAGE_KINDS", "append_batch", "content_key"]
+__all__ = ["MESSAGE_KINDS", "Prepared", "append_batch", "content_key", "prepare"]
 
 _IN_MESSAGE_KINDS = ", ".join(f"'{kind}'" for kind in MESSAGE_KINDS)
 _LATE = timedelta(days=1)
 _CODES = {kind: code for code, kind in enumerate(KINDS)}
 
 
+@dataclass(slots=True)
+class Prepared:
+    """What follows from a batch alone; rows are in order of time, each identity at its earliest only."""
+
+    batch: InteractionBatch
+    order: NDArray[np.int64]
+    """Positions in the batch."""
+    micros: NDArray[np.int64]
+    ids: NDArray[np.uint8]
+    """16 bytes each."""
+    codes: NDArray[np.int8]
+    contents: NDArray[np.int64]
+    parents: NDArray[np.int64] | None
+    asked: NDArray[np.bool_] | None
+    extras: Extras
+
+    def without(self, old: NDArray[np.int64]) -> Prepared:
+        """Leave rows out, given by their places in this order."""
+        import numpy as np  # noqa: PLC0415
+
+        keep = np.ones(len(self.order), bool)
+        keep[old] = False
+        return replace(
+            self,
+            order=self.order[keep],
+            micros=self.micros[keep],
+            ids=self.ids[keep],
+            codes=self.codes[keep],
+            contents=self.contents[keep],
+            parents=None if self.parents is None else self.parents[keep],
+            asked=None if self.asked is None else self.asked[keep],
+        )
+
+    def picker(self) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """Give the function that takes these rows out of a column of the batch."""
+        whole = len(self.order) == len(self.batch) and bool((self.order[1:] > self.order[:-1]).all())
+        return picker(self.order.tolist(), whole=whole)
+
+
+def prepare(batch: InteractionBatch) -> Prepared:
+    """Check a batch and work out its keys, without a look at the store.
+
+    Raises:
+        InvalidInput: see `rows.check`.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    micros = check(batch)
+    extras = read_attrs(batch)
+    try:
+        digests = event_digests(batch)
+        order = unique_rows(digests, micros)
+        packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+        found = Prepared(
+            batch,
+            order,
+            micros[order],
+            np.ascontiguousarray(packed[order]),
+            _codes(batch.kind)[order],
+            content_numbers(batch.platform, batch.channel, batch.message)[order],
+            content_numbers(batch.platform, extras.parent_channel or batch.channel, batch.parent)[order]
+            if any(batch.parent)
+            else None,
+            None,
+            extras,
+        )
+        found.asked = _asked(found)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"a batch of {batch.source or batch.platform} has text that is no valid Unicode: {error}"
+        ) from error
+    return found
+
+
+def _asked(prepared: Prepared) -> NDArray[np.bool_] | None:
+    """Tell which rows ask something; None when no row does."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute  # noqa: PLC0415
+
+    asked = prepared.codes == _CODES["question"]
+    if any(prepared.batch.text):
+        kernels: Any = pyarrow.compute
+        text = array(prepared.picker()(prepared.batch.text), pa.string())
+        asked |= flags_of(kernels.match_substring_regex(text, r"[?？]\s*$"))
+    return asked if asked.any() else None
+
+
 def append_batch(
     con: duckdb.DuckDBPyConnection,
-    batch: InteractionBatch,
+    prepared: Prepared,
     *,
     community: CommunityInfo,
     now: datetime,
@@ -60,45 +148,36 @@ def append_batch(
 
     Args:
         con: connection within a transaction.
-        batch: rows of one platform.
+        prepared: rows of one platform.
         community: where they belong.
         now: time of arrival in UTC, naive, kept with each row.
         known: what earlier batches found out while the file stayed open.
 
     Raises:
-        InvalidInput: see `rows.check`.
+        InvalidInput: a text is no valid Unicode.
     """
-    micros = check(batch)
     known = known or Known()
+    batch = prepared.batch
     given = len(batch)
     if tombstones := known.erased(con):
         batch = without_erased(batch, tombstones)
-        micros = check(batch)
+        if batch is not prepared.batch:
+            prepared = prepare(batch)
     erased = given - len(batch)
     if not len(batch):
         return Appended(new=0, duplicates=0, late=0, erased=erased)
+    fresh = _fresh(con, prepared, community, known)
+    new = len(fresh.order)
+    if not new:
+        return Appended(new=0, duplicates=len(batch), late=0, erased=erased)
     try:
-        fresh = _fresh(con, batch, micros, community, known)
-        if not fresh.rows:
-            return Appended(new=0, duplicates=len(batch), late=0, erased=erased)
-        _Fresh(con, batch, community, now, known, fresh).store()
+        _Fresh(con, fresh, community, now, known).store()
     except UnicodeEncodeError as error:
         raise InvalidInput(
             f"a batch of {batch.source or batch.platform} has text that is no valid Unicode: {error}"
         ) from error
     late = int((fresh.micros < micros_of(now - _LATE)).sum())
-    return Appended(new=len(fresh.rows), duplicates=len(batch) - len(fresh.rows), late=late, erased=erased)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Rows of a batch that the store does not have, in order of time."""
-
-    rows: list[int]
-    micros: NDArray[np.int64]
-    ids: Any
-    """Their identities as an Arrow array."""
-    pick: Callable[[Sequence[Any]], Sequence[Any]]
+    return Appended(new=new, duplicates=len(batch) - new, late=late, erased=erased)
 
 
 def _uuids(digests: NDArray[np.uint8]) -> Any:
@@ -124,29 +203,15 @@ def _nullable(numbers: NDArray[Any]) -> Any:
 
 
 def _fresh(
-    con: duckdb.DuckDBPyConnection,
-    batch: InteractionBatch,
-    micros: NDArray[np.int64],
-    community: CommunityInfo,
-    known: Known,
-) -> _Rows:
-    """Find the rows that are neither twice in the batch nor in the store."""
-    import numpy as np  # noqa: PLC0415
-
-    digests = event_digests(batch)
-    order = unique_rows(digests, micros)
-    packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-    ids = np.ascontiguousarray(packed[order])
-    times = micros[order]
-    old = _stored(con, community, known, ids, times)
+    con: duckdb.DuckDBPyConnection, prepared: Prepared, community: CommunityInfo, known: Known
+) -> Prepared:
+    """Leave out the rows that the store has."""
+    first = int(prepared.micros[0])
+    old = _stored(con, community, known, prepared.ids, prepared.micros)
     if len(old):
-        keep = np.ones(len(order), bool)
-        keep[old] = False
-        order, times, ids = order[keep], times[keep], np.ascontiguousarray(ids[keep])
-    known.recent(con, community.number, int(micros.min())).add(ids, times)
-    whole = len(order) == len(digests) and bool((order[1:] > order[:-1]).all())
-    rows = order.tolist()
-    return _Rows(rows, times, _uuids(ids) if rows else None, picker(rows, whole=whole))
+        prepared = prepared.without(old)
+    known.recent(con, community.number, first).add(prepared.ids, prepared.micros)
+    return prepared
 
 
 def _stored(
@@ -205,25 +270,24 @@ class _Fresh:
     def __init__(
         self,
         con: duckdb.DuckDBPyConnection,
-        batch: InteractionBatch,
+        fresh: Prepared,
         community: CommunityInfo,
         now: datetime,
         known: Known,
-        fresh: _Rows,
     ) -> None:
         self.con = con
-        self.batch = batch
+        self.batch = fresh.batch
         self.community = community
         self.now = now
         self.known = known
         self.fresh = fresh
-        self.extras: Extras = read_attrs(batch)
-        pick = fresh.pick
-        self.kind: Sequence[str] = pick(batch.kind)
-        self.codes = _codes(self.kind)
-        self.channel: Sequence[str] = pick(batch.channel)
-        self.member: Sequence[str] = pick(batch.member)
-        self.message: Sequence[str] = pick(batch.message)
+        self.extras = fresh.extras
+        self.codes = fresh.codes
+        self.contents = fresh.contents
+        self.pick = fresh.picker()
+        self.channel: Sequence[str] = self.pick(self.batch.channel)
+        self.member: Sequence[str] = self.pick(self.batch.member)
+        self.message: Sequence[str] = self.pick(self.batch.message)
 
     def store(self) -> None:
         """Keep the rows, and what follows from them."""
@@ -236,22 +300,22 @@ class _Fresh:
         self._contents(channels)
         self._dirty()
         self._entrances()
-        if "retract" in self.kind:
+        if (self.codes == _CODES["retract"]).any():
             self._take_back(table)
 
     # -- numbers
 
     def _members(self) -> None:
         """Give numbers to the members of the rows, new ones where needed; note new names and bots."""
-        batch, known, fresh = self.batch, self.known, self.fresh
-        targets: Sequence[str] = fresh.pick(batch.target) if any(batch.target) else ()
+        batch, known, pick = self.batch, self.known, self.pick
+        targets: Sequence[str] = pick(batch.target) if any(batch.target) else ()
         self.numbers, found = known.member_numbers(self.con, batch.platform, self.member, targets)
         self.members, self.targets = found
         named = any(batch.member_name) or any(batch.is_bot)
         if not (self.numbers.new or named):
             return
-        names = fresh.pick(batch.member_name)
-        bots = fresh.pick(batch.is_bot)
+        names = pick(batch.member_name)
+        bots = pick(batch.is_bot)
         if self.numbers.new:
             facts: dict[str, tuple[str, bool]] = {}
             if named:
@@ -316,17 +380,14 @@ class _Fresh:
         import pyarrow as pa  # noqa: PLC0415
 
         batch, fresh, extras, known = self.batch, self.fresh, self.extras, self.known
-        pick, size = fresh.pick, len(fresh.rows)
+        pick, size = self.pick, len(fresh.order)
         days, hours = local_days_and_hours(fresh.micros, self.community.zone)
         self.days = days
         members = self.members
         persons = self._persons(members)
-        self.contents = content_numbers(batch.platform, self.channel, self.message)
-        parents = pick(batch.parent)
-        within = pick(extras.parent_channel) if extras.parent_channel else self.channel
         places = set(self.channel)
         columns: dict[str, Any] = {
-            "event_id": fresh.ids,
+            "event_id": _uuids(fresh.ids),
             "community_no": f"{self.community.number}",
             "platform": "$platform",
             "channel_no": f"{channels[self.channel[0]]}"
@@ -336,9 +397,7 @@ class _Fresh:
             "person_no": _nullable(persons),
             "target_no": "null",
             "content_no": _nullable(self.contents),
-            "parent_no": _nullable(content_numbers(batch.platform, within, parents))
-            if any(parents)
-            else "null",
+            "parent_no": "null" if fresh.parents is None else _nullable(fresh.parents),
             "kind": pa.DictionaryArray.from_arrays(array(self.codes), array(KINDS)),
             "ts": array(fresh.micros, pa.timestamp("us")),
             "local_day": array(days, pa.date32()),
@@ -349,7 +408,7 @@ class _Fresh:
             "detail": self._text(extras.detail, "''"),
             "is_spam": self._flags(extras.spam),
             "is_negative": self._flags(extras.negative),
-            "is_question": self._questions(),
+            "is_question": "false" if fresh.asked is None else array(fresh.asked),
             "is_bot": self._bots(members),
             "is_retracted": "false",
             "attrs": "null",
@@ -377,25 +436,12 @@ class _Fresh:
 
         if not column or not any(column):
             return empty
-        return array(self.fresh.pick(column), pa.string())
+        return array(self.pick(column), pa.string())
 
     def _flags(self, column: list[bool] | None) -> Any:
         import pyarrow as pa  # noqa: PLC0415
 
-        return array(self.fresh.pick(column), pa.bool_()) if column and any(column) else "false"
-
-    def _questions(self) -> Any:
-        import pyarrow as pa  # noqa: PLC0415
-        import pyarrow.compute  # noqa: PLC0415
-
-        asked = None
-        if any(self.batch.text):
-            kernels: Any = pyarrow.compute
-            text = array(self.fresh.pick(self.batch.text), pa.string())
-            asked = flags_of(kernels.match_substring_regex(text, r"[?？]\s*$"))
-        kinds = self.codes == KINDS.index("question")
-        asked = kinds if asked is None else asked | kinds
-        return "false" if not asked.any() else array(asked)
+        return array(self.pick(column), pa.bool_()) if column and any(column) else "false"
 
     def _bots(self, members: NDArray[np.int32]) -> Any:
         import numpy as np  # noqa: PLC0415
@@ -403,7 +449,7 @@ class _Fresh:
         known = self.known.bots
         if not known and not any(self.batch.is_bot):
             return "false"
-        flags = np.array(self.fresh.pick(self.batch.is_bot), bool)
+        flags = np.array(self.pick(self.batch.is_bot), bool)
         if known:
             flags |= np.isin(members, np.fromiter(known, np.int32, len(known)))
         return array(flags) if flags.any() else "false"
@@ -412,7 +458,7 @@ class _Fresh:
         """Make an Arrow table of some columns, shared values written out."""
         import pyarrow as pa  # noqa: PLC0415
 
-        size = len(self.fresh.rows)
+        size = len(self.fresh.order)
         empty = {
             "''": lambda: array([""] * size),
             "null": lambda: pa.nulls(size),
@@ -444,7 +490,7 @@ class _Fresh:
         import numpy as np  # noqa: PLC0415
         import pyarrow as pa  # noqa: PLC0415
 
-        own = [KINDS.index(kind) for kind in MESSAGE_KINDS]
+        own = [_CODES[kind] for kind in MESSAGE_KINDS]
         rows = np.flatnonzero(np.isin(self.codes, own) & (self.contents != 0))
         if not len(rows):
             return
@@ -480,7 +526,7 @@ class _Fresh:
             return
         found: dict[int, str] = {}
         for native, kind, entrance in zip(
-            self.member, self.kind, self.fresh.pick(self.batch.entrance), strict=True
+            self.member, self.pick(self.batch.kind), self.pick(self.batch.entrance), strict=True
         ):
             if kind == "join" and entrance and (number := self.numbers[native]):
                 found.setdefault(number, entrance)
@@ -508,11 +554,11 @@ class _Fresh:
         rows: Any = run(
             self.con,
             f"select distinct e.n from given as e join retractions as r on {taken_back('e')}",
-            table.append_column("n", array(np.arange(len(self.kind)))),
+            table.append_column("n", array(np.arange(len(self.codes)))),
         ).fetchnumpy()["n"]
         if not len(rows):
             return "false"
-        flags = np.zeros(len(self.kind), bool)
+        flags = np.zeros(len(self.codes), bool)
         flags[rows] = True
         return array(flags)
 
@@ -521,7 +567,7 @@ class _Fresh:
         import pyarrow as pa  # noqa: PLC0415
 
         table = self._arrow(columns, "content_no", "member_no", "kind", "detail", "ts")
-        retracts = self.fresh.pick(self.extras.retracts) if self.extras.retracts else [""] * len(self.kind)
+        retracts = self.pick(self.extras.retracts) if self.extras.retracts else [""] * len(self.codes)
         run(
             self.con,
             """create or replace temp table taken as
