@@ -28,7 +28,10 @@ class Comments:
             "comments/to_me": lambda call: self._list(call, self._world.comments_to.get(call.uid, [])),
             "comments/by_me": lambda call: self._list(call, self._world.comments_by.get(call.uid, [])),
             "comments/timeline": lambda call: self._list(
-                call, [*self._world.comments_to.get(call.uid, []), *self._world.comments_by.get(call.uid, [])]
+                call,
+                sorted(
+                    {*self._world.comments_to.get(call.uid, []), *self._world.comments_by.get(call.uid, [])}
+                ),
             ),
             "comments/mentions": lambda call: self._list(
                 call, self._world.comments_mentioning.get(call.uid, [])

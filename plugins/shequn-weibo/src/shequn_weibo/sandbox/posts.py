@@ -221,13 +221,14 @@ class Posts:
             raise Refuse(20003)
         if wanted != uid and call.level != "commercial":
             raise Refuse(10014)
-        rows = list(world.visible(world.by_author.get(wanted, []), world.statuses))
-        total = len(rows)
+        ids = world.by_author.get(wanted, [])
+        rows: Iterable[StatusRecord] = world.visible(ids, world.statuses)
+        total = world.count(ids, world.statuses)
         if call.level != "commercial":
-            rows = rows[: int(world.option("newest", 5))]
+            rows = islice(rows, int(world.option("newest", 5)))
         feature = call.fields.get("feature", "0")
         if feature in {"1", "2"}:
-            rows = [row for row in rows if (not row.origin if feature == "1" else bool(row.picture))]
+            rows = (row for row in rows if (not row.origin if feature == "1" else bool(row.picture)))
         return _listed("statuses", self._write_rows(call, page_of(call, rows, default=20, most=100)), total)
 
     def home_timeline(self, call: Call) -> dict[str, Any]:

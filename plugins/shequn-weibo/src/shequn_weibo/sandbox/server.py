@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
@@ -185,7 +186,10 @@ def refusal(world: World, refuse: Refuse, request: str, *, oauth: bool = False) 
 
 
 def _respond(body: Any, status: int = 200) -> Response:
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    try:
+        data = msgspec.json.encode(body)
+    except ValueError:  # half of a pair of surrogates
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Response(data, status_code=status, media_type="application/json; charset=UTF-8")
 
 

@@ -230,9 +230,9 @@ class World:
         self.odd.add(comment.id)
 
     def visible(self, ids: Sequence[int], rows: Mapping[int, Any]) -> Iterator[Any]:
-        """Give the rows that stand and are shown already, newest first."""
+        """Give the rows of growing ids that stand and are shown already, newest first."""
         now = self.now()
-        found = (rows.get(native) for native in sorted(ids, reverse=True))
+        found = (rows.get(native) for native in reversed(ids))
         return (
             row
             for row in found
