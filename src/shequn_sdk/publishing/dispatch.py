@@ -164,9 +164,13 @@ class Dispatcher:
         return None if found is None else from_us(found)
 
     async def forgotten(self) -> list[Wake]:
-        """Give deliveries that are due and that no wake has reached, one per lane, and look-ups that are due."""
+        """Give deliveries that are due and that no wake has reached, one per lane, and look-ups that are due.
+
+        What has been due for less than a tick is left out: its wake is on the way, and another one costs a job.
+        """
         now = self._now()
-        found = await self._store.read(lambda conn: ledger.overdue(conn, now=now))
+        since = now - us(self._options.lease) // 3
+        found = await self._store.read(lambda conn: ledger.overdue(conn, now=now, since=since))
         return [Wake(number, from_us(at), priority) for number, at, priority in found]
 
     async def tick(self) -> None:

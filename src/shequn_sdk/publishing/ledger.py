@@ -199,7 +199,7 @@ _CHECK_ONE = Fast(
 # One row per lane is enough: whoever is woken by it works on whatever is first there.
 _OVERDUE = Fast(
     "select min(id), min(ready_at), min(priority) from delivery where state in ('planned', 'deferred') "
-    "and ready_at <= :now group by account, channel "
+    "and ready_at <= :since group by account, channel "
     "union all select id, check_at, priority from delivery where check_at is not null and check_at <= :now limit 1000"
 )
 _LANE_HEAD = Fast(
@@ -497,9 +497,9 @@ def take_check(conn: Connection, delivery: int, *, now: int, again: int, owner: 
     return None if found is None else Row._make(found)
 
 
-def overdue(conn: Connection, *, now: int) -> list[tuple[int, int, int]]:
-    """Give rows whose time has come and that nobody works on, one per lane, with their instant and priority."""
-    return [(row[0], row[1], row[2]) for row in _OVERDUE.all(conn, {"now": now})]
+def overdue(conn: Connection, *, now: int, since: int) -> list[tuple[int, int, int]]:
+    """Give rows that have waited `since` then, one per lane, and look-ups that are due, with instant and priority."""
+    return [(row[0], row[1], row[2]) for row in _OVERDUE.all(conn, {"now": now, "since": since})]
 
 
 def look(conn: Connection, delivery: int) -> Woken | None:

@@ -15,7 +15,7 @@ import anyio
 
 __all__ = ["DeliveryEngine", "EngineCaps", "Enlisting", "Handle", "Wake", "WakeSource", "in_packs"]
 
-_PACK = 8
+_PACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Wake:
     """0 reply, 1 normal, 2 campaign; engines that can serve lower numbers first."""
 
 
-def in_packs(wakes: Sequence[Wake], *, now: datetime, jobs: int = 512) -> list[list[Wake]]:
+def in_packs(wakes: Sequence[Wake], *, now: datetime, jobs: int = 256) -> list[list[Wake]]:
     """Put wakes of one instant and priority together, for queues in which a job costs more than what it carries.
 
     All that is due `now` is of one instant.
