@@ -316,3 +316,20 @@ def test_webhook_without_secret_is_refused():
 )
 def test_half_a_character_is_replaced_not_refused(raw, name):
     assert wire.decode(raw, wire.User).first_name == name
+
+
+async def test_a_request_that_timed_out_on_its_way_is_no_refusal(tg_lone):
+    adapter, mock, _ = tg_lone
+    mock.post(URL + "sendMessage").respond(408, content=b"<html>timeout</html>")
+    with pytest.raises(Unavailable) as caught:
+        await _publish(adapter)
+    assert caught.value.landed is Landing.PERHAPS
+
+
+async def test_a_wait_beyond_reason_is_cut(tg_lone):
+    adapter, mock, _ = tg_lone
+    mock.post(URL + "sendMessage").mock(return_value=_refusal(429, "Too Many Requests", retry_after=10**18))
+    with pytest.raises(RateLimited) as caught:
+        await _publish(adapter)
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after.days == 365

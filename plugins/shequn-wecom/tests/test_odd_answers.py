@@ -272,3 +272,36 @@ async def test_the_sandbox_answers_wrong_types_as_wecom_does(start_wecom, path):
         for body in variants(_BODIES[path]):
             answer = await client.post(f"/{path}", params=token, json=body)
             assert (answer.status_code, type(answer.json()["errcode"])) == (200, int), body
+
+
+PAGE = b"<html><body><h1>nginx</h1></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "landed"),
+    [
+        (200, Unavailable, Landing.PERHAPS),
+        (302, Unavailable, Landing.SURELY_NOT),
+        (403, Unavailable, Landing.SURELY_NOT),
+        (404, Unavailable, Landing.SURELY_NOT),
+        (408, Unavailable, Landing.PERHAPS),
+        (413, InvalidContent, Landing.SURELY_NOT),
+        (502, Unavailable, Landing.PERHAPS),
+    ],
+)
+async def test_a_page_of_a_gateway_is_a_no_only_where_http_says_no(
+    open_adapter, mocked, status, error, landed
+):
+    route = mocked.post("/message/send").respond(status, content=PAGE, headers={"content-type": "text/html"})
+    app = await open_adapter("app")
+    with pytest.raises(error) as caught:
+        await app.publish("user:lin", Piece(text="你好"), idempotency_key="k")
+    assert (caught.value.landed, route.call_count) == (landed, 1)
+
+
+async def test_a_task_without_a_name_may_stand(open_adapter, mocked):
+    mocked.post("/externalcontact/add_msg_template").respond(json={"errcode": 0, "msgid": None})
+    customer = await open_adapter("customer", sender="lin")
+    with pytest.raises(Unavailable) as caught:
+        await customer.publish("wrA1", Piece(text="共读"), idempotency_key="k")
+    assert caught.value.landed is Landing.PERHAPS

@@ -12,7 +12,14 @@ import respx
 from pydantic import SecretStr
 
 from shequn_sdk.domain import Account, Piece
-from shequn_sdk.errors import Landing, PlatformError, RateLimited, VerificationFailed
+from shequn_sdk.errors import (
+    InvalidContent,
+    Landing,
+    PlatformError,
+    RateLimited,
+    Unavailable,
+    VerificationFailed,
+)
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import HttpClient, HttpResponse
 from shequn_sdk.platforms.ports import RawEvent, WebhookRequest
@@ -256,3 +263,27 @@ async def test_how_old_a_push_may_be_is_a_setting(start_weibo):
     assert adapter.verify(request).body == b"e"
     with pytest.raises(VerificationFailed):
         (await weibo.adapter()).verify(request)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "landed"),
+    [
+        (200, Unavailable, Landing.PERHAPS),
+        (301, Unavailable, Landing.SURELY_NOT),
+        (403, Unavailable, Landing.SURELY_NOT),
+        (408, Unavailable, Landing.PERHAPS),
+        (413, InvalidContent, Landing.SURELY_NOT),
+        (502, Unavailable, Landing.PERHAPS),
+    ],
+)
+async def test_a_page_of_a_gateway_is_a_no_only_where_http_says_no(lone, mocked, status, kind, landed):
+    route = mocked.post(f"{BASE}/statuses/share.json").respond(status, content=b"<html>nginx</html>")
+    with pytest.raises(kind) as caught:
+        await publish(lone)
+    assert (caught.value.landed, route.call_count) == (landed, 1)
+
+
+async def test_a_byte_order_mark_does_not_make_a_post_unknown(lone, mocked):
+    body = b"\xef\xbb\xbf" + json.dumps({"id": 7, "created_at": TIME}).encode()
+    mocked.post(f"{BASE}/statuses/share.json").respond(content=body)
+    assert (await publish(lone)).native_id == "7"

@@ -244,3 +244,24 @@ async def test_the_password_is_shown_nowhere(blog, mocked, caplog):
     shown = f"{caught.value} {caught.value!r} {blog!r} {caplog.text}"
     assert PASSWORD not in shown
     assert PASSWORD.replace(" ", "") not in shown
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7),
+        ("Mon, 02 Mar 2026 04:00:09 GMT", 9),
+        ("Mon, 02 Mar 2026 03:00:00 GMT", 0),
+        ("-5", 0),
+        ("inf", 86_400),
+        ("soon", None),
+        ("", None),
+    ],
+)
+async def test_every_form_of_retry_after(blog, mocked, told, seconds):
+    headers = {"Retry-After": told, "Date": "Mon, 02 Mar 2026 04:00:00 GMT"}
+    mocked.post("/posts").respond(429, content=b"<html>", headers=headers)
+    with pytest.raises(RateLimited) as caught:
+        await blog.publish("posts", Piece(text="Hallo"), idempotency_key="k")
+    wanted = None if seconds is None else timedelta(seconds=seconds)
+    assert (caught.value.retry_after, caught.value.landed) == (wanted, Landing.SURELY_NOT)

@@ -136,6 +136,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_LONGEST = 365 * 86_400.0
+"""Seconds; what is longer is no wait but a mistake on the way."""
+
+
 def error_for(
     operation: str,
     *,
@@ -158,6 +162,8 @@ def error_for(
     if status == 429:
         if retry_after is None and (told := _RETRY_AFTER.search(description)):
             retry_after = float(told[1])
+        if retry_after is not None:
+            retry_after = min(retry_after, _LONGEST)
         wait = "as long as it takes" if retry_after is None else f"{retry_after:g} s"
         return RateLimited(
             f"telegram asks to wait {wait} before {operation} ({said}); slow this {scope or 'account'} down",
@@ -167,7 +173,7 @@ def error_for(
             operation=operation,
             code=status,
         )
-    if status >= 500 or status < 400:
+    if status >= 500 or status < 400 or status == 408:
         return Unavailable(
             f"telegram failed at {operation} ({said}); reading may be repeated, a message may have been posted",
             platform=PLATFORM,

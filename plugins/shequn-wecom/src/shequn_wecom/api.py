@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from shequn_sdk.errors import AuthFailed, Landing, RateLimited, Unavailable
+from shequn_sdk.errors import AuthFailed, InvalidContent, Landing, RateLimited, Unavailable
 from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
@@ -52,12 +52,20 @@ def _refusal(response: HttpResponse, http: HttpClient) -> tuple[int, str]:
         head = lenient.decode(response.body, wire.Head)
         code = int(head.errcode or 0)
     except (ValueError, TypeError, RecursionError) as error:
+        if response.status == 413:
+            raise InvalidContent(
+                f"the gateway before wecom finds {response.operation} too large; use smaller files",
+                platform=PLATFORM,
+                operation=response.operation,
+                code=413,
+            ) from None
         raise Unavailable(
             f"wecom answered {response.operation} with HTTP {response.status} and {len(response.body)} bytes that are "
             "no answer of its API; if this repeats, look whether base_url is right",
             platform=PLATFORM,
             operation=response.operation,
             code=response.status,
+            landed=Landing.PERHAPS if response.status < 300 else Landing.SURELY_NOT,
         ) from error
     if code == 0 and response.status >= 400:
         raise Unavailable(

@@ -13,7 +13,7 @@ from shequn_sdk.errors import Conflict, Unavailable
 from shequn_wecom import wire
 from shequn_wecom.api import Api
 from shequn_wecom.attachments import kinds_told
-from shequn_wecom.errors import error_of
+from shequn_wecom.errors import PLATFORM, error_of
 from shequn_wecom.models import MassMessage, MomentActivity, instant
 
 __all__ = ["Campaigns", "Progress"]
@@ -80,6 +80,12 @@ class Campaigns:
         if attachments:
             body["attachments"] = list(attachments)
         answer = await self._api.post("externalcontact/add_msg_template", wire.MassSent, body)
+        if not answer.msgid:
+            raise Unavailable(
+                "wecom took the mass message without naming the task; it is looked up before it is sent again",
+                platform=PLATFORM,
+                operation="externalcontact/add_msg_template",
+            )
         return answer.msgid, tuple(answer.fail_list)
 
     async def progress(self, task: str, *, chat: str = "") -> Progress:

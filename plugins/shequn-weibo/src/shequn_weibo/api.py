@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from shequn_sdk.errors import AuthFailed, Landing, NotSupported, PlatformError, RateLimited, Unavailable
+from shequn_sdk.errors import (
+    AuthFailed,
+    InvalidContent,
+    Landing,
+    NotSupported,
+    PlatformError,
+    RateLimited,
+    Unavailable,
+)
 from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.deepjson import elements, members
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -57,7 +65,7 @@ def refusal_of(response: HttpResponse, http: HttpClient) -> PlatformError | None
     """
     operation, body = response.operation, response.body
     head = wire.Head()
-    stripped = body.lstrip()[:1]
+    stripped = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
         if stripped == b"{":
             head = _head(body)
@@ -66,12 +74,21 @@ def refusal_of(response: HttpResponse, http: HttpClient) -> PlatformError | None
     except (ValueError, RecursionError) as error:
         if response.status == 429:
             raise _too_many(response) from None
+        if response.status == 413:
+            raise InvalidContent(
+                f"the gateway before weibo finds {operation} too large; use a smaller picture",
+                platform=PLATFORM,
+                operation=operation,
+                code=413,
+            ) from None
+        refused = 300 <= response.status < 500 and response.status != 408
         raise Unavailable(
             f"weibo answered {operation} with HTTP {response.status} and {len(body)} bytes that are no answer of its "
             "API; if this repeats, look whether base_url is right",
             platform=PLATFORM,
             operation=operation,
             code=response.status,
+            landed=Landing.SURELY_NOT if refused else Landing.PERHAPS,
         ) from error
     code = wire.ident(head.error_code)
     if code and code != "0":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -174,15 +175,10 @@ def _moved(response: HttpResponse, redact: Callable[[str], str]) -> PlatformErro
 
 
 def _limited(response: HttpResponse, operation: str) -> RateLimited:
-    value = response.headers.get("retry-after", "")
-    wait: timedelta | None = None
-    try:
-        wait = timedelta(seconds=min(float(value), 86400.0)) if value else None
-    except ValueError:
-        wait = None
+    wait = _seconds(response.headers.get("retry-after", ""), response.headers.get("date", ""))
     return RateLimited(
         f"the host of the site asks to wait before {operation}",
-        retry_after=wait,
+        retry_after=None if wait is None else timedelta(seconds=min(max(wait, 0.0), 86400.0)),
         scope="account",
         platform=PLATFORM,
         operation=operation,
@@ -196,3 +192,15 @@ def _body(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _seconds(value: str, date: str) -> float | None:
+    """Read Retry-After, which is seconds or an instant; that is reckoned from the answer's own date."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(value) - parsedate_to_datetime(date)).total_seconds()
+    except (TypeError, ValueError):
+        return None
