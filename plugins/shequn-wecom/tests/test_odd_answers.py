@@ -305,3 +305,12 @@ async def test_a_task_without_a_name_may_stand(open_adapter, mocked):
     with pytest.raises(Unavailable) as caught:
         await customer.publish("wrA1", Piece(text="共读"), idempotency_key="k")
     assert caught.value.landed is Landing.PERHAPS
+
+
+async def test_what_is_being_dispatched_is_not_asked_for_again_at_once(open_adapter, mocked):
+    route = mocked.post("/externalcontact/get_groupmsg_task").respond(
+        json={"errcode": 41063, "errmsg": "later"}
+    )
+    customer = await open_adapter("customer", sender="lin")
+    told = await customer.get_confirmation("wrA1", "mm1")
+    assert (told.sent, told.pending, route.call_count) == (0, 1, 1)

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from shequn_sdk.errors import AuthFailed, InvalidContent, Landing, RateLimited, Unavailable
+from shequn_sdk.errors import AuthFailed, InvalidContent, Landing, PlatformError, RateLimited, Unavailable
 from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.http import FilePart, HttpClient, HttpResponse
 from shequn_wecom import wire
-from shequn_wecom.errors import PLATFORM, STALE_TOKEN, WINDOW, error_of
+from shequn_wecom.errors import NOT_YET, PLATFORM, STALE_TOKEN, WINDOW, error_of
 from shequn_wecom.token import AccessToken
 
 __all__ = ["BASE_URL", "Api", "RobotApi", "base_of"]
@@ -230,21 +230,24 @@ class Api:
     ) -> HttpResponse:
         token = await self.token.get()
         stale = 0
+        later: PlatformError | None = None
 
         def check(response: HttpResponse) -> None:
-            nonlocal stale
-            stale = 0
+            nonlocal stale, later
+            stale, later = 0, None
             kind = response.headers.get("content-type", "")
             if operation == "media/get" and "json" not in kind and not response.headers.get("error-code"):
                 return
             code, errmsg = _refusal(response, self.http)
             if code in STALE_TOKEN:
                 stale = code
-            if code:
+            if code in NOT_YET:
+                later = error_of(code, errmsg, operation=operation)
+            elif code:
                 raise error_of(code, errmsg, operation=operation)
 
         async def once(token: str) -> HttpResponse:
-            return await self.http.request(
+            response = await self.http.request(
                 method,
                 f"/{operation}",
                 operation=operation,
@@ -254,6 +257,9 @@ class Api:
                 idempotent=idempotent,
                 check=check,
             )
+            if later is not None:  # not raised within: asking again at once is of no use
+                raise later
+            return response
 
         try:
             return await once(token)

@@ -26,12 +26,15 @@ from shequn_sdk.errors import (
     Unavailable,
 )
 
-__all__ = ["PLATFORM", "STALE_TOKEN", "WINDOW", "Rule", "error_of", "rule_of"]
+__all__ = ["NOT_YET", "PLATFORM", "STALE_TOKEN", "WINDOW", "Rule", "error_of", "rule_of"]
 
 PLATFORM = "wecom"
 
 STALE_TOKEN = frozenset({40001, 40014, 42001})
 """Answers, other than gettoken's, after which a fresh token may help: once."""
+
+NOT_YET = frozenset({41063, 41079})
+"""What was asked about is being dispatched: the answer is the same for a minute at least."""
 
 WINDOW = timedelta(seconds=60)
 """A block lasts as long as the window of the limit that was passed; the shortest is a minute and no header says which."""
