@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -31,4 +31,4 @@ class Frozen(BaseModel):
 
 def new_id() -> str:
     """Give a fresh random id (32 hexadecimal digits)."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

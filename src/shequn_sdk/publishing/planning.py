@@ -62,7 +62,9 @@ class Planner:
         """
         if isinstance(to, str):
             raise InvalidInput("`to` is a list of channels, not one text")
-        refs = list(dict.fromkeys(_parsed(one) if type(one) is str else ChannelRef.parse(one) for one in to))
+        refs = [_parsed(one) if type(one) is str else ChannelRef.parse(one) for one in to]
+        if len(refs) > 1:
+            refs = list(dict.fromkeys(refs))
         if not refs:
             raise InvalidInput("nowhere to publish to: give at least one channel")
         names = frozenset(self._accounts.names())

@@ -131,28 +131,37 @@ def to_delivery(row: Row) -> Delivery:
 
 
 _S = DeliveryState
-_LEAST_CERTAIN: tuple[tuple[frozenset[DeliveryState], ReceiptStatus], ...] = (
-    (frozenset({_S.UNKNOWN}), ReceiptStatus.UNKNOWN),
-    (
-        frozenset({_S.PLANNED, _S.BLOCKED, _S.PAUSED, _S.CLAIMED, _S.ATTEMPTING, _S.DEFERRED}),
-        ReceiptStatus.PENDING,
-    ),
-    (frozenset({_S.AWAITING_PERSON}), ReceiptStatus.AWAITING_PERSON),
-    (frozenset({_S.REFUSED}), ReceiptStatus.REFUSED),
-    (frozenset({_S.EXPIRED}), ReceiptStatus.EXPIRED),
-    (frozenset({_S.CANCELLED}), ReceiptStatus.CANCELLED),
-    (frozenset({_S.PARTLY}), ReceiptStatus.PARTLY),
+_LEAST_CERTAIN: tuple[tuple[frozenset[str], ReceiptStatus], ...] = tuple(
+    (frozenset(state.value for state in group), status)
+    for group, status in (
+        ((_S.UNKNOWN,), ReceiptStatus.UNKNOWN),
+        (
+            (_S.PLANNED, _S.BLOCKED, _S.PAUSED, _S.CLAIMED, _S.ATTEMPTING, _S.DEFERRED),
+            ReceiptStatus.PENDING,
+        ),
+        ((_S.AWAITING_PERSON,), ReceiptStatus.AWAITING_PERSON),
+        ((_S.REFUSED,), ReceiptStatus.REFUSED),
+        ((_S.EXPIRED,), ReceiptStatus.EXPIRED),
+        ((_S.CANCELLED,), ReceiptStatus.CANCELLED),
+        ((_S.PARTLY,), ReceiptStatus.PARTLY),
+    )
 )
 
 
-def receipt_of(rows: list[Row]) -> Receipt:
-    """Give the outcome of the pieces of one content in one channel; the least certain piece counts."""
+def receipt_of(rows: list[Row], channel: ChannelRef | None = None) -> Receipt:
+    """Give the outcome of the pieces of one content in one channel; the least certain piece counts.
+
+    Args:
+        channel: that of the rows, where it was read already.
+    """
     first = rows[0]
-    states = {row.status for row in rows}
-    status = next((status for group, status in _LEAST_CERTAIN if states & group), ReceiptStatus.LANDED)
+    states = {row.state for row in rows}
+    status = next(
+        (status for group, status in _LEAST_CERTAIN if not group.isdisjoint(states)), ReceiptStatus.LANDED
+    )
     return Receipt(
         id=f"{first.id}-{first.key[:16]}",
-        channel=_channel(first.account, first.channel),
+        channel=channel or _channel(first.account, first.channel),
         status=status,
         posts=tuple(Post.model_validate_json(row.post) for row in rows if row.post and row.state == "landed"),
         deliveries=tuple(row.id for row in rows),

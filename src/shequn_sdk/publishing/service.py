@@ -142,7 +142,7 @@ class Publishing(Working):
             late=late,
             grace=grace,
         )
-        rows = await self._write(content, to, plan, key=idempotency_key)
+        rows = [group for _, group in await self._write(content, to, plan, key=idempotency_key)]
         now = to_us(self._clock.now())
         ids = [row.id for group in rows for row in group if row.due <= now]
         if ids:
@@ -189,8 +189,8 @@ class Publishing(Working):
             schedule_id=schedule_id,
             actor=actor,
         )
-        rows = await self._write(content, to, plan, key=idempotency_key)
-        return [receipt_of(group) for group in rows]
+        written = await self._write(content, to, plan, key=idempotency_key)
+        return [receipt_of(group, ref) for ref, group in written]
 
     async def plan_many(
         self,
@@ -230,15 +230,16 @@ class Publishing(Working):
 
     async def _write(
         self, content: Content, to: Sequence[Target], plan: Plan, *, key: str | None
-    ) -> list[list[Row]]:
+    ) -> list[tuple[ChannelRef, list[Row]]]:
+        """Write rows; gives them per channel, in the order of `to`."""
         refs = self._planner.parse(to)
         new = self._planner.rows(content, refs, plan, batch=key or "")
         actor = plan.actor or self._worker
         written = await self._enlisted(lambda conn: self._planner.write(conn, new, key=key, actor=actor))
         hit("planned")
-        order = {(ref.account, ref.native_id): number for number, ref in enumerate(refs)}
-        groups = [group for group in by_lane(written) if group[0].lane in order]
-        return sorted(groups, key=lambda group: order[group[0].lane])
+        groups = {group[0].lane: group for group in by_lane(written)}
+        lanes = ((ref, (ref.account, ref.native_id)) for ref in refs)
+        return [(ref, groups[lane]) for ref, lane in lanes if lane in groups]
 
     async def _receipts(self, groups: Sequence[Sequence[Row]]) -> list[Receipt]:
         def look(conn: Connection) -> list[list[Row]]:
