@@ -192,3 +192,13 @@ async def test_sixty_comments_an_hour_and_no_echo(weibo):
     weibo.clock.advance(timedelta(hours=1))
     assert "id" in await client.post("comments/create", id=post["id"], comment="好")
     assert (await client.post("comments/create", id=post["id"], comment="好"))["error_code"] == 20019
+
+
+async def test_a_post_leads_to_its_page(weibo):
+    client = Client(weibo)
+    made = await client.post("statuses/share", status=f"共读 {LINK}", rip="203.0.113.9")
+    answer = await client.call("GET", "statuses/go", uid=1000000001, id="3501756485200075")
+    assert (answer.status_code, answer.headers["location"]) == (302, "https://weibo.com/1000000001/z0JH2lOMb")
+    assert (await client.get("statuses/go", uid=1, id="x"))["error_code"] == 10017
+    assert (await client.get("users/domain_show", domain="club"))["error_code"] == 20003
+    assert made["id"]

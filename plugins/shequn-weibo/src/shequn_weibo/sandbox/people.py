@@ -148,6 +148,7 @@ class People:
         """Give the handlers made with GET."""
         return {
             "users/show": self.show,
+            "users/domain_show": self.domain_show,
             "users/counts": self.counts,
             "friendships/followers": lambda call: self._page(call, self._followers(call)),
             "friendships/followers/ids": lambda call: self._id_page(call, self._followers(call)),
@@ -191,6 +192,11 @@ class People:
         if newest is not None:
             body["status"] = self._world.status_json(newest, trim_user=True)
         return body
+
+    def domain_show(self, call: Call) -> dict[str, Any]:
+        """Find nobody: no user here has a short address (个性域名)."""
+        call.text("domain")
+        raise Refuse(20003)
 
     def counts(self, call: Call) -> list[dict[str, Any]]:
         """Give counters of users."""

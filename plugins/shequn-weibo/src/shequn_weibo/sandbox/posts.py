@@ -85,6 +85,7 @@ class Posts:
             "statuses/count": self.count,
             "statuses/querymid": self.querymid,
             "statuses/queryid": self.queryid,
+            "statuses/go": self.go,
             "short_url/shorten": self.shorten,
             "short_url/expand": self.expand,
             "emotions": self._emotions,
@@ -313,6 +314,13 @@ class Posts:
         if call.fields.get("is_batch") == "1":
             return [{str(native): mid_of(native)} for native in ids]
         return {"mid": mid_of(ids[0])}
+
+    def go(self, call: Call) -> str:
+        """Give the address of a post's page, to which this leads."""
+        uid, native = call.text("uid"), call.text("id")
+        if not (native.isascii() and native.isdigit() and len(native) <= 20):
+            raise Refuse(10017)
+        return f"https://weibo.com/{uid}/{mid_of(native)}"
 
     def queryid(self, call: Call) -> Any:
         """Turn short forms into ids."""

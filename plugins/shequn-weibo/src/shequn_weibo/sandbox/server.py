@@ -278,7 +278,8 @@ def make_app(
         try:
             if not path.endswith(".json"):
                 raise Refuse(10020)  # noqa: TRY301 - all refusals are written in one place
-            return _respond(serve(await _read(request, path.removesuffix(".json"))))
+            answer = serve(await _read(request, path.removesuffix(".json")))
+            return RedirectResponse(answer, 302) if isinstance(answer, str) else _respond(answer)
         except Refuse as refuse:
             status, body = refusal(world, refuse, f"/2/{path}")
             return _respond(body, status)
