@@ -172,16 +172,14 @@ _LANDED_BEFORE = Fast(
 )
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
 # `+id`, because SQLite would rather look through all deliveries in their order than sort the few that are leased
+_LEASED = "state in ('claimed', 'attempting', 'unknown') and state <> 'unknown'"
+"""Under way, in the words of the index of busy channels."""
 _EXPIRED = Fast(
-    f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and lease_until < :now "  # noqa: S608
-    "order by +id limit 1000"
+    f"select {COLUMNS} from delivery where {_LEASED} and lease_until < :now order by +id limit 1000"  # noqa: S608
 )
-_OWNED = Fast(
-    "select distinct owner from delivery where state in ('claimed', 'attempting') and lease_until is not null"
-)
+_OWNED = Fast(f"select distinct owner from delivery where {_LEASED} and lease_until is not null")  # noqa: S608
 _OF_OWNER = Fast(
-    f"select {COLUMNS} from delivery where state in ('claimed', 'attempting') and owner = :owner "  # noqa: S608
-    "and lease_until is not null order by +id"
+    f"select {COLUMNS} from delivery where {_LEASED} and owner = :owner and lease_until is not null order by +id"  # noqa: S608
 )
 _RENEW = Fast(
     "update delivery set lease_until = :lease where id = :id and state in ('claimed', 'attempting') "
@@ -219,7 +217,7 @@ _ANY_READY = Fast(
     "and ready_at <= :now limit 1"
 )
 _NEXT_CHECK = Fast("select min(check_at) from delivery where check_at is not null")
-_NEXT_LEASE = Fast("select min(lease_until) from delivery where state in ('claimed', 'attempting')")
+_NEXT_LEASE = Fast(f"select min(lease_until) from delivery where {_LEASED}")  # noqa: S608
 _BACKLOG = Fast(
     "select count(*) from (select 1 from delivery where account = :account and channel = :channel "
     "and state in ('planned', 'deferred') and due <= :now limit 1000) as waiting"

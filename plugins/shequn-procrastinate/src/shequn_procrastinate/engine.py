@@ -51,7 +51,7 @@ class ProcrastinateEngine:
 
     caps = EngineCaps(transactional_submit=True, delayed=True, cancel=False)
 
-    def __init__(self, url: str, *, clock: Clock, poll: float = 0.2) -> None:
+    def __init__(self, url: str, *, clock: Clock, poll: float = 0.1) -> None:
         """Use the database at `url`; look for wakes whose time has come every `poll` seconds."""
         self._dsn = _dsn(url)
         self._clock = clock

@@ -9,7 +9,8 @@ from shequn_sdk.stores.schema import BigId, Instant, metadata
 __all__ = ["bucket", "channel_move", "delivery", "transition", "worker"]
 
 _READY = text("state in ('planned', 'deferred')")
-_LEASED = text("state in ('claimed', 'attempting')")
+_LANDED = text("state = 'landed'")
+_BLOCKED = text("blocked_until > 0")
 _CHECK = text("check_at is not null")
 _BUSY = text("state in ('claimed', 'attempting', 'unknown')")
 
@@ -54,7 +55,6 @@ delivery = Table(
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("batch", "account", "channel", "part", name="uq_delivery_piece"),
     Index("ix_delivery_ready", "priority", "ready_at", "id", sqlite_where=_READY, postgresql_where=_READY),
-    Index("ix_delivery_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_delivery_check", "check_at", sqlite_where=_CHECK, postgresql_where=_CHECK),
     Index(
         "ix_delivery_lane",
@@ -66,7 +66,16 @@ delivery = Table(
         sqlite_where=_READY,
         postgresql_where=_READY,
     ),
+    # also for leases: what is busy is little
     Index("ix_delivery_busy", "account", "channel", sqlite_where=_BUSY, postgresql_where=_BUSY),
+    Index(
+        "ix_delivery_landed",
+        "account",
+        "channel",
+        "updated_at",
+        sqlite_where=_LANDED,
+        postgresql_where=_LANDED,
+    ),
     Index("ix_delivery_content", "content_id"),
 )
 
@@ -111,4 +120,5 @@ bucket = Table(
     Column("state", Text, nullable=False),
     Column("blocked_until", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Index("ix_bucket_blocked", "blocked_until", sqlite_where=_BLOCKED, postgresql_where=_BLOCKED),
 )
