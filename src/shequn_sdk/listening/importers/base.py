@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ __all__ = [
     "TimeFormat",
     "Times",
     "clean",
+    "with_days",
     "written_time",
 ]
 
@@ -59,7 +60,10 @@ class TimeFormat(StrEnum):
     """How a column tells instants."""
 
     AUTO = "auto"
-    """Numbers by their size as seconds, milliseconds or microseconds since 1970; all else as ISO 8601."""
+    """Numbers by their size as seconds, milliseconds or microseconds since 1970; all else as ISO 8601.
+
+    Where the first rows of a table hold nothing but days such as 20260105, these are days.
+    """
     SECONDS = "seconds"
     MILLISECONDS = "milliseconds"
     MICROSECONDS = "microseconds"
@@ -233,6 +237,27 @@ def written_time(text: str, order: DateOrder) -> datetime | None:
     return moment.replace(tzinfo=datetime.strptime(zone, "%z").tzinfo)
 
 
+def with_days(options: ImportOptions, sample: Iterable[object]) -> ImportOptions:
+    """Give options that read days written as one number (20260105), if all times of the sample are such.
+
+    As seconds since 1970 the years 1990 to 2100 would all lie within two weeks of August 1970.
+    """
+    found = [text for value in sample if value is not None and (text := str(value).strip())]
+    if options.time_format is not TimeFormat.AUTO or not found or not all(map(_is_day, found)):
+        return options
+    return options.model_copy(update={"time_format": TimeFormat.ISO})
+
+
+def _is_day(text: str) -> bool:
+    if not (len(text) == 8 and text.isascii() and text.isdigit() and "1990" <= text[:4] <= "2100"):
+        return False
+    try:
+        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - only whether there is such a day
+    except ValueError:
+        return False
+    return True
+
+
 class Times:
     """Reads instants of one column; gives microseconds since 1970 UTC, or why not."""
 
@@ -255,7 +280,7 @@ class Times:
             return self.of(value)
         if isinstance(value, bool) or value is None:
             return SkipReason.BAD_TIME
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and not (self._format is TimeFormat.ISO and _is_day(str(value))):
             return self.number(value)
         text = str(value).strip()
         if self._format is not TimeFormat.ISO:

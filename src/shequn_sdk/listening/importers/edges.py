@@ -15,6 +15,7 @@ from shequn_sdk.listening.importers.base import (
     TimeFormat,
     Times,
     clean,
+    with_days,
 )
 from shequn_sdk.listening.importers.lines import Line, detect_encoding, head_of, lines
 
@@ -43,6 +44,7 @@ class EdgeListImporter:
             first = _first_line(head_of(source))
             # between tabs a time may hold a blank
             delimiter = b"," if b"," in first else b"\t" if first.count(b"\t") == 2 else None
+        options = with_days(options, _sample(source, delimiter))
         times = Times(options)
         latest = times.latest
         rows = _Rows(options)
@@ -74,6 +76,16 @@ class EdgeListImporter:
                 yield rows.flush(Position(offset=line.end, line=line.number))
         if last is not None:
             yield rows.flush(Position(offset=last.end, line=last.number))
+
+
+def _sample(source: Path, delimiter: bytes | None) -> list[str]:
+    """Give the times of the first lines, without the header's."""
+    found = [
+        fields[2].decode("ascii", "replace").strip()
+        for line in head_of(source).splitlines()[:200]
+        if not line.startswith(_COMMENT) and len(fields := line.split(delimiter)) == 3
+    ]
+    return found if found and found[0].isdigit() else found[1:]
 
 
 def _first_line(head: bytes) -> bytes:

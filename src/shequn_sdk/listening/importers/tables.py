@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from shequn_sdk.domain import InteractionBatch, InteractionKind
 from shequn_sdk.errors import InvalidInput
@@ -23,6 +24,7 @@ from shequn_sdk.listening.importers.base import (
     Skips,
     Times,
     clean,
+    with_days,
 )
 from shequn_sdk.listening.importers.lines import Line, detect_encoding, head_of, lines
 
@@ -82,6 +84,8 @@ _GUESSES: Mapping[str, tuple[str, ...]] = {
 }
 _TRUE = frozenset({"1", "true", "yes", "y", "t", "是"})
 _SAMPLE_DELIMITERS = (",", "\t", ";", "|")
+_SAMPLED = 200
+"""So many rows tell what a column holds."""
 _MOST_LINES = 2_000
 """A quoted field that goes on for longer was never closed."""
 
@@ -164,7 +168,8 @@ class CsvImporter:
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"delimiter {delimiter!r} must be one character") from error
         names: list[str] | None = start.context.get("columns") if resume else None
-        rows: _Table | None = _Table("csv", names, options) if resume else None
+        sample = _Sample(source, encoding, delimiter)
+        rows: _Table | None = _Table("csv", names, options, sample.column) if resume else None
         last: Line | None = None
         while True:
             feed.begin()
@@ -186,7 +191,7 @@ class CsvImporter:
                 if skip is None and not any(cell.strip() for cell in record):
                     continue
                 names = _header(record, options) if skip is None else None
-                rows = _Table("csv", names, options)
+                rows = _Table("csv", names, options, sample.column)
                 if names is not None:
                     rows.width = len(names)
                     continue
@@ -208,6 +213,27 @@ def _delimiter(source: Path, encoding: str) -> str:
     head = head_of(source).decode(encoding, "replace")
     first = next((line for line in head.splitlines() if line.strip()), "")
     return max(_SAMPLE_DELIMITERS, key=first.count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The first records of a file, for a look at what its columns hold."""
+
+    source: Path
+    encoding: str
+    delimiter: str
+
+    def column(self, index: int, *, header: bool) -> list[str]:
+        """Give the cells of a column, without the header's."""
+        head = head_of(self.source)
+        text = head.decode(self.encoding, "replace").splitlines()
+        if len(head) < self.source.stat().st_size:
+            text.pop()  # cut off
+        records: list[list[str]] = []
+        with contextlib.suppress(csv.Error):
+            records.extend(csv.reader(text[:_SAMPLED], delimiter=self.delimiter))
+        records = [record for record in records if any(cell.strip() for cell in record)]
+        return [record[index] for record in records[1 if header else 0 :] if len(record) > index]
 
 
 def _header(record: Sequence[str], options: ImportOptions) -> list[str] | None:
@@ -265,11 +291,18 @@ def _column_map(names: Sequence[str] | None, options: ImportOptions) -> dict[str
     return found
 
 
+class _Column(Protocol):
+    def __call__(self, index: int, *, header: bool) -> Sequence[object]: ...
+
+
 class _Table:
     """Turns records into rows of a batch."""
 
-    def __init__(self, source: str, names: Sequence[str] | None, options: ImportOptions) -> None:
+    def __init__(
+        self, source: str, names: Sequence[str] | None, options: ImportOptions, sample: _Column
+    ) -> None:
         self._map = _column_map(names, options)
+        options = with_days(options, sample(self._map["occurred_at"], header=names is not None))
         self._attrs = {name[6:]: index for name, index in self._map.items() if name.startswith("attrs.")}
         self._options = options
         self._source = source
@@ -384,7 +417,14 @@ class ParquetImporter:
         self, file: Any, size: int, options: ImportOptions, resume: Position | None
     ) -> Iterator[Chunk]:
         names: list[str] = list(file.schema_arrow.names)
-        rows = _Table("parquet", names, options)
+
+        def sample(index: int, *, header: bool) -> Sequence[object]:  # noqa: ARG001 - there is none
+            if index >= len(names):
+                return ()
+            first = next(file.iter_batches(batch_size=_SAMPLED, columns=[names[index]]), None)
+            return () if first is None else _values(first.column(0))
+
+        rows = _Table("parquet", names, options, sample)
         wanted = sorted({index for index in _column_map(names, options).values() if index < len(names)})
         total = int(file.metadata.num_rows)
         number = 0

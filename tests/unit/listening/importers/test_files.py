@@ -93,6 +93,60 @@ def test_telegram_full_export_reuses_ids_over_chats():
     assert rows[0]["occurred_at"] == seconds("2026-01-01T08:00:00+08:00")
 
 
+DAYS = [19900101, 20260105, 20240229, 20261120]
+
+
+def day_table(form: str, values: list, tmp_path: Path) -> Path:
+    path = tmp_path / f"days.{form}"
+    if form == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"user_id": [f"m{v}" for v in values], "date": values}), path)
+    elif form == "csv":
+        path.write_text("user_id,date\n" + "".join(f"m{v},{v}\n" for v in values))
+    else:
+        path.write_text("src dst time\n" + "".join(f"m{v} n {v}\n" for v in values))
+    return path
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "edges"])
+def test_a_column_of_days_as_numbers_is_no_second_of_august_1970(form, tmp_path):
+    def times(values, **options):
+        return [row["occurred_at"] for row in read(form, day_table(form, values, tmp_path), **options)[0]]
+
+    midnight = [
+        seconds(f"{day}T00:00:00+08:00") for day in ("1990-01-01", "2026-01-05", "2024-02-29", "2026-11-20")
+    ]
+    assert times(DAYS, zone="Asia/Shanghai") == midnight
+    assert times(DAYS[1:2], zone="Asia/Shanghai") == midnight[1:2]
+    assert times(DAYS, time_format="iso", zone="Asia/Shanghai") == midnight
+    assert times(DAYS, time_format="seconds") == [day * 1_000_000 for day in DAYS]
+    for other in (20260230, 20261301, 19891231, 1772000000, 7):
+        assert times([*DAYS, other]) == [value * 1_000_000 for value in (*DAYS, other)]
+
+
+@pytest.mark.parametrize("form", ["csv", "edges"])
+def test_what_is_no_day_among_days_is_skipped(form, tmp_path):
+    path = day_table(form, [20260105] * 300 + [20260230, 20260106], tmp_path)
+    rows, skips, _, _ = read(form, path)
+    assert rows[-1]["occurred_at"] == seconds("2026-01-06T00:00:00+00:00")
+    assert (len(rows), skips) == (301, [(302, "bad_time")])
+
+
+def test_days_are_days_also_when_an_import_goes_on(tmp_path):
+    path = day_table("csv", [20260105] * 30, tmp_path)
+    options = ImportOptions(now=NOW, batch_rows=10)
+    importer = Importers().create("csv")
+    first = next(iter(importer.read(path, options=options, resume=None)))
+    rest = [
+        time
+        for chunk in importer.read(path, options=options, resume=first.position)
+        for time in chunk.batch.occurred_at
+    ]
+    assert rest == [seconds("2026-01-05T00:00:00+00:00")] * 20
+
+
 def test_discord_thread():
     rows, skips, total, _ = read("discord", DATA / "discord_thread.json")
     assert (total, skips) == (8, [(8, "malformed")])
