@@ -4,5 +4,4 @@ posts as (
     from @post_days as e
     where @within(e)
     group by @group(e) e.content_no
-),
-@include(received)
+)
