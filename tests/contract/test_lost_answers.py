@@ -68,7 +68,7 @@ async def test_the_answer_of_a_set_is_lost(postgres_url, monkeypatch, kind, comm
         for number in range(24):
             (receipt,) = await publishing.plan(Content(text=f"t{number:02}"), [f"bot:c{number % 6}"])
             ids += receipt.deliveries
-        with anyio.fail_after(20):
+        with anyio.fail_after(300):
             await drain(publishing, ids)
         counts = await publishing.counts()
         every = [step for row in ids for step in await publishing.history(row)]
@@ -102,7 +102,7 @@ async def test_an_intent_that_was_written_and_counted_does_not_wait_for_its_own_
     async with await Store.open(postgres_url) as store:
         publishing = Publishing(store, board, share_limits=True)
         (receipt,) = await publishing.plan(Content(text="x"), ["bot:1"])
-        with anyio.fail_after(10):
+        with anyio.fail_after(300):
             await drain(publishing, receipt.deliveries)
         counts = await publishing.counts()
     assert lost

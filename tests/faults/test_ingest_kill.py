@@ -105,7 +105,7 @@ def kill_the_listener(home: Path, kills: int, seed: int) -> None:
             assert session.rows("select coalesce(sum(actions), 0) from member_day")[1] == [(total,)]
             assert session.rows("select coalesce(sum(events), 0) from ingest_stats")[1] == [(total,)]
     last = listen(home, following, 1)
-    rest, _ = last.communicate(timeout=120)
+    rest, _ = last.communicate(timeout=600)
     assert last.returncode == 0
     acknowledged.add(following)
     with DuckDBEventStore(home / "events.duckdb") as store, store.read() as session:

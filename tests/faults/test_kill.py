@@ -22,6 +22,8 @@ assert _spec.loader is not None
 worker = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(worker)
 
+PATIENCE = 300.0
+"""Seconds for what comes in seconds where nothing else runs."""
 UNDER_WAY = {"planned", "claimed", "attempting", "deferred"}
 
 
@@ -57,12 +59,12 @@ async def ever_unknown(path: Path) -> frozenset[str]:
         )
 
 
-async def settle(workers: Any, seconds: float, **settings: Any) -> dict[str, str]:
+async def settle(workers: Any, **settings: Any) -> dict[str, str]:
     """Let a fresh worker run until nothing is under way any more."""
     process = workers.start(**settings)
     async with await Store.open(workers.store) as store:
         publishing = Publishing(store, worker.OneAccount(None))
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE):
             while True:
                 rows = await publishing.deliveries(limit=100_000)
                 checks = await store.read(
@@ -133,9 +135,9 @@ async def kill_at(workers: Any, wall: Any, tmp_path: Path, mode: str, point: str
         "t0010": ["nonsense"],
     }
     first = workers.start(failpoint=point, mode=mode)
-    assert first.wait(20) == -signal.SIGKILL
+    assert first.wait(PATIENCE) == -signal.SIGKILL
     workers.end(first)
-    found = await settle(workers, 30, mode=mode)
+    found = await settle(workers, mode=mode)
     judge(found, wall, mode, 24, 4)
 
 
@@ -153,7 +155,7 @@ async def test_kill_at_random_moments(workers, wall, tmp_path, mode):
         process.stdout.readline()
         await anyio.sleep(rng.uniform(0.02, 0.25))
         workers.end(process)
-    judge(await settle(workers, 40, mode=mode), wall, mode, 120, 12)
+    judge(await settle(workers, mode=mode), wall, mode, 120, 12)
 
 
 @pytest.mark.slow
@@ -174,13 +176,13 @@ async def test_kill_at_random_moments_long_form(workers, wall, tmp_path, mode):
         pair[turn % 2] = workers.start(mode=mode)
     for process in pair:
         workers.end(process)
-    judge(await settle(workers, 300, mode=mode), wall, mode, total, channels)
+    judge(await settle(workers, mode=mode), wall, mode, total, channels)
 
 
 async def test_two_workers_race_and_nothing_is_sent_twice(workers, wall, tmp_path):
     await plan(tmp_path / "store.db", 200, 40, "none")
-    second = workers.start(lease=30)
-    found = await settle(workers, 60, lease=30)
+    second = workers.start(lease=120)
+    found = await settle(workers, lease=120)
     workers.end(second, signal.SIGTERM)
     judge(found, wall, "none", 200, 40)
     assert set(found.values()) == {"landed"}
@@ -194,12 +196,12 @@ async def test_a_frozen_worker_that_wakes_late_does_no_harm(workers, wall, tmp_p
     frozen = workers.start(lease=0.6)
     assert frozen.stdout is not None
     frozen.stdout.readline()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not wall.requests and time.monotonic() < deadline:  # noqa: ASYNC110
         await anyio.sleep(0.005)
     frozen.send_signal(signal.SIGSTOP)
     try:
-        await settle(workers, 30, lease=0.6)
+        await settle(workers, lease=0.6)
     finally:
         frozen.send_signal(signal.SIGCONT)
     await anyio.sleep(0.5)
@@ -220,12 +222,12 @@ async def test_a_worker_frozen_before_its_request_leaves_sends_nothing_late(work
     """It stops between the intent and the request, also after its first look at the lease, and wakes after its end."""
     wall.native_key = False  # so that the platform would show a second request as a second post
     await plan(tmp_path / "store.db", 1, 1, "native")
-    frozen = workers.start(freeze=point, mode="native", lease=0.6, concurrency=1)
-    with anyio.fail_after(20):
+    frozen = workers.start(freeze=point, mode="native", lease=3, concurrency=1)
+    with anyio.fail_after(PATIENCE):
         while stat(frozen.pid) != "T":  # noqa: ASYNC110
             await anyio.sleep(0.01)
     try:
-        found = await settle(workers, 30, mode="native", lease=0.6)
+        found = await settle(workers, mode="native", lease=3)
     finally:
         frozen.send_signal(signal.SIGCONT)
     workers.end(frozen, signal.SIGTERM)
@@ -243,7 +245,7 @@ async def test_sigterm_finishes_what_is_under_way(workers, wall, tmp_path):
     await plan(tmp_path / "store.db", 60, 20, "none")
     wall.delay = 0.05
     process = workers.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while len(wall.requests) < 5 and time.monotonic() < deadline:  # noqa: ASYNC110
         await anyio.sleep(0.005)
     workers.end(process, signal.SIGTERM)
@@ -255,13 +257,11 @@ async def test_sigterm_finishes_what_is_under_way(workers, wall, tmp_path):
 async def test_a_restart_takes_over_from_a_dead_process_at_once(workers, wall, tmp_path):
     """The lease is long, but the process is known to be gone."""
     await plan(tmp_path / "store.db", 8, 8, "reconcile")
-    first = workers.start(failpoint="intent_written:3", mode="reconcile", lease=60)
-    first.wait(20)
+    first = workers.start(failpoint="intent_written:3", mode="reconcile", lease=3600)
+    first.wait(PATIENCE)
     workers.end(first)
-    begun = time.monotonic()
-    found = await settle(workers, 30, mode="reconcile", lease=60)
+    found = await settle(workers, mode="reconcile", lease=3600)  # is patient for less than a lease
     assert set(found.values()) == {"landed"}
-    assert time.monotonic() - begun < 25
 
 
 async def test_failpoints_do_nothing_by_default():

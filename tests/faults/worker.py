@@ -31,7 +31,7 @@ class WallAdapter:
         self.manifest = Manifest(
             platform="wall", capabilities=frozenset({Capability.PUBLISH_TEXT}), idempotency=idempotency
         )
-        self.client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+        self.client = httpx.AsyncClient(base_url=url, timeout=60, trust_env=False)
 
     async def call(self, path: str, **body: str) -> Any:
         pass_gate()
@@ -93,7 +93,7 @@ def idempotency(mode: str) -> Idempotency:
     if mode == "native":
         return Idempotency(native_key=True, window=timedelta(minutes=10))
     if mode == "reconcile":
-        return Idempotency(reconcile=True, reconcile_delay=timedelta(milliseconds=50))
+        return Idempotency(reconcile=True, reconcile_delay=timedelta(milliseconds=500))
     return Idempotency()
 
 
@@ -124,7 +124,7 @@ async def main(path: str, url: str) -> None:
     options = DeliveryOptions(
         lease=timedelta(seconds=lease),
         backoff_first=timedelta(milliseconds=50),
-        request_timeout=timedelta(seconds=10),
+        request_timeout=timedelta(seconds=60),
     )
     adapter = WallAdapter(url, idempotency(setting("MODE", "none")))
     store = await Store.open(path)

@@ -108,7 +108,7 @@ class Crew:
         """End all workers."""
         for process in list(self.running):
             process.kill()
-            process.wait(40)
+            process.wait(300)
         self.running.clear()
 
 

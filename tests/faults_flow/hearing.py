@@ -208,7 +208,7 @@ async def _first_words(
     A Gateway tells nothing of the time before its first session; what comes after that is what this run is about.
     """
     hub: Any = scene.server["discord"]
-    with anyio.fail_after(40):
+    with anyio.fail_after(300):
         while not hub.hub.sessions:  # noqa: ASYNC110 - the sandbox gives no event
             await anyio.sleep(0.05)
         for name, channel in channels.items():
@@ -229,7 +229,7 @@ def _known_accounts(path: Path) -> int:
 async def _connected(server: SandboxServer) -> None:
     """Wait until the listener is on the Gateway again."""
     gateway: Any = server["discord"]
-    with anyio.fail_after(40):
+    with anyio.fail_after(300):
         while all(session.link is None for session in gateway.hub.sessions.values()):  # noqa: ASYNC110
             await anyio.sleep(0.05)
 

@@ -521,7 +521,7 @@ async def test_a_function_of_a_step_may_ask_for_what_is_due(town):
         asked.append(await sq.journeys.work())
 
     await sq.journeys.save(journey(m.Step(name="call", do=m.Call(handler="ask"))))
-    with anyio.fail_after(20):
+    with anyio.fail_after(300):
         await town.join("lin")
         await town.until(NOON + timedelta(hours=1))
     assert asked == [0]

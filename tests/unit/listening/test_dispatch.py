@@ -233,7 +233,7 @@ async def test_observers_see_everything_and_cannot_disturb(inbox, manual_clock):
 async def test_run_handles_what_comes_later(inbox, dispatcher, store):
     seen = anyio.Event()
     dispatcher.on(name="once")(lambda _: anyio.from_thread.run_sync(seen.set))
-    with anyio.fail_after(10):
+    with anyio.fail_after(300):
         async with anyio.create_task_group() as group:
             group.start_soon(dispatcher.run)
             await anyio.wait_all_tasks_blocked()
@@ -254,7 +254,7 @@ async def test_run_outlives_a_failing_event_store(inbox, manual_clock):
 
     dispatcher = Dispatcher(FakeAccounts(bot=EchoAdapter()), inbox, clock=manual_clock, append=append)
     await inbox.add("bot", [raw(1)])
-    with anyio.fail_after(10):
+    with anyio.fail_after(300):
         async with anyio.create_task_group() as group:
             group.start_soon(dispatcher.run)
             while not dispatcher.trouble:  # noqa: ASYNC110 - no bell rings there
@@ -280,7 +280,7 @@ async def test_run_waits_for_an_inbox_that_is_away_when_it_starts(
 
     monkeypatch.setattr(inbox, "register", sometimes)
     await inbox.add("bot", [raw(1)])
-    with anyio.fail_after(10):
+    with anyio.fail_after(300):
         async with anyio.create_task_group() as group:
             group.start_soon(dispatcher.run)
             while not store.rows or dispatcher.trouble:

@@ -19,7 +19,7 @@ async def settle() -> None:
         await anyio.sleep(0.005)
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition, seconds: float = 300.0) -> None:
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - any condition
             await anyio.sleep(0.005)

@@ -99,7 +99,7 @@ def test_threads_of_one_process_need_not_wait_either(writer, make_batch):
     with writer._session("a long report"):
         thread = threading.Thread(target=look)
         thread.start()
-        thread.join(5)
+        thread.join(300)
     assert found == [1]
 
 

@@ -86,7 +86,7 @@ async def test_what_a_dead_process_could_not_ask_is_asked_at_the_next_start(benc
     stop = anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(publishing.run, stop)
-        with anyio.fail_after(20):
+        with anyio.fail_after(300):
             while not bench.wall.texts("ops"):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         stop.set()

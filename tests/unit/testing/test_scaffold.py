@@ -22,7 +22,7 @@ def run(directory: Path, *args: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(directory / "src")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
