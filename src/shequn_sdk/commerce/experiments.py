@@ -27,6 +27,7 @@ from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.house import House, Room
 from shequn_sdk.members.identities import Seen, find_identities, note_identities, seen_in
 from shequn_sdk.metrics.effects import hold_out
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.tables.commerce import experiment, experiment_outcome, exposure
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiments"]
 
 _US = timedelta(microseconds=1)
+_WATCHED = Fast("select community, name from experiment where outcome = :outcome and ended_at is null")
 _FRESH = 5.0
 """Seconds for which the list of experiments about activity is kept."""
 _K = InteractionKind
@@ -73,10 +75,11 @@ class Experiments(Room):
         now = self._house.clock.monotonic()
         if now - self._looked > _FRESH:
             store = await self._house.store()
-            query = select(experiment.c.community, experiment.c.name).where(
-                experiment.c.outcome == Outcome.ACTIVE.value, experiment.c.ended_at.is_(None)
+            self._watched = await store.read(
+                lambda conn: [
+                    (row[0], row[1]) for row in _WATCHED.all(conn, {"outcome": Outcome.ACTIVE.value})
+                ]
             )
-            self._watched = await store.read(lambda conn: [(row[0], row[1]) for row in conn.execute(query)])
             self._looked = now
         doers = [
             (one.community, seen)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from shequn_sdk.commerce.model import MembershipTerm, Order
 from shequn_sdk.domain import MemberRef
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.members.identities import Seen, find_identities, note_identities
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
-from shequn_sdk.stores.tables.commerce import product, refund, shop_order, term
+from shequn_sdk.stores.tables.commerce import refund, shop_order, term
 from shequn_sdk.stores.tables.members import identity
 
 __all__ = ["Told", "find", "note", "of_person", "pay_back", "terms"]
@@ -46,7 +47,37 @@ def _orders() -> Select[Any]:
     )
 
 
-def _order(row: Row[Any]) -> Order:
+class _Found(NamedTuple):
+    id: int
+    community: str
+    shop: str
+    native_id: str
+    sku: str
+    quantity: int
+    amount: str
+    currency: str
+    refunded: str
+    coupon: str
+    entrance: str
+    at: int
+    platform: str | None
+    member_id: str | None
+
+
+_ONE = Fast(
+    "select o.id, o.community, o.shop, o.native_id, o.sku, o.quantity, o.amount, o.currency, o.refunded, o.coupon, "
+    "o.entrance, o.at, i.platform, i.native_id from shop_order o left join identity i on i.id = o.identity_id "
+    "where o.community = :community and o.shop = :shop and o.native_id = :native"
+)
+_ADD = Fast(
+    "insert into shop_order (community, shop, native_id, identity_id, sku, quantity, amount, currency, refunded, coupon, "
+    "entrance, at) values (:community, :shop, :native, :identity, :sku, :quantity, :amount, :currency, '0', :coupon, "
+    ":entrance, :at) returning id"
+)
+_DAYS = Fast("select term_days from product where community = :community and sku = :sku")
+
+
+def _order(row: Any) -> Order:
     return Order(
         id=row.id,
         community=row.community,
@@ -64,14 +95,9 @@ def _order(row: Row[Any]) -> Order:
     )
 
 
-def _find_one(conn: Connection, community: str, shop: str, native_id: str) -> Row[Any] | None:
-    return conn.execute(
-        _orders().where(
-            shop_order.c.community == community,
-            shop_order.c.shop == shop,
-            shop_order.c.native_id == native_id,
-        )
-    ).one_or_none()
+def _find_one(conn: Connection, community: str, shop: str, native_id: str) -> _Found | None:
+    row = _ONE.one(conn, {"community": community, "shop": shop, "native": native_id})
+    return None if row is None else _Found(*row)
 
 
 def of_person(conn: Connection, member: MemberRef) -> list[int]:
@@ -106,22 +132,22 @@ def note(conn: Connection, told: Told) -> Order:
             seen = Seen(ref=told.member, at=told.at, display_name=told.member_name[:256])
             found = dict(note_identities(conn, [seen]))
         number = found[told.member]
-    made = conn.execute(
-        insert(shop_order).values(
-            community=told.community,
-            shop=told.shop,
-            native_id=told.native_id,
-            identity_id=number,
-            sku=told.sku,
-            quantity=told.quantity,
-            amount=str(told.amount),
-            currency=told.currency,
-            refunded="0",
-            coupon=told.coupon,
-            entrance=told.entrance,
-            at=told.at,
-        )
-    ).inserted_primary_key
+    made = _ADD.one(
+        conn,
+        {
+            "community": told.community,
+            "shop": told.shop,
+            "native": told.native_id,
+            "identity": number,
+            "sku": told.sku,
+            "quantity": told.quantity,
+            "amount": str(told.amount),
+            "currency": told.currency,
+            "coupon": told.coupon,
+            "entrance": told.entrance,
+            "at": told.at,
+        },
+    )
     assert made is not None
     if told.sku and told.member is not None and number is not None:
         _begin_term(conn, told, made[0], number)
@@ -131,9 +157,8 @@ def note(conn: Connection, told: Told) -> Order:
 
 
 def _begin_term(conn: Connection, told: Told, order: int, number: int) -> None:
-    days = conn.execute(
-        select(product.c.term_days).where(product.c.community == told.community, product.c.sku == told.sku)
-    ).scalar()
+    found = _DAYS.one(conn, {"community": told.community, "sku": told.sku})
+    days = found[0] if found is not None else None
     if not days or told.member is None:
         return
     mine = of_person(conn, told.member)

@@ -13,9 +13,9 @@ from shequn_sdk.domain import ChannelRef, MemberRef
 from shequn_sdk.engagement.models import Activity, ActivityState, Place
 from shequn_sdk.errors import UnknownName
 from shequn_sdk.members.identities import Seen, find_identities, note_identities
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.engagement import act, activity, place
-from shequn_sdk.stores.tables.members import identity
 
 __all__ = [
     "Act",
@@ -135,53 +135,43 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     return done
 
 
-_COLUMNS = [
-    activity.c[name]
-    for name in (
-        "id",
-        "community",
-        "kind",
-        "title",
-        "state",
-        "spec",
-        "result",
-        "secret",
-        "opens_at",
-        "closes_at",
-    )
-]
+_NAMES = ("id", "community", "kind", "title", "state", "spec", "result", "secret", "opens_at", "closes_at")
+_COLUMNS = [activity.c[name] for name in _NAMES]
+_LIVE = Fast(
+    f"select {', '.join(_NAMES)} from engagement_activity where state = 'open' order by created_at"  # noqa: S608 - constant
+)
+_ONE = Fast(f"select {', '.join(_NAMES)} from engagement_activity where id = :id")  # noqa: S608 - constant
+_SPOTS = Fast(
+    "select activity_id, purpose, account, channel, batch, native, message, refers from engagement_place "
+    "where activity_id in :keys order by account, channel"
+)
 
 
-def _rows(conn: Connection, query: Any) -> list[Row]:
-    found = conn.execute(query).all()
+def _rows(conn: Connection, found: Sequence[Any]) -> list[Row]:
+    if not found:
+        return []
     spots: dict[str, list[Spot]] = {}
-    keys = [row.id for row in found]
-    for start in range(0, len(keys), 400):
-        chosen = place.c.activity_id.in_(keys[start : start + 400])
-        for one in conn.execute(select(place).where(chosen).order_by(place.c.account, place.c.channel)):
-            spots.setdefault(one.activity_id, []).append(
-                Spot(
-                    one.purpose,
-                    one.account,
-                    one.channel,
-                    one.batch,
-                    bool(one.native),
-                    one.message,
-                    one.refers,
-                )
-            )
-    return [Row(*row, spots=tuple(spots.get(row.id, ()))) for row in found]
+    for number, purpose, account, channel, batch, native, message, refers in _SPOTS.all(
+        conn, {"keys": [row[0] for row in found]}
+    ):
+        spots.setdefault(number, []).append(
+            Spot(purpose, account, channel, batch, bool(native), message, refers)
+        )
+    return [Row(*row, spots=tuple(spots.get(row[0], ()))) for row in found]
 
 
 def live(conn: Connection) -> list[Row]:
     """Give all open activities."""
-    return _rows(conn, select(*_COLUMNS).where(activity.c.state == "open").order_by(activity.c.created_at))
+    return _rows(conn, _LIVE.all(conn))
 
 
 def find(conn: Connection, number: str, *, lock: bool = False) -> Row | None:
     """Give one activity; `lock` keeps others from settling it meanwhile."""
-    query = select(*_COLUMNS).where(activity.c.id == number)
-    rows = _rows(conn, query.with_for_update() if lock else query)
+    if lock and conn.dialect.name != "sqlite":
+        query = select(*_COLUMNS).where(activity.c.id == number)
+        rows = _rows(conn, conn.execute(query.with_for_update()).all())
+    else:
+        rows = _rows(conn, _ONE.all(conn, {"id": number}))
     return rows[0] if rows else None
 
 
@@ -206,7 +196,8 @@ def find_many(
         query = query.where(activity.c.community == community)
     if state is not None:
         query = query.where(activity.c.state == state)
-    return _rows(conn, query.order_by(activity.c.created_at.desc(), activity.c.id).limit(limit))
+    query = query.order_by(activity.c.created_at.desc(), activity.c.id).limit(limit)
+    return _rows(conn, conn.execute(query).all())
 
 
 def add_activity(conn: Connection, row: Row, *, now: int) -> bool:
@@ -279,19 +270,24 @@ def settle(conn: Connection, row: Row, *, state: str, result: str, now: int) -> 
     )
 
 
+_ADD = Fast(
+    "insert into engagement_act (activity_id, identity_id, event, at, act, value, account, channel, message) "
+    "values (:activity, :identity, :event, :at, :act, :value, :account, :channel, :message) on conflict do nothing"
+)
+
+
 def add_acts(conn: Connection, number: str, acts: Iterable[NewAct]) -> int:
     """Note what members did; what is noted already is not noted again. Gives how many were new."""
     new = list(acts)
     if not new:
         return 0
     numbers = identities_of(conn, [one.seen for one in new])
-    return insert_new(
-        conn,
-        act,
-        [
+    return sum(
+        _ADD.run(
+            conn,
             {
-                "activity_id": number,
-                "identity_id": numbers[one.seen.ref],
+                "activity": number,
+                "identity": numbers[one.seen.ref],
                 "event": one.event[:400],
                 "at": one.at,
                 "act": one.act,
@@ -299,9 +295,9 @@ def add_acts(conn: Connection, number: str, acts: Iterable[NewAct]) -> int:
                 "account": one.account,
                 "channel": one.channel,
                 "message": one.message,
-            }
-            for one in new
-        ],
+            },
+        )
+        for one in new
     )
 
 
@@ -321,51 +317,41 @@ def drop_values(conn: Connection, number: str, kind: str) -> None:
     conn.execute(update(act).where(act.c.activity_id == number, act.c.act == kind).values(value=""))
 
 
+_ACTS_WHERE = (
+    "select a.id, a.identity_id, i.person_id, i.platform, i.native_id, i.display_name, a.event, a.at, a.act, a.value, "
+    "a.account, a.channel, a.message from engagement_act a join identity i on i.id = a.identity_id where "
+)
+
+
+def _acts(*conditions: str) -> Fast:
+    return Fast(f"{_ACTS_WHERE}{' and '.join(('a.activity_id = :number', *conditions))} order by a.at, a.id")
+
+
+_OF_KINDS, _OF_PERSON = "a.act in :kinds", "i.person_id = :person"
+_ACTS = {
+    (False, False): _acts(),
+    (True, False): _acts(_OF_KINDS),
+    (False, True): _acts(_OF_PERSON),
+    (True, True): _acts(_OF_KINDS, _OF_PERSON),
+}
+"""By whether kinds, and whether a person, are asked for."""
+
+
 def acts_of(
     conn: Connection, number: str, kinds: Iterable[str] = (), *, person: int | None = None
 ) -> list[Act]:
     """Give what was done with an activity, in the order of the platforms' times."""
-    query = (
-        select(
-            act.c.id,
-            act.c.identity_id,
-            identity.c.person_id,
-            identity.c.platform,
-            identity.c.native_id,
-            identity.c.display_name,
-            act.c.event,
-            act.c.at,
-            act.c.act,
-            act.c.value,
-            act.c.account,
-            act.c.channel,
-            act.c.message,
-        )
-        .join(identity, identity.c.id == act.c.identity_id)
-        .where(act.c.activity_id == number)
-        .order_by(act.c.at, act.c.id)
-    )
-    wanted = tuple(kinds)
+    wanted = list(kinds)
+    asked: dict[str, Any] = {"number": number}
     if wanted:
-        query = query.where(act.c.act.in_(wanted))
+        asked["kinds"] = wanted
     if person is not None:
-        query = query.where(identity.c.person_id == person)
+        asked["person"] = person
     return [
-        Act(
-            id=row.id,
-            identity=row.identity_id,
-            person=row.person_id,
-            member=f"{row.platform}:{row.native_id}",
-            name=row.display_name,
-            event=row.event,
-            at=row.at,
-            act=row.act,
-            value=row.value,
-            account=row.account,
-            channel=row.channel,
-            message=row.message,
+        Act(key, who, owner, f"{platform}:{native}", *rest)
+        for key, who, owner, platform, native, *rest in _ACTS[bool(wanted), person is not None].all(
+            conn, asked
         )
-        for row in conn.execute(query)
     ]
 
 

@@ -24,7 +24,7 @@ from shequn_sdk.domain import (
 from shequn_sdk.engagement.duty import due_after, on_duty
 from shequn_sdk.feedback import records
 from shequn_sdk.feedback.model import FeedbackDesk, FeedbackItem, FeedbackKind, Source, Urgency
-from shequn_sdk.feedback.records import OPEN, Told
+from shequn_sdk.feedback.records import Told
 from shequn_sdk.house import House
 from shequn_sdk.members.identities import Seen, seen_in
 from shequn_sdk.scheduling.models import Firing
@@ -219,16 +219,7 @@ class Intake:
         del firing
         store = await self._house.store()
         now = to_us(store.clock.now())
-        late = await store.read(
-            lambda conn: records.find(
-                conn,
-                feedback_item.c.community == arguments.community,
-                feedback_item.c.state.in_(OPEN),
-                feedback_item.c.answered_at.is_(None),
-                feedback_item.c.alarmed_at.is_(None),
-                feedback_item.c.due_at < now,
-            )
-        )
+        late = await store.read(lambda conn: records.late(conn, arguments.community, now=now))
         for one in late:
             await self._notify(one, "反馈超时未回复", key="overdue")
             await store.write(partial(records.change, number=one.id, alarmed_at=now))

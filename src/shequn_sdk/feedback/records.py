@@ -13,11 +13,12 @@ from shequn_sdk.domain import ChannelRef, MemberRef
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.feedback.model import FeedbackDesk, FeedbackItem, FeedbackKind, FeedbackState, Source, Urgency
 from shequn_sdk.members.identities import Seen, note_identities
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.feedback import feedback_desk, feedback_item
 from shequn_sdk.stores.tables.members import identity
 
-__all__ = ["OPEN", "Told", "add", "amend", "change", "desks", "find", "get", "put_desk", "texts"]
+__all__ = ["OPEN", "Told", "add", "amend", "change", "desks", "find", "get", "late", "put_desk", "texts"]
 
 OPEN = (FeedbackState.NEW.value, FeedbackState.ASSIGNED.value, FeedbackState.ANSWERED.value)
 KEPT = 1000
@@ -42,12 +43,22 @@ class Told:
     due: int
 
 
+_DESKS = Fast("select community, settings from feedback_desk")
+_THERE = Fast("select id from feedback_item where community = :community and key = :key")
+_ADD = Fast(
+    "insert into feedback_item (community, key, identity_id, source, channel, message, text, kind, urgency, state, "
+    "assignee, outcome, public, created_at, due_at) values (:community, :key, :identity, :source, :channel, :message, "
+    ":text, :kind, :urgency, :state, :assignee, '', 0, :at, :due) returning id"
+)
+_LATE = Fast(
+    "select id from feedback_item where community = :community and state in :open and answered_at is null "
+    "and alarmed_at is null and due_at < :now limit 1"
+)
+
+
 def desks(conn: Connection) -> dict[str, FeedbackDesk]:
     """Give the desk of each community that has one."""
-    return {
-        row.community: FeedbackDesk.model_validate_json(row.settings)
-        for row in conn.execute(select(feedback_desk))
-    }
+    return {community: FeedbackDesk.model_validate_json(settings) for community, settings in _DESKS.all(conn)}
 
 
 def put_desk(conn: Connection, community: str, desk: FeedbackDesk, *, now: int) -> None:
@@ -62,31 +73,27 @@ def add(conn: Connection, told: Iterable[Told]) -> list[int]:
     """Take what is new; gives the numbers of it."""
     made: list[int] = []
     for one in told:
-        there = select(feedback_item.c.id).where(
-            feedback_item.c.community == one.community, feedback_item.c.key == one.key
-        )
-        if conn.execute(there).one_or_none() is not None:
+        if _THERE.one(conn, {"community": one.community, "key": one.key}) is not None:
             continue
         number = note_identities(conn, [one.seen])[one.seen.ref] if one.seen is not None else None
-        key = conn.execute(
-            insert(feedback_item).values(
-                community=one.community,
-                key=one.key,
-                identity_id=number,
-                source=one.source.value,
-                channel=one.channel,
-                message=one.message,
-                text=one.text[:KEPT],
-                kind=one.kind.value,
-                urgency=one.urgency.value,
-                state=(FeedbackState.ASSIGNED if one.assignee else FeedbackState.NEW).value,
-                assignee=one.assignee,
-                outcome="",
-                public=0,
-                created_at=one.at,
-                due_at=one.due,
-            )
-        ).inserted_primary_key
+        key = _ADD.one(
+            conn,
+            {
+                "community": one.community,
+                "key": one.key,
+                "identity": number,
+                "source": one.source.value,
+                "channel": one.channel,
+                "message": one.message,
+                "text": one.text[:KEPT],
+                "kind": one.kind.value,
+                "urgency": one.urgency.value,
+                "state": (FeedbackState.ASSIGNED if one.assignee else FeedbackState.NEW).value,
+                "assignee": one.assignee,
+                "at": one.at,
+                "due": one.due,
+            },
+        )
         assert key is not None
         made.append(key[0])
     return made
@@ -102,6 +109,20 @@ def find(conn: Connection, *conditions: Any, limit: int | None = None) -> Sequen
     """Give items, the one that is due first in front."""
     query = _items().where(*conditions).order_by(feedback_item.c.due_at, feedback_item.c.id)
     return [_item(row) for row in conn.execute(query if limit is None else query.limit(limit))]
+
+
+def late(conn: Connection, community: str, *, now: int) -> Sequence[FeedbackItem]:
+    """Give what was to be answered before `now`, and was neither answered nor told of."""
+    if _LATE.one(conn, {"community": community, "open": list(OPEN), "now": now}) is None:
+        return []
+    return find(
+        conn,
+        feedback_item.c.community == community,
+        feedback_item.c.state.in_(OPEN),
+        feedback_item.c.answered_at.is_(None),
+        feedback_item.c.alarmed_at.is_(None),
+        feedback_item.c.due_at < now,
+    )
 
 
 def texts(

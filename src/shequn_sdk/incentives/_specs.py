@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from shequn_sdk.domain import Community, MemberRef
 from shequn_sdk.members.identities import Seen, find_identities, note_identities, persons_of
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.tables.incentives import incentive_spec
 from shequn_sdk.stores.tables.members import identity
 
@@ -47,15 +48,20 @@ def remove_spec(conn: Connection, community: str, kind: str, name: str) -> bool:
     return bool(conn.execute(query).rowcount)
 
 
+_SPECS = Fast("select community, name, spec from incentive_spec where kind = :kind order by community, name")
+_OWN_SPECS = Fast(
+    "select community, name, spec from incentive_spec where kind = :kind and community = :community order by name"
+)
+
+
 def read_specs(conn: Connection, kind: str, community: str | None = None) -> list[tuple[str, str, str]]:
     """Give what is set up of a kind: community, name, JSON."""
-    query = select(incentive_spec.c.community, incentive_spec.c.name, incentive_spec.c.spec).where(
-        incentive_spec.c.kind == kind
+    rows = (
+        _SPECS.all(conn, {"kind": kind})
+        if community is None
+        else _OWN_SPECS.all(conn, {"kind": kind, "community": community})
     )
-    if community is not None:
-        query = query.where(incentive_spec.c.community == community)
-    rows = conn.execute(query.order_by(incentive_spec.c.community, incentive_spec.c.name))
-    return [(row.community, row.name, row.spec) for row in rows]
+    return [(owner, name, spec) for owner, name, spec in rows]
 
 
 def local_day_of(owner: Community, at: datetime) -> str:

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, text, tuple_
+from sqlalchemy import Connection, select, text, tuple_
 
 from shequn_sdk.domain import Interaction, MemberRef
 from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import to_us
-from shequn_sdk.stores.tables.members import identity, person
+from shequn_sdk.stores.tables.members import identity
 
 __all__ = ["Seen", "find_identities", "note_identities", "persons_of", "seen_in"]
 
 _CHUNK = 400
 _FIND = Fast("select id from identity where platform = :platform and native_id = :native")
+_NEW_PERSON = Fast("insert into person (name, created_at) values ('', :at) returning id")
+_NEW = Fast(
+    "insert into identity (platform, native_id, person_id, display_name, username, is_bot, account, first_seen, last_seen) "
+    "values (:platform, :native, :person, :name, :user, :bot, :by, :first, :last) returning id"
+)
 _OWNERS = Fast("select id, person_id from identity where id in :ids")
 _RENEW = Fast(
     "update identity set last_seen = :at, display_name = coalesce(nullif(:name, ''), display_name), "
@@ -96,20 +101,21 @@ def note_identities(conn: Connection, seen: Iterable[Seen]) -> Mapping[MemberRef
         numbers = find_identities(conn, newest)
     for ref in [ref for ref in newest if ref not in numbers]:
         one = newest[ref]
-        owner = conn.execute(insert(person).values(name="", created_at=first[ref])).inserted_primary_key
-        made = conn.execute(
-            insert(identity).values(
-                platform=ref.platform,
-                native_id=ref.native_id,
-                person_id=owner[0] if owner else None,
-                display_name=one.display_name,
-                username=one.username,
-                is_bot=int(one.is_bot),
-                account=one.account,
-                first_seen=first[ref],
-                last_seen=one.at,
-            )
-        ).inserted_primary_key
+        owner = _NEW_PERSON.one(conn, {"at": first[ref]})
+        made = _NEW.one(
+            conn,
+            {
+                "platform": ref.platform,
+                "native": ref.native_id,
+                "person": owner[0] if owner else None,
+                "name": one.display_name,
+                "user": one.username,
+                "bot": int(one.is_bot),
+                "by": one.account,
+                "first": first[ref],
+                "last": one.at,
+            },
+        )
         numbers[ref] = made[0] if made else 0
         del newest[ref]
     changes = [

@@ -24,7 +24,6 @@ from shequn_sdk.stores.tables.moderation import (
     moderation_case,
     moderation_rules,
     moderation_strike,
-    moderation_tally,
 )
 from shequn_sdk.stores.tables.profiles import member_tag
 
@@ -431,17 +430,16 @@ def count(conn: Connection, counts: Mapping[tuple[str, int], Sequence[int]]) -> 
     )
 
 
+_TALLY = Fast(
+    "select coalesce(sum(messages), 0), coalesce(sum(negative), 0), coalesce(sum(junk), 0), coalesce(sum(mentions), 0) "
+    "from moderation_tally where community = :community and minute >= :since"
+)
+
+
 def tally(conn: Connection, community: str, *, since: int) -> tuple[int, int, int, int]:
     """Give messages, negative ones, junk and mentions since an instant."""
-    table = moderation_tally
-    row = conn.execute(
-        select(
-            func.coalesce(func.sum(table.c.messages), 0),
-            func.coalesce(func.sum(table.c.negative), 0),
-            func.coalesce(func.sum(table.c.junk), 0),
-            func.coalesce(func.sum(table.c.mentions), 0),
-        ).where(table.c.community == community, table.c.minute >= since)
-    ).one()
+    row = _TALLY.one(conn, {"community": community, "since": since})
+    assert row is not None
     return int(row[0]), int(row[1]), int(row[2]), int(row[3])
 
 

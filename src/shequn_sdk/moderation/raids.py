@@ -13,6 +13,7 @@ from shequn_sdk.moderation import book
 from shequn_sdk.moderation.book import NewAction
 from shequn_sdk.moderation.results import Raid
 from shequn_sdk.moderation.rules import RaidSettings
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us
 from shequn_sdk.stores.tables.moderation import moderation_action, moderation_mode
 
@@ -36,8 +37,13 @@ def to_raid(row: Row[Any]) -> Raid:
     )
 
 
+_OPEN = Fast("select id from moderation_mode where ended_at is null limit 1")
+
+
 def open_raids(conn: Connection) -> dict[str, Raid]:
     """Give the raids that have not ended, by channel."""
+    if _OPEN.one(conn) is None:
+        return {}
     rows = conn.execute(select(moderation_mode).where(moderation_mode.c.ended_at.is_(None)))
     return {row.channel: to_raid(row) for row in rows}
 
