@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from shequn_sdk.client.workspace import Workspace
 from shequn_sdk.domain import DeliveryState
-from shequn_sdk.errors import InvalidInput
+from shequn_sdk.errors import InvalidInput, PermissionDenied, TargetNotFound
 
 if TYPE_CHECKING:
     from shequn_sdk.metrics.diagnosis import Evidence
@@ -122,12 +122,28 @@ async def _deliveries(workspace: Workspace) -> DeliveryCounts | None:
     if not _has_store(workspace):
         return None
     counts = await (await workspace.publishing()).counts()
+    untaken = await _untaken(workspace)
     return DeliveryCounts(
         landed=counts.get(DeliveryState.LANDED, 0) + counts.get(DeliveryState.PARTLY, 0),
-        refused=counts.get(DeliveryState.REFUSED, 0),
+        refused=max(0, counts.get(DeliveryState.REFUSED, 0) - untaken),
+        untaken=untaken,
         unknown=counts.get(DeliveryState.UNKNOWN, 0),
         waiting=sum(counts.get(state, 0) for state in _WAITING),
     )
+
+
+async def _untaken(workspace: Workspace) -> int:
+    """Count private messages of journeys to members who take none from us; the journey went another way."""
+    from sqlalchemy import func, select
+
+    from shequn_sdk.stores.tables.delivery import delivery
+
+    query = select(func.count()).where(
+        delivery.c.state == DeliveryState.REFUSED.value,
+        delivery.c.batch.like("journey/%/direct"),
+        delivery.c.error_type.in_((TargetNotFound.__name__, PermissionDenied.__name__)),
+    )
+    return int(await (await workspace.store()).read(lambda conn: conn.execute(query).scalar_one()))
 
 
 async def findings(workspace: Workspace, community: str | None, last: timedelta) -> tuple[Diagnosis, ...]:

@@ -89,6 +89,9 @@ class DeliveryCounts(Frozen):
 
     landed: int = 0
     refused: int = 0
+    """Without `untaken`."""
+    untaken: int = 0
+    """Private messages to members who never wrote to the account, or closed theirs: refused, and told another way."""
     unknown: int = 0
     """Sent with no clear answer: it may stand on the platform."""
     waiting: int = 0

@@ -178,8 +178,10 @@ def _delivery_cards(context: ReportContext) -> tuple[Card, ...]:
         for key, value in (
             ("landed", counts.landed),
             ("refused", counts.refused),
+            ("untaken", counts.untaken),
             ("unknown", counts.unknown),
         )
+        if value or key != "untaken"
     )
 
 
@@ -505,6 +507,7 @@ async def deliveries(context: ReportContext, _numbers: Numbers) -> Section | Non
     language = context.language
     keys = ("landed", "refused", "unknown", "waiting")
     total = (counts.landed, counts.refused, counts.unknown, counts.waiting)
+    notes = (word("untaken_note", language, count=counts.untaken),) if counts.untaken else ()
     columns = (
         Column(title=word("channel", language)),
         *(Column(title=word(key, language), unit=Unit.POSTS) for key in keys),
@@ -514,7 +517,10 @@ async def deliveries(context: ReportContext, _numbers: Numbers) -> Section | Non
     )
     rows = (*rows, ("Σ", *total)) if rows else (("Σ", *total),)
     return Section(
-        name="deliveries", title=word("deliveries", language), tables=(Table(columns=columns, rows=rows),)
+        name="deliveries",
+        title=word("deliveries", language),
+        tables=(Table(columns=columns, rows=rows),),
+        notes=notes,
     )
 
 

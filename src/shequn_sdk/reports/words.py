@@ -46,6 +46,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "posts": ("内容投递", "Posts"),
     "landed": ("已送达", "landed"),
     "refused": ("被拒绝", "refused"),
+    "untaken": ("私信未能送达", "private, not taken"),
+    "untaken_note": (
+        "有 {count} 条私信发给了从未给账号写过信或关闭了私信的成员：这在意料之中，旅程会尽量改用其他方式通知，不计入“被拒绝”。",
+        (
+            "{count} private messages went to members who never wrote to the account or take none: that is expected, "
+            "journeys tell them another way where they can, and these are not among the refused."
+        ),
+    ),
     "unknown": ("结果未知", "unknown"),
     "waiting": ("等待中", "waiting"),
     "activity": ("活跃度", "Activity"),

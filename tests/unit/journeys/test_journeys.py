@@ -525,3 +525,17 @@ async def test_a_function_of_a_step_may_ask_for_what_is_due(town):
         await town.join("lin")
         await town.until(NOON + timedelta(hours=1))
     assert asked == [0]
+
+
+async def test_a_report_tells_refusals_that_were_expected_apart(town):
+    from shequn_sdk.client import reporting
+    from shequn_sdk.domain import Content
+
+    await town.sq.journeys.save(template("newcomer-week"))
+    await town.join("lin")
+    await town.until(NOON + timedelta(days=2))
+    await town.sq.publish(Content(text="to nobody"), to=["bot:-1009999"])
+    await town.sq.deliver_due()
+    counts = await reporting._deliveries(town.sq._workspace)
+    assert counts is not None
+    assert (counts.untaken, counts.refused) == (1, 1)

@@ -8,6 +8,7 @@ from shequn_sdk.domain import Grain, MetricPoint, MetricResult, Unit
 from shequn_sdk.errors import InvalidInput, StoreBusy
 from shequn_sdk.platforms.hooks import ReportSection
 from shequn_sdk.reports import Card, Language, Section, build_report
+from shequn_sdk.reports.model import DeliveryCounts
 from shequn_sdk.reports.tables import chart_table
 
 EVERY_SECTION = [
@@ -67,6 +68,17 @@ async def test_nothing_at_all_still_gives_a_report(report_context):
     assert [section.name for section in report.sections] == ["summary", "notes"]
     assert section(report, "summary").notes
     assert len(report.html()) < 200_000
+
+
+async def test_private_messages_that_nobody_takes_are_no_refusals(report_context):
+    quiet = await build_report(report_context(language=Language.EN))
+    assert not section(quiet, "deliveries").notes
+    counts = DeliveryCounts(landed=5, refused=1, untaken=7)
+    report = await build_report(report_context(language=Language.EN, deliveries=counts))
+    cards = {card.label: card.value for card in section(report, "summary").cards}
+    assert (cards["Posts · refused"], cards["Posts · private, not taken"]) == (1, 7)
+    (note,) = section(report, "deliveries").notes
+    assert note.startswith("7 private messages went to members who never wrote")
 
 
 async def test_errors_of_the_store_are_not_taken_for_missing_metrics(report_context):
