@@ -201,7 +201,7 @@ async def _hear(server: Server, until: int) -> list[str]:
         adapter = _adapter(lambda _: httpx.Response(200, json=where), SystemClock(), receive_wait=0.3)
         found: list[str] = []
         cursor = None
-        async with adapter, asyncio.timeout(20):
+        async with adapter, asyncio.timeout(300):
             while len(found) < until:
                 batch = await adapter.receive(cursor)
                 cursor = batch.cursor

@@ -190,6 +190,6 @@ async def _serve(app):
 async def _until(condition):
     import asyncio
 
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(300):
         while not condition():  # noqa: ASYNC110 - watches a state
             await asyncio.sleep(0.02)

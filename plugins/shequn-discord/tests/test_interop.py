@@ -55,7 +55,7 @@ async def test_discord_py(discord_place, monkeypatch):
 
     running = asyncio.create_task(client.start(place.described["token"]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             assert await seen.get() == ("ready", int(place.described["bot_id"]))
             sandbox.join(place.channel, LI)
             assert await seen.get() == ("join", "小李")
@@ -146,7 +146,7 @@ async def test_hikari_gateway(discord_place):
 
     await bot.start(check_for_updates=False)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             while place.sandbox.hub.connected < 1:  # noqa: ASYNC110 - watches a state
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.2)

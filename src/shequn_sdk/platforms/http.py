@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
 import logging
 import random
@@ -68,7 +69,16 @@ class Redactor:
 
 
 class _RequestLogFilter(logging.Filter):
-    """Takes known secrets out of httpx's own log lines, which show whole URLs: those of clients beside `HttpClient`."""
+    """Takes known secrets out of the log lines of httpx, which show whole URLs, and of httpcore, which show headers."""
+
+    NAMES = (
+        "httpx",
+        "httpcore.connection",
+        "httpcore.http11",
+        "httpcore.http2",
+        "httpcore.proxy",
+        "httpcore.socks",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,9 +86,10 @@ class _RequestLogFilter(logging.Filter):
 
     def watch(self, redactor: Redactor) -> None:
         self._redactors.add(redactor)
-        logger = logging.getLogger("httpx")
-        if self not in logger.filters:
-            logger.addFilter(self)
+        for name in self.NAMES:
+            logger = logging.getLogger(name)
+            if self not in logger.filters:
+                logger.addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = shown = record.getMessage()
@@ -117,16 +128,17 @@ class HttpResponse:
         Raises:
             Unavailable: it is not JSON; `landed` is PERHAPS, because something answered.
         """
-        try:
+        with contextlib.suppress(
+            ValueError, RecursionError
+        ):  # their errors hold the body, which may tell a secret
             return jsonlib.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise Unavailable(
-                f"{self.platform} answered {self.operation} with HTTP {self.status} and {len(self.body)} bytes that "
-                "are no JSON; if this repeats, look whether base_url is the platform's",
-                platform=self.platform,
-                operation=self.operation,
-                code=self.status,
-            ) from error
+        raise Unavailable(
+            f"{self.platform} answered {self.operation} with HTTP {self.status} and {len(self.body)} bytes that "
+            "are no JSON; if this repeats, look whether base_url is the platform's",
+            platform=self.platform,
+            operation=self.operation,
+            code=self.status,
+        )
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -32,12 +32,15 @@ def decode(body: bytes, answer: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(body, type=answer, strict=False)
+    except UnicodeDecodeError:
+        misfit = ValueError("it is not UTF-8")
     except ValueError as error:
         misfit = error
     try:
         return msgspec.convert(_texts(json.loads(mended(body))), type=answer, strict=False)
     except ValueError:  # a misfit again, or no JSON at all
-        raise misfit from None
+        pass
+    raise misfit  # not from the error above: those of json hold the whole body, which may tell a secret back
 
 
 def _texts(value: object) -> Any:

@@ -83,3 +83,15 @@ def test_it_reads_or_says_why_not(body):
     except ValueError:
         return
     assert isinstance(page, Page)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>s3cr3t-token</html>", b'{"id": s3cr3t-token}', b"\xff s3cr3t-token"]
+)
+def test_no_error_keeps_the_body(body):
+    with pytest.raises(ValueError, match="JSON|UTF-8|xpected") as caught:
+        decode(body, dict)
+    link: BaseException | None = caught.value
+    while link is not None:
+        assert "s3cr3t" not in repr(link) + repr(vars(link)) + repr(link.args)
+        link = link.__cause__ or link.__context__

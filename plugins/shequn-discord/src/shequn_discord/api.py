@@ -143,7 +143,7 @@ class Api:
         safe = method not in {"POST", "PATCH"} if idempotent is None else idempotent
 
         def observe(response: HttpResponse, bucket: Any) -> None:
-            error = error_for(response)
+            error = error_for(response, self.http.redact)
             wait: float | None = None
             if isinstance(error, RateLimited) and error.retry_after is not None:
                 wait = error.retry_after.total_seconds()

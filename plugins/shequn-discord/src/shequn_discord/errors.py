@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -280,7 +280,12 @@ def _wait_time(headers: Mapping[str, str], data: Mapping[str, Any] | None) -> ti
 
 
 def _rate_limited(
-    headers: Mapping[str, str], data: Mapping[str, Any] | None, operation: str, code: int, hint: str
+    headers: Mapping[str, str],
+    data: Mapping[str, Any] | None,
+    operation: str,
+    code: int,
+    hint: str,
+    redact: Callable[[str], str],
 ) -> RateLimited:
     wait = _wait_time(headers, data)
     if data is None:
@@ -292,7 +297,7 @@ def _rate_limited(
             scope = "channel"
         elif code in {20029, 30034, 40003}:
             scope = "account"
-        who = str(data.get("message", "You are being rate limited."))[:200]
+        who = redact(str(data.get("message", "You are being rate limited.")))[:200]
     told = f"; wait {wait.total_seconds():.3g} s" if wait is not None else ""
     return RateLimited(
         f"discord limits {operation} ({who}): {hint}{told}",
@@ -305,8 +310,12 @@ def _rate_limited(
     )
 
 
-def error_for(response: HttpResponse) -> PlatformError | None:
-    """Give the error that an answer means, None when it is a success."""
+def error_for(response: HttpResponse, redact: Callable[[str], str] = str) -> PlatformError | None:
+    """Give the error that an answer means, None when it is a success.
+
+    Args:
+        redact: takes secrets out of what Discord, or a gateway before it, said.
+    """
     status, headers, operation = response.status, response.headers, response.operation
     if 200 <= status < 300 and status != 202:
         return None
@@ -319,7 +328,7 @@ def error_for(response: HttpResponse) -> PlatformError | None:
         code = 0
     kind, hint = CODES.get(code) or STATUSES.get(status) or (None, "")
     if kind is RateLimited:
-        return _rate_limited(headers, data, operation, code, hint)
+        return _rate_limited(headers, data, operation, code, hint, redact)
     request_id = headers.get("cf-ray", "")
     if kind is None or status >= 500:
         sure = kind is not None and status < 500
@@ -331,12 +340,12 @@ def error_for(response: HttpResponse) -> PlatformError | None:
             request_id=request_id,
             landed=Landing.SURELY_NOT if sure or 300 <= status < 500 else Landing.PERHAPS,
         )
-    told = str((data or {}).get("message", ""))[:300]
+    told = redact(str((data or {}).get("message", "")))[:300]
     if data is None and status == 403:
         hint = CODES[40333][1]
     details = list(form_errors((data or {}).get("errors")))
     if details:
-        told = "; ".join(f"{path}: {message}" for path, _, message in details[:5])[:600]
+        told = redact("; ".join(f"{path}: {message}" for path, _, message in details[:5]))[:600]
         if all(path.startswith("message_reference") for path, _, _ in details):
             kind, hint = TargetNotFound, "the message to answer is deleted or in another channel"
     if kind is Unavailable:

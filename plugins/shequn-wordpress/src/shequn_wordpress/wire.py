@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -102,11 +103,12 @@ def _broken(operation: str, what: str) -> Unavailable:
 def _json(response: HttpResponse) -> Any:
     """Decode an answer; notices that PHP writes before it, and half characters in it, are no matter."""
     body = lenient.mended(response.body)
-    try:
+    with contextlib.suppress(
+        ValueError, RecursionError
+    ):  # their errors hold the body, which may tell a secret
         return json.loads(body)
-    except (ValueError, RecursionError):
-        start = min((place for sign in (b"[{", b"{", b"[]") if (place := body.find(sign)) >= 0), default=0)
-        return replace(response, body=body[start:]).json()
+    start = min((place for sign in (b"[{", b"{", b"[]") if (place := body.find(sign)) >= 0), default=0)
+    return replace(response, body=body[start:]).json()
 
 
 def one(response: HttpResponse) -> Mapping[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import logging
 import socket
 import traceback
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 import pytest
 
@@ -21,6 +25,37 @@ from shequn_sdk.testing.sandbox.faults import FaultRule
 __all__ = ["SecrecyContract"]
 
 _SHORT = 6
+_TELLING = ("message", "errmsg", "error", "description", "error_description", "detail", "request", "title")
+"""Where platforms write what went wrong."""
+
+
+def _whole(error: BaseException) -> str:
+    """Give all that can be read of an error and of the chain behind it, also what its attributes hold."""
+    parts = ["".join(traceback.format_exception(error))]
+    link: BaseException | None = error
+    while link is not None:
+        parts += [repr(link), repr(link.args), repr(vars(link))]
+        link = link.__cause__ or link.__context__
+    return "".join(parts)
+
+
+@asynccontextmanager
+async def _echo(status: int, *, page: bool) -> AsyncGenerator[int]:
+    """Serve answers that quote their requests, as some gateways' error pages do; gives the port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError, ValueError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            quoted = head + unquote(head)
+            text = f"<html>{quoted}" if page else json.dumps(dict.fromkeys(_TELLING, quoted))
+            body = text.encode()
+            lines = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            writer.write(lines.encode() + body)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 class SecrecyContract(ContractHooks):
@@ -47,8 +82,24 @@ class SecrecyContract(ContractHooks):
         errors = await self._errors(rig)
         assert errors, "none of the calls that must fail did"
         for error in errors:
-            text = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
-            self._clean(rig, text, f"{type(error).__name__}")
+            self._clean(rig, _whole(error), f"{type(error).__name__}")
+
+    async def test_what_is_told_back_shows_no_secret(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A gateway that quotes the whole request, as a page or as JSON, makes no error and no record show it."""
+        kept: list[ShequnError] = []
+        with caplog.at_level(logging.DEBUG):
+            for status, page in ((200, True), (400, True), (400, False), (500, False)):
+                async with _echo(status, page=page) as port:
+                    parts = urlsplit(rig.account.base_url or "")
+                    base = urlunsplit(parts._replace(scheme="http", netloc=f"127.0.0.1:{port}"))
+                    async with rig.another(base_url=base, clock=HastyClock(rig.clock)) as adapter:
+                        kept += await self._error(rig, adapter)
+        for error in kept:
+            self._clean(rig, _whole(error), f"{type(error).__name__}")
+        for record in caplog.records:
+            self._clean(rig, record.getMessage() + repr(record.args), f"a record of logger {record.name}")
 
     async def _errors(self, rig: Rig) -> Sequence[ShequnError]:
         """Make calls that fail in different ways, and give their errors."""
