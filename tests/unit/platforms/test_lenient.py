@@ -89,7 +89,7 @@ def test_it_reads_or_says_why_not(body):
     "body", [b"<html>s3cr3t-token</html>", b'{"id": s3cr3t-token}', b"\xff s3cr3t-token"]
 )
 def test_no_error_keeps_the_body(body):
-    with pytest.raises(ValueError, match="JSON|UTF-8|xpected") as caught:
+    with pytest.raises(ValueError, match=r"JSON|UTF-8|xpected") as caught:
         decode(body, dict)
     link: BaseException | None = caught.value
     while link is not None:
