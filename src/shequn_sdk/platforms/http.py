@@ -128,9 +128,8 @@ class HttpResponse:
         Raises:
             Unavailable: it is not JSON; `landed` is PERHAPS, because something answered.
         """
-        with contextlib.suppress(
-            ValueError, RecursionError
-        ):  # their errors hold the body, which may tell a secret
+        # nothing is raised from the errors of json: they hold the body, which may tell a secret back
+        with contextlib.suppress(ValueError, RecursionError):
             return jsonlib.loads(self.body)
         raise Unavailable(
             f"{self.platform} answered {self.operation} with HTTP {self.status} and {len(self.body)} bytes that "

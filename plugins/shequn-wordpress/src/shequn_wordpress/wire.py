@@ -103,9 +103,8 @@ def _broken(operation: str, what: str) -> Unavailable:
 def _json(response: HttpResponse) -> Any:
     """Decode an answer; notices that PHP writes before it, and half characters in it, are no matter."""
     body = lenient.mended(response.body)
-    with contextlib.suppress(
-        ValueError, RecursionError
-    ):  # their errors hold the body, which may tell a secret
+    # nothing is raised from the errors of json: they hold the body, which may tell a secret back
+    with contextlib.suppress(ValueError, RecursionError):
         return json.loads(body)
     start = min((place for sign in (b"[{", b"{", b"[]") if (place := body.find(sign)) >= 0), default=0)
     return replace(response, body=body[start:]).json()
