@@ -98,6 +98,23 @@ async def test_answers_with_null_are_read():
         assert [ban async for ban in adapter.iter_bans(CHANNEL)] == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"1517888899999989760"}',
+        b'{"id":1517888899999989760,"content":null,"timestamp":null,"author":null,"channel_id":null}',
+        b'{"id":"1517888899999989760","content":"\\ud83d","timestamp":"soon","author":7,"attachments":[{"id":1}]}',
+        b'{"id":"1517888899999989760","type":99,"poll":{"x":1},"components":[{"type":77}],"embeds":{}}',
+    ],
+)
+async def test_a_message_that_stands_is_never_unknown_for_the_form_of_its_answer(body: bytes):
+    async with _adapter(lambda _: httpx.Response(200, content=body)) as adapter:
+        post = await adapter.publish(CHANNEL, Piece(text="hi"), idempotency_key="k")
+    assert post.native_id == "1517888899999989760"
+    assert post.channel.native_id == CHANNEL
+    assert post.landed_at.year == 2026
+
+
 async def test_a_bad_number_in_the_body_gives_way_to_the_header():
     def answer(_: httpx.Request) -> httpx.Response:
         body = {"message": "You are being rate limited.", "retry_after": -1, "global": False}

@@ -13,8 +13,8 @@ from shequn_discord.api import read
 from shequn_discord.base import FORUMS, Base
 from shequn_discord.events import message_interaction
 from shequn_discord.render import Rendered, nonce_for, render, thread_name
-from shequn_discord.snowflake import checked, parse_time, snowflake_at, time_of
-from shequn_discord.wire import Channel, Message, Reaction
+from shequn_discord.snowflake import checked, made_at, snowflake_at, time_of
+from shequn_discord.wire import Channel, Landed, Message, Reaction
 from shequn_sdk.domain import Interaction, Piece, PollResult, Post
 from shequn_sdk.errors import InvalidContent, PlatformError, RateLimited, TargetNotFound, Unavailable
 from shequn_sdk.platforms.ports import PostNumbers
@@ -115,7 +115,7 @@ class Messages(Base):
             if error.code not in _TAKES_NO_MESSAGE or (await self._channel(channel)).type not in FORUMS:
                 raise
             return await self._publish_post(channel, piece, rendered)
-        return self._post(channel, read(Message, answer))
+        return self._post(channel, read(Landed, answer))
 
     async def _publish_post(self, channel: str, piece: Piece, rendered: Rendered) -> Post:
         message = {
@@ -147,15 +147,14 @@ class Messages(Base):
             return self._post(thread, created.message)
         return Post(channel=self._ref(thread), native_id=thread, landed_at=time_of(thread), text=piece.text)
 
-    def _post(self, channel: str, message: Message) -> Post:
+    def _post(self, channel: str, message: Message | Landed) -> Post:
         number = str(message.id)
-        landed = parse_time(message.timestamp) if message.timestamp else time_of(number)
         kept = self._channels.get(channel)
         guild = str(kept[1].guild_id or "@me") if kept is not None else ""
         return Post(
             channel=self._ref(channel),
             native_id=number,
-            landed_at=landed,
+            landed_at=made_at(number, message.timestamp),
             url=f"https://discord.com/channels/{guild}/{channel}/{number}" if guild else "",
             text=message.content,
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from shequn_sdk.errors import InvalidInput
 
-__all__ = ["EPOCH_MS", "checked", "parse_time", "snowflake_at", "time_of"]
+__all__ = ["EPOCH_MS", "checked", "made_at", "parse_time", "snowflake_at", "time_of"]
 
 EPOCH_MS = 1_420_070_400_000
 """First instant of 2015 in milliseconds since 1970."""
@@ -39,3 +39,11 @@ def parse_time(text: str) -> datetime:
     """Read an ISO 8601 instant; Discord leaves the offset out in a few places and means UTC."""
     instant = datetime.fromisoformat(text)
     return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def made_at(snowflake: str | int, timestamp: str | None) -> datetime:
+    """Give when a thing was made: by its timestamp, or by its id where that cannot be read."""
+    try:
+        return parse_time(timestamp or "")
+    except (ValueError, OverflowError):
+        return time_of(snowflake)

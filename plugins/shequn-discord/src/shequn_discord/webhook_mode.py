@@ -9,8 +9,8 @@ from typing import Any, Self
 from shequn_discord.api import BASE_URL, Api, read
 from shequn_discord.manifest import manifest_for
 from shequn_discord.render import render, thread_name
-from shequn_discord.snowflake import checked, parse_time, time_of
-from shequn_discord.wire import Message, WebhookInfo
+from shequn_discord.snowflake import checked, made_at
+from shequn_discord.wire import Landed, WebhookInfo
 from shequn_sdk.domain import Account, ChannelRef, Piece, Post
 from shequn_sdk.errors import ConfigError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
@@ -118,12 +118,12 @@ class DiscordWebhookAdapter:
             files=rendered.files,
             authorized=False,
         )
-        message = read(Message, answer)
+        message = read(Landed, answer)
         number = str(message.id)
         return Post(
-            channel=ChannelRef(account=self._account.name, native_id=str(message.channel_id)),
+            channel=ChannelRef(account=self._account.name, native_id=str(message.channel_id or channel)),
             native_id=number,
-            landed_at=parse_time(message.timestamp) if message.timestamp else time_of(number),
+            landed_at=made_at(number, message.timestamp),
             text=message.content,
         )
 

@@ -21,6 +21,7 @@ __all__ = [
     "Guild",
     "Id",
     "InviteInfo",
+    "Landed",
     "Member",
     "Message",
     "Overwrite",
@@ -224,6 +225,15 @@ class Message(_Wire, frozen=True, kw_only=True):
     nonce: Id | None = None
     position: int | None = None
     role_subscription_data: RoleSubscription | None = None
+
+
+class Landed(_Wire, frozen=True, kw_only=True):
+    """A message that was just made: what a post needs of it, so that the form of the rest is no matter."""
+
+    id: Id
+    channel_id: Id = ""
+    content: str = ""
+    timestamp: str | None = None
 
 
 class Role(_Wire, frozen=True, kw_only=True):
