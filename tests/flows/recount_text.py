@@ -99,7 +99,13 @@ def _shown(value: object) -> str:
 def _states(home: Path) -> dict[str, int]:
     ledger = sqlite3.connect(home / "store.db")
     try:
-        return dict(ledger.execute("select state, count(*) from delivery group by state").fetchall())
+        return dict(
+            ledger.execute(
+                "select case when state = 'refused' and batch like 'journey/%/direct' "
+                "and error_type in ('TargetNotFound', 'PermissionDenied') then 'untaken' else state end, count(*) "
+                "from delivery group by 1"
+            ).fetchall()
+        )
     finally:
         ledger.close()
 
@@ -130,6 +136,8 @@ def _cards(text: str, counted: Any, states: dict[str, int]) -> int:
         wanted["净增长率"] = f"{100 * (gained - lost) / before:.1f}%"
     for name, state in (("已送达", "landed"), ("被拒绝", "refused"), ("结果未知", "unknown")):
         wanted[f"内容投递 · {name}"] = str(states.get(state, 0))
+    if states.get("untaken"):
+        wanted["内容投递 · 私信未能送达"] = str(states["untaken"])
     assert said == wanted
     return len(wanted)
 
