@@ -92,7 +92,7 @@ Measurement = MetricPoint
 
 
 class Comparison(Frozen):
-    """A result beside that of an earlier range of the same length (对比)."""
+    """A result beside that of an earlier range of the same length, in days or whole months (对比)."""
 
     against: str
     """`previous_period` or `previous_year`."""
@@ -101,7 +101,7 @@ class Comparison(Frozen):
     end: date
     """Last local day of the earlier range."""
     current: float | int | None
-    """Value over the complete buckets of this range; None when it may not be put together."""
+    """Value over the buckets that are complete and known in both ranges; None when they may not be put together."""
     previous: float | int | None
     delta: float | int | None = None
     change: float | None = None

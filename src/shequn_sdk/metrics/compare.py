@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from shequn_sdk.domain import Additivity, Comparison, MetricPoint
+from shequn_sdk.domain import Additivity, Comparison, Grain, MetricPoint
 from shequn_sdk.metrics.model import Metric
 
 __all__ = ["AGAINST", "LOW_BASE", "comparison", "earlier_range", "together"]
@@ -15,12 +15,27 @@ LOW_BASE = 20
 """A base below this gets no percentage: one member more would look like a trend."""
 
 
-def earlier_range(against: str, start: date, end: date) -> tuple[date, date]:
-    """Give the earlier range; weekdays stay aligned with last year's (364 days)."""
+def earlier_range(against: str, start: date, end: date, grain: Grain = Grain.DAY) -> tuple[date, date]:
+    """Give the earlier range: of whole months, asked for by month, as many months; else as many days.
+
+    Last year's is 12 months before, else 364 days, so that weekdays stay aligned.
+    """
+    after = end + timedelta(days=1)
+    if grain is Grain.MONTH and start.day == after.day == 1:
+        months = 12 if against == "previous_year" else _month(after) - _month(start)
+        return _first(_month(start) - months), _first(_month(after) - months) - timedelta(days=1)
     if against == "previous_year":
         return start - timedelta(days=364), end - timedelta(days=364)
     length = end - start + timedelta(days=1)
     return start - length, end - length
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def _first(month: int) -> date:
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def together(metric: Metric, points: Sequence[MetricPoint]) -> float | int | None:
@@ -52,7 +67,7 @@ def comparison(
     current: Sequence[MetricPoint],
     previous: Sequence[MetricPoint],
 ) -> Comparison:
-    """Compare bucket by bucket: a bucket that is partial now is left out on both sides."""
+    """Compare bucket by bucket: one that is partial, or of which nothing is known, is left out on both sides."""
     groups_now, groups_then = _by_group(current), _by_group(previous)
     kept_now: list[MetricPoint] = []
     kept_then: list[MetricPoint] = []
@@ -61,9 +76,13 @@ def comparison(
             then = groups_then.get(group, [])
             if point.partial:
                 continue
-            kept_now.append(point)
             if position < len(then):
+                if not _stands(point) or not _stands(then[position]):
+                    continue
                 kept_then.append(then[position])
+            kept_now.append(point)
+    if not kept_then:
+        kept_now = [point for point in current if not point.partial]
     now, before = together(metric, kept_now), together(metric, kept_then)
     base = before
     if metric.additivity is Additivity.RATIO:
@@ -82,6 +101,11 @@ def comparison(
         change=change,
         points=tuple(previous),
     )
+
+
+def _stands(point: MetricPoint) -> bool:
+    """Whether a bucket is over and something is known of it: a ratio of nothing to nothing is."""
+    return not point.partial and (point.value is not None or point.denominator is not None)
 
 
 def _by_group(points: Sequence[MetricPoint]) -> dict[str, list[MetricPoint]]:

@@ -358,7 +358,7 @@ class _Run:
         platforms: tuple[str, ...] | None,
         coverage: Coverage | None,
     ) -> Comparison:
-        before_start, before_end = comparing.earlier_range(against, start, end)
+        before_start, before_end = comparing.earlier_range(against, start, end, self.ask.request.grain)
         if self.scope.first is not None and before_start < self.scope.first:
             self.warnings.append(
                 f"the range compared with starts before the first data on {self.scope.first}"

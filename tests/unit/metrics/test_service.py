@@ -177,6 +177,68 @@ def test_comparison_leaves_the_running_day_out_and_gives_no_percentage_on_a_low_
     assert running.comparison.start == date(2025, 3, 31)  # a Monday, as the 30th of March 2026 is
 
 
+@pytest.mark.parametrize("against", ["previous_period", "previous_year"])
+@pytest.mark.parametrize("grain", ["day", "week", "month"])
+def test_what_stays_the_same_every_day_shows_no_change(event_store, make_batch, events_clock, against, grain):
+    """Weeks that a range cuts, months of unequal length: as many buckets are put together on both sides."""
+    first = date(2024, 11, 1)
+    days = [first + timedelta(days=number) for number in range((date(2026, 3, 31) - first).days)]
+    batch = make_batch(
+        *({"id": f"{day}", "at": f"{day}T04:00:00+00:00", "member": "1"} for day in days),
+    )
+    event_store.append(batch, community="health")
+    metrics = Metrics(event_store, clock=events_clock)
+
+    def compared(name, start, end):
+        found = metrics.compute_now(
+            name, community="health", start=start, end=end, grain=grain, compare=against
+        ).comparison
+        return found, found.current, found.previous
+
+    for start, end in (
+        (date(2026, 1, 1), date(2026, 2, 28)),
+        (date(2026, 1, 7), date(2026, 3, 9)),
+        (date(2026, 1, 5), date(2026, 2, 1)),
+    ):
+        found, now, then = compared("active_members.distinct", start, end)
+        assert now == then or then is None
+        found, now, then = compared("activity.interactions", start, end)
+        if grain == "month" and start.day == 1:
+            assert (now, then) == ((59, 61) if against == "previous_period" else (59, 59))
+            assert (found.start.day, (found.end + timedelta(days=1)).day) == (1, 1)
+        elif grain == "month":
+            assert (now, then) in ((28, 31), (28, 28), (None, None))  # one whole month on each side, or none
+        else:
+            assert now == then >= 14
+
+
+def test_what_nothing_is_known_of_is_compared_with_nothing(event_store, make_batch, events_clock):
+    rows = [
+        {"id": f"{day}.{n}", "at": f"2026-03-{day:02}T04:00:00+00:00"}
+        for day in range(6, 20)
+        for n in range(30)
+    ]
+    event_store.append(make_batch(*rows), community="health")
+    metrics = Metrics(event_store, clock=events_clock)
+    found = metrics.compute_now(
+        "activity.interactions",
+        community="health",
+        start=date(2026, 3, 8),
+        end=date(2026, 3, 14),
+        compare="previous_period",
+    )
+    assert [point.value for point in found.comparison.points] == [None] * 5 + [30] * 2
+    assert (found.comparison.current, found.comparison.previous, found.comparison.change) == (60, 60, 0)
+    before_all = metrics.compute_now(
+        "activity.interactions",
+        community="health",
+        start=date(2026, 3, 6),
+        end=date(2026, 3, 7),
+        compare="previous_period",
+    )
+    assert (before_all.comparison.current, before_all.comparison.previous) == (60, None)
+
+
 def test_comparison_gives_a_percentage_on_a_broad_base(event_store, make_batch, events_clock):
     event_store.append(
         make_batch(
