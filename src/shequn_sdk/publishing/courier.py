@@ -147,10 +147,13 @@ class Courier:
             if slot is None:
                 slot = self._slots[row.account] = anyio.CapacityLimiter(manifest.max_concurrency)
             try:
-                await slot.acquire()
-            except BaseException:
-                await self._stopped(row)
-                raise
+                slot.acquire_nowait()  # at once where there is room: `acquire` would let all others go first
+            except anyio.WouldBlock:
+                try:
+                    await slot.acquire()
+                except BaseException:
+                    await self._stopped(row)
+                    raise
             try:
                 begun = row if row.state == "attempting" else await self._begin(row, manifest)
                 trip = _NOWHERE._replace(following=begun)

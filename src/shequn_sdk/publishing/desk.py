@@ -125,6 +125,7 @@ class Desk:
         self._sweeper = sweeper
         self._clock = clock
         self._worker = outcomes.worker
+        self._span = us(outcomes.options.lease)
 
     async def claim(self, item: Claim) -> Claimed:
         """Claim for a wake; the row is held by the sweeper's name from then on.
@@ -273,7 +274,7 @@ class Desk:
         return now
 
     def _lease(self, now: int) -> int:
-        return now + us(self._outcomes.options.lease)
+        return now + self._span
 
     def _note(self, conn: Connection, item: Finish, now: int) -> None:
         """Write down what an outcome tells besides itself."""

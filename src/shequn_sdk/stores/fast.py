@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -70,7 +70,8 @@ class Fast:
         self._pyformat = _NAME.sub(r"%(\1)s", _LIST.sub(r"= any(:\1)", sql))
 
     def _cursor(self, conn: Connection) -> tuple[Any, str]:
-        cursor = conn.connection.cursor()
+        # not the pool's own `cursor`, which only passes the call on
+        cursor: Any = cast("Any", conn.connection.dbapi_connection).cursor()
         return cursor, self._sql if conn.dialect.name == "sqlite" else self._pyformat
 
     def _execute(self, conn: Connection, params: Mapping[str, Any] | None) -> Any:
@@ -108,7 +109,7 @@ class Fast:
 
     def insert(self, conn: Connection, row: tuple[Any, ...]) -> int:
         """Execute a statement with `?` for one new row on SQLite; give the number that the row has there."""
-        raw: Any = conn.connection.driver_connection
+        raw: Any = conn.connection.dbapi_connection
         return int(raw.execute(self._sql, row).lastrowid)
 
     def all(self, conn: Connection, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
