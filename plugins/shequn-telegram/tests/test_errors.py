@@ -333,3 +333,20 @@ async def test_a_wait_beyond_reason_is_cut(tg_lone):
         await _publish(adapter)
     assert caught.value.retry_after is not None
     assert caught.value.retry_after.days == 365
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        b'{"message_id":5}',
+        b'{"message_id":"5","date":null,"chat":null,"text":null}',
+        b'{"message_id":5,"date":99999999999999,"chat":{"id":-1}}',
+        b'{"message_id":5,"date":-1,"chat":{"id":-1},"text":"\\ud83d","poll":null}',
+    ],
+)
+async def test_a_message_that_stands_is_never_unknown_for_the_form_of_its_answer(tg_lone, result):
+    adapter, mock, clock = tg_lone
+    mock.post(URL + "sendMessage").respond(content=b'{"ok":true,"result":' + result + b"}")
+    post = await _publish(adapter)
+    assert (post.native_id, post.channel.native_id) == ("5", "-1")
+    assert post.landed_at == clock.now()

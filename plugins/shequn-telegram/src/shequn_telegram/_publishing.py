@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -77,16 +78,23 @@ class Publishing(AdapterBase):
             attrs["media_group_id"] = first.media_group_id
         if first.poll is not None:
             attrs["poll_id"] = first.poll.id
-            self._remember_poll(first.poll, str(first.chat.id), ids[0])
+            chat = str(first.chat.id) if first.chat is not None else channel.partition("/")[0]
+            self._remember_poll(first.poll, chat, ids[0])
         return Post(
             channel=ChannelRef(account=self._account.name, native_id=channel),
             native_id=ids[0],
             native_ids=ids,
-            landed_at=datetime.fromtimestamp(first.date, UTC),
-            url=message_url(first.chat, first.message_id, thread),
+            landed_at=self._landed_at(first.date),
+            url=message_url(first.chat, first.message_id, thread) if first.chat is not None else "",
             text=first.text or first.caption or "",
             attrs=attrs,
         )
+
+    def _landed_at(self, date: int) -> datetime:
+        if date > 0:
+            with contextlib.suppress(OverflowError, ValueError, OSError):
+                return datetime.fromtimestamp(date, UTC)
+        return self._clock.now()
 
     async def _files(self, uploads: Mapping[str, Media]) -> dict[str, FilePart]:
         found: dict[str, FilePart] = {}

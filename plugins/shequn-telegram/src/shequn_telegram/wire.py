@@ -431,11 +431,11 @@ class Envelope(Wire):
 
 
 class SentMessage(Wire):
-    """A message that we sent."""
+    """A message that we sent; its id is what matters, as it stands whatever the rest looks like."""
 
     message_id: int
-    date: int
-    chat: Chat
+    date: int = 0
+    chat: Chat | None = None
     message_thread_id: int | None = None
     is_topic_message: bool = False
     media_group_id: str | None = None
@@ -466,8 +466,5 @@ def decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        given = bytes(raw)
-        mended = repaired(given)
-        if mended == given:
-            raise
-        return msgspec.json.decode(mended, type=kind)
+        # numbers in texts are no error either
+        return msgspec.json.decode(repaired(bytes(raw)), type=kind, strict=False)
