@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from shequn_sdk.commerce import orders
 from shequn_sdk.commerce.hooks import ShopWebhooks
@@ -18,6 +18,7 @@ from shequn_sdk.domain import Interaction, InteractionKind, MemberRef
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.house import Room
 from shequn_sdk.journeys.journeys import Journeys
+from shequn_sdk.stores.fast import Fast
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.tables.commerce import product
 
@@ -116,11 +117,8 @@ class Shop(Room):
         where = self._community(community).name
         store = await self._house.store()
 
-        def look(conn: Connection) -> Sequence[Row[Any]]:
-            query = select(product).where(product.c.community == where).order_by(product.c.sku)
-            return conn.execute(query if closed else query.where(product.c.closed_at.is_(None))).all()
-
-        return [_product(row) for row in await store.read(look)]
+        found = await store.read(lambda conn: _PRODUCTS.all(conn, {"community": where}))
+        return [_product(*row) for row in found if closed or row[-1] is None]
 
     async def get_product(self, sku: str, *, community: str | None = None) -> Product:
         """Give a product.
@@ -396,17 +394,33 @@ def _why(error: ValueError) -> str:
     return str(error)
 
 
-def _product(row: Row[Any]) -> Product:
+_PRODUCTS = Fast(
+    "select community, sku, title, kind, price, currency, term_days, created_at, closed_at from product "
+    "where community = :community order by sku"
+)
+
+
+def _product(
+    community: str,
+    sku: str,
+    title: str,
+    kind: str,
+    price: str,
+    currency: str,
+    term_days: int | None,
+    created_at: int,
+    closed_at: int | None,
+) -> Product:
     return Product(
-        community=row.community,
-        sku=row.sku,
-        title=row.title,
-        kind=ProductKind(row.kind),
-        price=Decimal(row.price),
-        currency=row.currency,
-        term_days=row.term_days,
-        created_at=from_us(row.created_at),
-        closed_at=None if row.closed_at is None else from_us(row.closed_at),
+        community=community,
+        sku=sku,
+        title=title,
+        kind=ProductKind(kind),
+        price=Decimal(price),
+        currency=currency,
+        term_days=term_days,
+        created_at=from_us(created_at),
+        closed_at=None if closed_at is None else from_us(closed_at),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from shequn_discord.sandbox.permissions import BITS, permissions
@@ -256,9 +257,11 @@ class Hub:
         """Send one event to one session and keep it for a resume."""
         if not again:
             session.seq += 1
-        text = json.dumps(
-            {"t": name, "s": session.seq, "op": 0, "d": data}, ensure_ascii=False, separators=(",", ":")
-        )
+        event = {"t": name, "s": session.seq, "op": 0, "d": data}
+        try:
+            text = msgspec.json.encode(event).decode()
+        except ValueError:  # half of a pair of surrogates
+            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         session.buffer.append((session.seq, text))
         if session.link is not None and not session.link.silent:
             session.link.send(text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -299,9 +300,7 @@ class Router:
         headers |= call.extra
         if status == 204:
             return Response(status_code=204, headers=headers)
-        return _respond(
-            status, json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(), headers
-        )
+        return _respond(status, msgspec.json.encode(answer), headers)
 
     def _authorize(self, request: Request, found: _Route) -> None:
         agent = request.headers.get("user-agent", "")
