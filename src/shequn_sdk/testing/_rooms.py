@@ -124,11 +124,12 @@ class Room:
 
     def choose(self, rng: random.Random, person: str, now: datetime, *, act: str = "") -> Said | None:
         """Choose a message of somebody else: new ones, our account's and opinion leaders' come first."""
+        since = now - _RECENT
         found = [
             said
             for said in (*self.posts, *self.recent)
             if said.author != person
-            and now - said.at < _RECENT
+            and said.at > since
             and (not act or (person, act, said.native_id) not in self.touched)
         ]
         if not found:
