@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -12,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("shequn", deadline=None)  # a busy machine is no failure
+# a busy machine is no failure
+settings.register_profile("shequn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shequn")
 
 
@@ -42,6 +45,20 @@ def _postgres_bin() -> Path | None:
     return next((path for path in candidates if (path / "initdb").exists()), None)
 
 
+def free_port() -> int:
+    """Give a port that nobody uses, of those that the system gives to no connection in between."""
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 500):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port was found")
+
+
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
+    return free_port()
+
+
 class PostgresCluster:
     """A private PostgreSQL cluster on a loopback port, thrown away at the end."""
 
@@ -50,9 +67,7 @@ class PostgresCluster:
         self.binaries = binaries
         self.fsync = "on" if durable else "off"
         self.folder = Path(tempfile.mkdtemp(prefix="shequn-pg-"))
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = int(sock.getsockname()[1])
+        self.port = free_port()
         self._user: str | None = None
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             account = pwd.getpwnam("postgres")

@@ -51,7 +51,7 @@ class Accounts:
     def platform(self, name): return "alpha"
 
 async def main(home, first, batches, size):
-    store = AsyncEventStore(DuckDBEventStore(home / "events.duckdb", timeout=30, idle=0.05))
+    store = AsyncEventStore(DuckDBEventStore(home / "events.duckdb", timeout=300, idle=0.05))
     await store.ensure_community("unassigned")
     async with await Inbox.open(home / "inbox.db") as inbox, anyio.create_task_group() as group:
         dispatcher = Dispatcher(Accounts(), inbox, clock=SystemClock(), append=lambda b, c: store.append(b, community=c),
@@ -99,7 +99,7 @@ def kill_the_listener(home: Path, kills: int, seed: int) -> None:
         rest, _ = listener.communicate()
         acknowledged.update(int(line) for line in rest.split() if line.isdigit())
         following = max(acknowledged, default=-1) + 1
-        with DuckDBEventStore(home / "events.duckdb", timeout=30, idle=0) as store, store.read() as session:
+        with DuckDBEventStore(home / "events.duckdb", timeout=300, idle=0) as store, store.read() as session:
             total, distinct = session.rows("select count(*), count(distinct event_id) from events")[1][0]
             assert total == distinct, "an event is there twice"
             assert session.rows("select coalesce(sum(actions), 0) from member_day")[1] == [(total,)]

@@ -644,6 +644,7 @@ def test_a_foreign_program_that_has_the_event_store_open_is_named(filled, monkey
 
 LIMITED = """
 import resource, signal, sys
+sys.dont_write_bytecode = True  # Python itself leaves halves of it, which all others would read
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
 from shequn_sdk.cli import main

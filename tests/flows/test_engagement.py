@@ -51,7 +51,7 @@ async def test_poll_check_in_points_tier_and_lottery_on_two_platforms(tmp_path):
             )
 
             async def until(true):
-                for _ in range(600):
+                for _ in range(6000):
                     if await true():
                         return
                     clock.advance(5.0)
@@ -60,7 +60,8 @@ async def test_poll_check_in_points_tier_and_lottery_on_two_platforms(tmp_path):
 
             async with anyio.create_task_group() as group:
                 group.start_soon(sq.run)
-                await anyio.sleep(2)  # until the Gateway is connected
+                while not sandbox["discord"].hub.connected:  # noqa: ASYNC110 - watches a state
+                    await anyio.sleep(0.02)
                 for name in PLATFORMS:
                     for number, person in enumerate(PEOPLE):
                         sandbox[name].join(rooms[name], person)

@@ -149,6 +149,11 @@ async def test_the_twelve_lines_of_the_readme(tmp_path, monkeypatch, sandbox, na
     names, out = {}, io.StringIO()
     code = block.replace("health_bot:-100123", f"health_bot:{first}").replace("club:42", f"club:{second}")
     exec(compile(code, name, "exec"), names)
-    with redirect_stdout(out), anyio.move_on_after(8):
-        await names["main"]()
+    with redirect_stdout(out), anyio.fail_after(300):
+        async with anyio.create_task_group() as group:
+            group.start_soon(names["main"])
+            while out.getvalue().count("landed") < 2:  # noqa: ASYNC110 - a plain text stream
+                await anyio.sleep(0.05)
+            await anyio.sleep(2)  # the rest is begun, and it runs
+            group.cancel_scope.cancel()
     assert out.getvalue().count("landed") == 2, out.getvalue()

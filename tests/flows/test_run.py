@@ -18,12 +18,6 @@ from shequn_sdk.testing.sandbox.api import Person
 from shequn_sdk.testing.sandbox.server import SandboxServer
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def fetch(url):
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
@@ -40,7 +34,7 @@ async def place():
         yield server
 
 
-async def test_a_run_serves_listens_and_stops_in_order(tmp_path, monkeypatch, place):
+async def test_a_run_serves_listens_and_stops_in_order(tmp_path, monkeypatch, place, free_port):
     sandbox = place["telegram"]
     channel = sandbox.create_channel("健康养生社")
     account = place.account("telegram", name="bot")
@@ -50,11 +44,19 @@ async def test_a_run_serves_listens_and_stops_in_order(tmp_path, monkeypatch, pl
         encoding="utf-8",
     )
     monkeypatch.setenv("SHEQUN_BOT_TOKEN", account.secret("token"))
-    port = free_port()
-    command = [sys.executable, "-m", "shequn_sdk.cli", "run", "--home", str(tmp_path), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "shequn_sdk.cli",
+        "run",
+        "--home",
+        str(tmp_path),
+        "--port",
+        str(free_port),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:
-            base = f"http://127.0.0.1:{port}"
+            base = f"http://127.0.0.1:{free_port}"
             with anyio.fail_after(300):
                 while (await anyio.to_thread.run_sync(fetch, f"{base}/healthz"))[0] != 200:
                     assert running.poll() is None, running.stderr.read()

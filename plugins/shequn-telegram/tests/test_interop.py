@@ -75,7 +75,7 @@ async def test_aiogram_polls_answers_and_shows_keyboards(tg: Place):
             await asyncio.sleep(0.01)
         tg.sandbox.join(tg.group, NEW)
         tg.sandbox.say(tg.group, LI, "你好")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             await done.wait()
         answer = seen["answer"]
         assert answer.entities[0].type == "bold"

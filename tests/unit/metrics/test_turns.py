@@ -24,7 +24,7 @@ import sys
 from shequn_sdk.domain import InteractionBatch
 from shequn_sdk.metrics import DuckDBEventStore
 
-store = DuckDBEventStore(sys.argv[1], timeout=30, idle=float(sys.argv[4]))
+store = DuckDBEventStore(sys.argv[1], timeout=300, idle=float(sys.argv[4]))
 first, batches = int(sys.argv[2]), int(sys.argv[3])
 
 def make(number):
@@ -61,7 +61,7 @@ def count(store: DuckDBEventStore, sql: str = "select count(*) from events") -> 
 
 
 def make_store(path: Path) -> DuckDBEventStore:
-    store = DuckDBEventStore(path, timeout=30, idle=0)
+    store = DuckDBEventStore(path, timeout=300, idle=0)
     store.ensure_community("health")
     return store
 
@@ -112,7 +112,7 @@ def test_a_waiting_process_comes_before_the_owner_that_lets_go(tmp_path):
     order: list[str] = []
 
     def wait() -> None:
-        waiter.take(purpose="waiter", timeout=10)
+        waiter.take(purpose="waiter", timeout=300)
         order.append("waiter")
         waiter.release()
 
@@ -121,7 +121,7 @@ def test_a_waiting_process_comes_before_the_owner_that_lets_go(tmp_path):
     while not owner.wanted():
         time.sleep(0.001)
     owner.release()
-    owner.take(purpose="owner", timeout=10)
+    owner.take(purpose="owner", timeout=300)
     order.append("owner")
     owner.release()
     thread.join()
@@ -204,6 +204,7 @@ def test_a_full_disk_is_named_and_rolled_back(tmp_path):
     script = f"""
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.dont_write_bytecode = True  # Python itself leaves halves of it
 resource.setrlimit(resource.RLIMIT_FSIZE, ({path.stat().st_size + 200_000}, resource.RLIM_INFINITY))
 from shequn_sdk.domain import InteractionBatch
 from shequn_sdk.metrics import DuckDBEventStore
