@@ -358,12 +358,16 @@ class _Run:
         platforms: tuple[str, ...] | None,
         coverage: Coverage | None,
     ) -> Comparison:
-        before_start, before_end = comparing.earlier_range(against, start, end, self.ask.request.grain)
-        if self.scope.first is not None and before_start < self.scope.first:
+        grain = self.ask.request.grain
+        before_start, before_end = comparing.earlier_range(against, start, end, grain)
+        unknown = self.scope.first is not None and before_start < self.scope.first
+        if unknown:
             self.warnings.append(
                 f"the range compared with starts before the first data on {self.scope.first}"
             )
         earlier = self._points(before_start, before_end, platforms, coverage)
+        if unknown and grain is Grain.TOTAL:
+            earlier = tuple(point.model_copy(update={"partial": True}) for point in earlier)
         return comparing.comparison(
             self.ask.metric,
             against=against,

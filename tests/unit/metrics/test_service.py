@@ -229,6 +229,16 @@ def test_what_nothing_is_known_of_is_compared_with_nothing(event_store, make_bat
     )
     assert [point.value for point in found.comparison.points] == [None] * 5 + [30] * 2
     assert (found.comparison.current, found.comparison.previous, found.comparison.change) == (60, 60, 0)
+    whole = metrics.compute_now(
+        "active_members.distinct",
+        community="health",
+        start=date(2026, 3, 8),
+        end=date(2026, 3, 14),
+        grain="total",
+        compare="previous_period",
+    )
+    assert (whole.comparison.current, whole.comparison.previous) == (1, None)
+    assert whole.comparison.points[0].partial
     before_all = metrics.compute_now(
         "activity.interactions",
         community="health",

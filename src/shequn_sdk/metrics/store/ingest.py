@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shequn_sdk.domain import InteractionBatch
@@ -46,6 +46,7 @@ __all__ = ["MESSAGE_KINDS", "Prepared", "append_batch", "content_key", "prepare"
 
 _IN_MESSAGE_KINDS = ", ".join(f"'{kind}'" for kind in MESSAGE_KINDS)
 _LATE = timedelta(days=1)
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 _CODES = {kind: code for code, kind in enumerate(KINDS)}
 
 
@@ -514,7 +515,7 @@ class _Fresh:
         first = np.append(True, self.days[1:] != self.days[:-1])
         new = [day for day in dict.fromkeys(self.days[first].tolist()) if (number, day) not in known]
         if new:
-            values = ", ".join(f"({number}, cast('1970-01-01' as date) + {day})" for day in new)
+            values = ", ".join(f"({number}, '{date.fromordinal(_FIRST_DAY + day)}')" for day in new)
             self.con.execute(f"insert into dirty_days values {values}")
             known.update((number, day) for day in new)
 
