@@ -135,7 +135,7 @@ def onces(draw):
 triggers = st.one_of(crons(), rrules(), weeklies(), everies(), lunars(), events(), onces())
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(trigger=triggers, after=instants)
 def test_occurrences_are_strictly_later_and_never_due_before_their_nominal_time(trigger, after):
     cursor = after
@@ -149,7 +149,7 @@ def test_occurrences_are_strictly_later_and_never_due_before_their_nominal_time(
         cursor = found.nominal
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(trigger=triggers, after=instants)
 def test_json_keeps_a_trigger(trigger, after):
     again = parse_trigger(trigger.model_dump_json())
@@ -158,7 +158,7 @@ def test_json_keeps_a_trigger(trigger, after):
     assert again.next_after(after) == trigger.next_after(after)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(trigger=triggers, after=instants, back=st.integers(1, 10**6))
 def test_no_occurrence_is_jumped_over(trigger, after, back):
     """What comes next does not depend on where one looks from: looking from a little earlier finds no later one."""
