@@ -307,12 +307,17 @@ def test_unknown_types_are_kept():
         b'{"t":"MESSAGE_CREATE","s":1,"op":0,"d":{"id":"1"}}',
         b'{"t":"MESSAGE_CREATE","s":1,"op":0,"d":null}',
         b'{"t":"MESSAGE_CREATE","d":{"id":"x","channel_id":"1","author":{"id":"1"}}}',
-        b'{"t":"MESSAGE_CREATE","d":{"id":"1","channel_id":"1","author":{"id":"1"},"timestamp":"soon"}}',
     ],
 )
 def test_broken_payloads(payload):
     with pytest.raises(InvalidInput):
         PARSER.parse(RawEvent("x", payload))
+
+
+def test_a_message_without_a_time_has_that_of_its_id():
+    frame = b'{"t":"MESSAGE_CREATE","d":{"id":"1517888899999989760","channel_id":"1","author":{"id":"1"},"timestamp":"soon"}}'
+    [found] = PARSER.parse(RawEvent("x", frame)).interactions
+    assert found.occurred_at.year == 2026
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -294,3 +294,23 @@ async def test_webhooks_are_served_without_an_agent_and_widgets_without_a_token(
         await http.patch(f"/guilds/{guild}/widget", headers=token | named, json=change)
         shown = (await http.get(f"/guilds/{guild}/widget.json", headers=named)).json()
         assert shown["id"] == guild
+
+
+async def test_rows_of_odd_form_do_not_stop_a_listing():
+    rows = [
+        {**MESSAGE, "timestamp": "soon"},
+        {**MESSAGE, "id": "x"},
+        {**MESSAGE, "id": "1300000000000000100"},
+    ]
+    where = {"id": CHANNEL, "guild_id": "10", "type": 0, "name": "g"}
+
+    invite = {"code": "aB3dE", "uses": 7, "expires_at": "soon", "channel": {"id": CHANNEL, "type": 0}}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        lists = {"messages": rows, "invites": [invite]}
+        return httpx.Response(200, json=lists.get(request.url.path.rpartition("/")[2], where))
+
+    async with _adapter(answer) as adapter:
+        told = [item.message async for item in adapter.iter_history(CHANNEL)]
+        assert told == ["1300000000000000099", "1300000000000000100"]
+        assert [one.expires_at for one in await adapter.list_invites(CHANNEL)] == [None]

@@ -350,3 +350,11 @@ async def test_a_message_that_stands_is_never_unknown_for_the_form_of_its_answer
     post = await _publish(adapter)
     assert (post.native_id, post.channel.native_id) == ("5", "-1")
     assert post.landed_at == clock.now()
+
+
+async def test_a_time_that_no_calendar_knows_is_for_ever(tg_lone):
+    adapter, mock, _ = tg_lone
+    user = {"id": 5, "is_bot": False, "first_name": "L"}
+    member = {"user": user, "status": "restricted", "is_member": True, "until_date": 10**18}
+    mock.post(URL + "getChatMember").respond(json={"ok": True, "result": member})
+    assert (await adapter.get_member("-1", "5")).until is None

@@ -314,3 +314,28 @@ async def test_what_is_being_dispatched_is_not_asked_for_again_at_once(open_adap
     customer = await open_adapter("customer", sender="lin")
     told = await customer.get_confirmation("wrA1", "mm1")
     assert (told.sent, told.pending, route.call_count) == (0, 1, 1)
+
+
+async def test_rows_without_an_id_are_passed_over(open_adapter, mocked):
+    members = [{"userid": None, "type": 2}, {"userid": "wmX1", "type": 2}, {}]
+    mocked.post("/externalcontact/groupchat/get").respond(
+        json={"errcode": 0, "group_chat": {"chat_id": "wrA1", "member_list": members}}
+    )
+    mocked.post("/externalcontact/groupchat/list").respond(
+        json={"errcode": 0, "group_chat_list": [{"chat_id": None}, {"chat_id": "wrA1"}]}
+    )
+    contacts = [{"external_contact": None}, {"external_contact": {"external_userid": "wmX1"}}]
+    mocked.post("/externalcontact/batch/get_by_user").respond(
+        json={"errcode": 0, "external_contact_list": contacts}
+    )
+    mocked.get("/appchat/get").respond(
+        json={"errcode": 0, "chat_info": {"chatid": "core", "userlist": ["lin", "", None]}}
+    )
+    customer = await open_adapter("customer", sender="lin")
+    for channel in ("wrA1", "customers"):
+        found = [one.identity.ref.native_id async for one in customer.iter_members(channel)]
+        assert found == ["wmX1"]
+    channels = [one.ref.native_id async for one in customer.iter_channels()]
+    assert channels == ["customers", "wrA1"]
+    chat = await open_adapter("appchat")
+    assert [one.identity.ref.native_id async for one in chat.iter_members("core")] == ["lin"]

@@ -287,3 +287,13 @@ async def test_a_byte_order_mark_does_not_make_a_post_unknown(lone, mocked):
     body = b"\xef\xbb\xbf" + json.dumps({"id": 7, "created_at": TIME}).encode()
     mocked.post(f"{BASE}/statuses/share.json").respond(content=body)
     assert (await publish(lone)).native_id == "7"
+
+
+async def test_comments_with_odd_ids_neither_stop_nor_repeat_a_listing(lone, mocked):
+    user = {"id": 2000000002, "screen_name": "成员"}
+    rows = [
+        {"idstr": given, "created_at": TIME, "text": str(given), "user": user} for given in ("7", "x", 1.5, 0)
+    ]
+    route = mocked.get(f"{BASE}/comments/show.json").respond(json={"comments": rows, "total_number": 4})
+    told = [item.message async for item in lone.iter_comments(UID, "5")]
+    assert (told, route.call_count) == (["0", "7"], 1)

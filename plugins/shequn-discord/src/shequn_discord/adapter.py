@@ -29,6 +29,9 @@ from shequn_sdk.platforms.ports import Adapter, Parsed, RawBatch, RawEvent, Webh
 
 __all__ = ["DiscordAdapter", "create"]
 
+_DAY = 86_400_000
+"""Milliseconds after which Discord counts identifies anew."""
+
 _FILES = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 """Hosts that serve members' files."""
 
@@ -123,7 +126,7 @@ class DiscordAdapter(Messages, Guilds, Members, Extras, Base):
             shards=found.shards,
             max_concurrency=found.session_start_limit.max_concurrency,
             remaining=found.session_start_limit.remaining,
-            reset_after=timedelta(milliseconds=found.session_start_limit.reset_after),
+            reset_after=timedelta(milliseconds=min(max(0, found.session_start_limit.reset_after), _DAY)),
         )
 
     async def receive(self, cursor: str | None) -> RawBatch:

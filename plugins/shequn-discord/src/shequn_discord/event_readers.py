@@ -22,7 +22,7 @@ from shequn_discord.event_wire import (
     Reacted,
     Voted,
 )
-from shequn_discord.snowflake import parse_time, time_of
+from shequn_discord.snowflake import made_at, parse_time, time_of
 from shequn_discord.wire import Attachment, Channel, Entitlement, Id, Member, Message, User, display_name
 from shequn_sdk.domain import Clock, Interaction, InteractionKind
 from shequn_sdk.platforms.assembly import assemble, blank
@@ -127,7 +127,7 @@ def message_interaction(
             or author.username,
             "username": author.username,
             "is_bot": author.bot or message.webhook_id is not None,
-            "occurred_at": time_of(number) if message.timestamp is None else parse_time(message.timestamp),
+            "occurred_at": made_at(number, message.timestamp),
             "message": number,
             "parent": parent,
             "target": target,

@@ -12,7 +12,7 @@ import msgspec
 from shequn_discord.api import read
 from shequn_discord.base import Base
 from shequn_discord.render import render
-from shequn_discord.snowflake import checked, parse_time, time_of
+from shequn_discord.snowflake import checked, made_at
 from shequn_discord.wire import AutoModRule, Entitlement, Message, ScheduledEvent, WebhookInfo
 from shequn_sdk.domain import Interaction, Piece, Post
 from shequn_sdk.errors import Conflict, InvalidInput
@@ -363,7 +363,7 @@ class Extras(Base):
         return Post(
             channel=self._ref(str(message.channel_id)),
             native_id=number,
-            landed_at=parse_time(message.timestamp) if message.timestamp else time_of(number),
+            landed_at=made_at(number, message.timestamp),
             text=message.content,
         )
 

@@ -9,7 +9,7 @@ import msgspec
 
 from shequn_discord.api import read
 from shequn_discord.base import FORUMS, Base
-from shequn_discord.snowflake import parse_time
+from shequn_discord.snowflake import time_or_none
 from shequn_discord.wire import Channel, Guild, InviteInfo, display_name
 from shequn_sdk.domain import Channel as DomainChannel
 from shequn_sdk.domain import ChannelKind
@@ -217,7 +217,7 @@ class Guilds(Base):
             url=f"https://discord.gg/{info.code}",
             name=name,
             uses=info.uses if info.uses is not None or not created else 0,
-            expires_at=parse_time(info.expires_at) if info.expires_at else None,
+            expires_at=time_or_none(info.expires_at),
             max_uses=info.max_uses or None,
             attrs={"channel": str(info.channel.id) if info.channel is not None else ""},
         )

@@ -9,7 +9,7 @@ import msgspec
 
 from shequn_discord.api import read
 from shequn_discord.base import Base
-from shequn_discord.snowflake import parse_time
+from shequn_discord.snowflake import time_or_none
 from shequn_discord.wire import Ban, Guild, Member, display_name
 from shequn_discord.wire import Role as GuildRole
 from shequn_sdk.domain import Identity, MemberRef, Membership, Role
@@ -43,9 +43,7 @@ class Members(Base):
         for role in guild.roles:
             if str(role.id) in roles:
                 bits |= int(role.permissions)
-        until = (
-            parse_time(member.communication_disabled_until) if member.communication_disabled_until else None
-        )
+        until = time_or_none(member.communication_disabled_until)
         restricted = until is not None and until > self._clock.now()
         if str(guild.owner_id) == str(user.id):
             role = Role.OWNER
@@ -63,7 +61,7 @@ class Members(Base):
                 is_bot=user.bot,
             ),
             role=role,
-            joined_at=parse_time(member.joined_at) if member.joined_at else None,
+            joined_at=time_or_none(member.joined_at),
             until=until if restricted else None,
             roles=tuple(str(item) for item in member.roles),
         )

@@ -303,12 +303,12 @@ class Messages(Base):
                 values=self._ids(channel=channel),
                 params={"after": str(after), "limit": _PAGE},
             )
-            page.sort(key=lambda message: int(message.id))
-            for message in page:
+            rows = sorted((row for row in page if str(row.id).isdecimal()), key=lambda row: int(row.id))
+            for message in rows:
                 yield message
-            if len(page) < _PAGE:
+            if len(page) < _PAGE or not rows:
                 return
-            after = int(page[-1].id)
+            after = int(rows[-1].id)
 
     async def iter_history(
         self, channel: str, *, since: datetime | None = None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from shequn_sdk.errors import InvalidInput
 
-__all__ = ["EPOCH_MS", "checked", "made_at", "parse_time", "snowflake_at", "time_of"]
+__all__ = ["EPOCH_MS", "checked", "made_at", "parse_time", "snowflake_at", "time_of", "time_or_none"]
 
 EPOCH_MS = 1_420_070_400_000
 """First instant of 2015 in milliseconds since 1970."""
@@ -39,6 +39,14 @@ def parse_time(text: str) -> datetime:
     """Read an ISO 8601 instant; Discord leaves the offset out in a few places and means UTC."""
     instant = datetime.fromisoformat(text)
     return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def time_or_none(text: str | None) -> datetime | None:
+    """Read an instant; None for none, and for what is no instant."""
+    try:
+        return parse_time(text) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def made_at(snowflake: str | int, timestamp: str | None) -> datetime:

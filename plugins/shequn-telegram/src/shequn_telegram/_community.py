@@ -156,7 +156,7 @@ class CommunitySide(AdapterBase):
                 language=user.language_code,
             ),
             role=_ROLES.get(member.status, Role.MEMBER),
-            until=datetime.fromtimestamp(member.until_date, UTC) if member.until_date else None,
+            until=_instant(member.until_date),
             title=member.custom_title or member.tag,
         )
 
@@ -356,6 +356,13 @@ def _rights_of(role: str) -> tuple[str, ...]:
     )
 
 
+def _instant(seconds: int | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (OverflowError, ValueError, OSError):  # no time that a calendar knows: for ever
+        return None
+
+
 def _invite(link: wire.InviteLink) -> Invite:
     attrs: dict[str, object] = {}
     if link.subscription_price is not None:
@@ -364,7 +371,7 @@ def _invite(link: wire.InviteLink) -> Invite:
         id=link.invite_link,
         url=link.invite_link,
         name=link.name,
-        expires_at=datetime.fromtimestamp(link.expire_date, UTC) if link.expire_date else None,
+        expires_at=_instant(link.expire_date),
         max_uses=link.member_limit,
         needs_approval=link.creates_join_request,
         attrs=attrs,

@@ -125,7 +125,7 @@ class AppChatAdapter(ApiAdapter):
     async def iter_members(self, channel: str) -> AsyncIterator[Membership]:
         """Give all members of a group by id; `get_member` knows names."""
         info = await self._info(channel)
-        for userid in info.userlist:
+        for userid in filter(None, info.userlist):
             yield self._membership(info, userid)
 
     async def kick(self, channel: str, member: str, *, reason: str = "") -> None:

@@ -110,7 +110,8 @@ class Customers:
                     "externalcontact/batch/get_by_user", wire.BatchContacts, body, limit=100
                 ):
                     for entry in page.external_contact_list:
-                        yield _customer(entry.external_contact, [entry.follow_info])
+                        if entry.external_contact.external_userid:
+                            yield _customer(entry.external_contact, [entry.follow_info])
             except TargetNotFound as error:
                 if error.code != _NO_RELATION:
                     raise

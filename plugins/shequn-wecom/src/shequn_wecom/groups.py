@@ -97,6 +97,7 @@ def snapshot_of(group: wire.Group) -> GroupSnapshot:
                 unionid=item.unionid,
             )
             for item in group.member_list
+            if item.userid
         },
         admins=frozenset(item.userid for item in group.admin_list),
     )
@@ -196,7 +197,8 @@ class Groups:
                 "externalcontact/groupchat/list", wire.GroupList, body, limit=1000
             ):
                 for head in page.group_chat_list:
-                    yield head.chat_id
+                    if head.chat_id:
+                        yield head.chat_id
 
     async def get(self, chat: str) -> GroupSnapshot:
         """Read a group with its members; what changed less than two seconds ago may be missing.

@@ -365,19 +365,19 @@ class WeiboAdapter:
             if bottom:
                 asked["max_id"] = bottom - 1
             page = await self._api.get("comments/show", wire.CommentPage, asked)
-            numbers = [int(row.native_id) for row in page.comments if row.native_id.isdigit()]
-            for row in page.comments:
-                if row.native_id:
-                    item = comment_of(
-                        row,
-                        account=self.account.name,
-                        owner=channel,
-                        post=message,
-                        seen=self._api.clock.now(),
-                    )
-                    found.setdefault(row.native_id, item)
+            rows = [row for row in page.comments if row.native_id.isascii() and row.native_id.isdigit()]
+            numbers = [int(row.native_id) for row in rows]
+            for row in rows:
+                item = comment_of(
+                    row,
+                    account=self.account.name,
+                    owner=channel,
+                    post=message,
+                    seen=self._api.clock.now(),
+                )
+                found.setdefault(row.native_id, item)
             # hidden comments make pages shorter, and total_number counts them: only an empty page is the end
-            if not numbers or (bottom and min(numbers) >= bottom):
+            if not numbers or min(numbers) < 2 or (bottom and min(numbers) >= bottom):
                 break
             bottom = min(numbers)
         for native in sorted(found, key=int):
