@@ -57,7 +57,7 @@ class Workspace:
         self.sync: Literal["full", "normal"] = "full"
         """Of the store and the inbox, where they are files: see `Store.open`. Set it before they are opened."""
         self.on: Literal["threads", "loop"] = "threads"
-        """Where both are used; the same."""
+        """Where both are used; the same. On the loop the process is alone: the event store's file stays open as well."""
         self.accounts = Accounts(settings.accounts, plugins=plugins, context=context)
         self._rooms: dict[str, Any] = {}
         self._subjects: dict[type[Room], Room] = {}
@@ -266,6 +266,10 @@ class Workspace:
         if not mark:
             from shequn_sdk.metrics.store.duckdb import DuckDBEventStore
 
+            if (
+                self.on == "loop"
+            ):  # nobody else waits for the file: it stays open, and needs no copy to be read from
+                return DuckDBEventStore(self.settings.events_path, clock=self.clock, idle=60.0)
             return DuckDBEventStore(
                 self.settings.events_path, clock=self.clock, snapshot_every=timedelta(minutes=5)
             )
