@@ -266,9 +266,8 @@ class Workspace:
         if not mark:
             from shequn_sdk.metrics.store.duckdb import DuckDBEventStore
 
-            if (
-                self.on == "loop"
-            ):  # nobody else waits for the file: it stays open, and needs no copy to be read from
+            if self.on == "loop":
+                # nobody else waits for the file: it stays open, and needs no copy to be read from
                 return DuckDBEventStore(self.settings.events_path, clock=self.clock, idle=60.0)
             return DuckDBEventStore(
                 self.settings.events_path, clock=self.clock, snapshot_every=timedelta(minutes=5)
