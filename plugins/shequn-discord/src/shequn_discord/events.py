@@ -17,7 +17,6 @@ from shequn_discord.event_readers import (
     READERS,
     CallReaders,
     MessageReaders,
-    ServerReaders,
     message_interaction,
 )
 from shequn_discord.event_wire import (
@@ -32,6 +31,7 @@ from shequn_discord.event_wire import (
     TYPES,
     AppEvent,
 )
+from shequn_discord.server_readers import ServerReaders
 from shequn_discord.snowflake import parse_time
 from shequn_sdk.domain import Clock, Interaction
 from shequn_sdk.errors import InvalidInput
