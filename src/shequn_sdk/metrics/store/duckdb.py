@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -294,19 +294,31 @@ class DuckDBEventStore(TurnTaker):
             batch = next(source, None)
             return None if batch is None else ingest.prepare(batch)
 
-        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as ahead:
-            coming = ahead.submit(prepare_next)
-            while (prepared := coming.result()) is not None:
-                coming = ahead.submit(prepare_next)
-                yield self._append(prepared, community)
+        def look_ahead() -> None:
+            coming.append(ahead.submit(prepare_next))
 
-    def _append(self, prepared: ingest.Prepared, community: str) -> Appended:
+        coming: list[Future[ingest.Prepared | None]] = []
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as ahead:
+            look_ahead()
+            while (prepared := coming.pop().result()) is not None:
+                # Only the commit is long and leaves the interpreter to others; earlier, each would wait for the other.
+                yield self._append(prepared, community, before_commit=look_ahead)
+
+    def _append(
+        self,
+        prepared: ingest.Prepared,
+        community: str,
+        *,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> Appended:
         batch, now = prepared.batch, self._now()
         with self._write(f"append from {batch.source or batch.platform}", keep=True) as con:
             info = self._known.community(con, community) or self._community(con, community)
             if len(batch) <= _SMALL:
                 self._use_threads(con, 1)
-            return ingest.append_batch(con, prepared, community=info, now=now, known=self._known)
+            done = ingest.append_batch(con, prepared, community=info, now=now, known=self._known)
+            before_commit()
+        return done
 
     @contextlib.contextmanager
     def read(self, *, purpose: str = "read", fresh: bool = True) -> Generator[DuckDBSession]:
