@@ -22,6 +22,7 @@ from shequn_sdk.metrics.store import ingest, log, people, portable, rollup, tomb
 from shequn_sdk.metrics.store.arrays import array, run
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo, Forgotten, MemberFacts
 from shequn_sdk.metrics.store.connection import TurnTaker, translate
+from shequn_sdk.metrics.store.preparing import Prepared, prepare
 
 __all__ = ["DuckDBEventStore", "DuckDBSession"]
 
@@ -275,7 +276,7 @@ class DuckDBEventStore(TurnTaker):
             UnknownName: no such community; call `ensure_community` first.
             StoreBusy, StoreFull, StoreDamaged: nothing was stored.
         """
-        return self._append(ingest.prepare(batch), community)
+        return self._append(prepare(batch), community)
 
     def append_all(
         self, batches: Iterable[InteractionBatch], *, community: str
@@ -290,14 +291,14 @@ class DuckDBEventStore(TurnTaker):
         """
         source = iter(batches)
 
-        def prepare_next() -> ingest.Prepared | None:
+        def prepare_next() -> Prepared | None:
             batch = next(source, None)
-            return None if batch is None else ingest.prepare(batch)
+            return None if batch is None else prepare(batch)
 
         def look_ahead() -> None:
             coming.append(ahead.submit(prepare_next))
 
-        coming: list[Future[ingest.Prepared | None]] = []
+        coming: list[Future[Prepared | None]] = []
         with ThreadPoolExecutor(1, thread_name_prefix="prepare") as ahead:
             look_ahead()
             while (prepared := coming.pop().result()) is not None:
@@ -306,7 +307,7 @@ class DuckDBEventStore(TurnTaker):
 
     def _append(
         self,
-        prepared: ingest.Prepared,
+        prepared: Prepared,
         community: str,
         *,
         before_commit: Callable[[], None] = lambda: None,

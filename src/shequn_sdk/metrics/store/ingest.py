@@ -2,36 +2,29 @@
 """Putting a batch into the store: one transaction, no row twice, dense keys, local days.
 
 What follows from the batch alone is worked out first, without the store and perhaps while it keeps another batch
-(`Prepared`). Numbers are given in memory; the engine is asked once which rows it has, and once to keep the others.
+(see `preparing`). Numbers are given in memory; the engine is asked once which rows it has, and once to keep the others.
 The search for rows that it has is limited to the batch's own time range (an event keeps its platform's time when it
 is redelivered), so it stays cheap at any size of the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shequn_sdk.domain import InteractionBatch
 from shequn_sdk.errors import InvalidInput
-from shequn_sdk.metrics.store.arrays import array, flags_of, run
+from shequn_sdk.metrics.store.arrays import array, run
 from shequn_sdk.metrics.store.base import Appended, CommunityInfo
 from shequn_sdk.metrics.store.known import Known, micros_of
 from shequn_sdk.metrics.store.log import LOG
+from shequn_sdk.metrics.store.preparing import CODES, Prepared, prepare
 from shequn_sdk.metrics.store.rows import (
     KINDS,
     MESSAGE_KINDS,
-    Extras,
-    check,
     content_key,
-    content_numbers,
-    event_digests,
     picker,
-    read_attrs,
     time_ranges,
-    unique_rows,
 )
 from shequn_sdk.metrics.store.schema import EVENT_COLUMNS
 from shequn_sdk.metrics.store.tombstones import without_erased
@@ -42,99 +35,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MESSAGE_KINDS", "Prepared", "append_batch", "content_key", "prepare"]
+__all__ = ["MESSAGE_KINDS", "append_batch", "content_key"]
 
 _IN_MESSAGE_KINDS = ", ".join(f"'{kind}'" for kind in MESSAGE_KINDS)
 _LATE = timedelta(days=1)
 _FIRST_DAY = date(1970, 1, 1).toordinal()
-_CODES = {kind: code for code, kind in enumerate(KINDS)}
-
-
-@dataclass(slots=True)
-class Prepared:
-    """What follows from a batch alone; rows are in order of time, each identity at its earliest only."""
-
-    batch: InteractionBatch
-    order: NDArray[np.int64]
-    """Positions in the batch."""
-    micros: NDArray[np.int64]
-    ids: NDArray[np.uint8]
-    """16 bytes each."""
-    codes: NDArray[np.int8]
-    contents: NDArray[np.int64]
-    parents: NDArray[np.int64] | None
-    asked: NDArray[np.bool_] | None
-    extras: Extras
-
-    def without(self, old: NDArray[np.int64]) -> Prepared:
-        """Leave rows out, given by their places in this order."""
-        import numpy as np  # noqa: PLC0415
-
-        keep = np.ones(len(self.order), bool)
-        keep[old] = False
-        return replace(
-            self,
-            order=self.order[keep],
-            micros=self.micros[keep],
-            ids=self.ids[keep],
-            codes=self.codes[keep],
-            contents=self.contents[keep],
-            parents=None if self.parents is None else self.parents[keep],
-            asked=None if self.asked is None else self.asked[keep],
-        )
-
-    def picker(self) -> Callable[[Sequence[Any]], Sequence[Any]]:
-        """Give the function that takes these rows out of a column of the batch."""
-        whole = len(self.order) == len(self.batch) and bool((self.order[1:] > self.order[:-1]).all())
-        return picker(self.order.tolist(), whole=whole)
-
-
-def prepare(batch: InteractionBatch) -> Prepared:
-    """Check a batch and work out its keys, without a look at the store.
-
-    Raises:
-        InvalidInput: see `rows.check`.
-    """
-    import numpy as np  # noqa: PLC0415
-
-    micros = check(batch)
-    extras = read_attrs(batch)
-    try:
-        digests = event_digests(batch)
-        order = unique_rows(digests, micros)
-        packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-        found = Prepared(
-            batch,
-            order,
-            micros[order],
-            np.ascontiguousarray(packed[order]),
-            _codes(batch.kind)[order],
-            content_numbers(batch.platform, batch.channel, batch.message)[order],
-            content_numbers(batch.platform, extras.parent_channel or batch.channel, batch.parent)[order]
-            if any(batch.parent)
-            else None,
-            None,
-            extras,
-        )
-        found.asked = _asked(found)
-    except UnicodeEncodeError as error:
-        raise InvalidInput(
-            f"a batch of {batch.source or batch.platform} has text that is no valid Unicode: {error}"
-        ) from error
-    return found
-
-
-def _asked(prepared: Prepared) -> NDArray[np.bool_] | None:
-    """Tell which rows ask something; None when no row does."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute  # noqa: PLC0415
-
-    asked = prepared.codes == _CODES["question"]
-    if any(prepared.batch.text):
-        kernels: Any = pyarrow.compute
-        text = array(prepared.picker()(prepared.batch.text), pa.string())
-        asked |= flags_of(kernels.match_substring_regex(text, r"[?？]\s*$"))
-    return asked if asked.any() else None
 
 
 def append_batch(
@@ -189,12 +94,6 @@ def _uuids(digests: NDArray[np.uint8]) -> Any:
         pa.binary(16), len(digests), [None, pa.py_buffer(digests)]
     )
     return pa.ExtensionArray.from_storage(pa.uuid(), storage)
-
-
-def _codes(kinds: Sequence[str]) -> NDArray[np.int8]:
-    import numpy as np  # noqa: PLC0415
-
-    return np.fromiter(map(_CODES.__getitem__, kinds), np.int8, len(kinds))
 
 
 def _nullable(numbers: NDArray[Any]) -> Any:
@@ -301,7 +200,7 @@ class _Fresh:
         self._contents(channels)
         self._dirty()
         self._entrances()
-        if (self.codes == _CODES["retract"]).any():
+        if (self.codes == CODES["retract"]).any():
             self._take_back(table)
 
     # -- numbers
@@ -491,7 +390,7 @@ class _Fresh:
         import numpy as np  # noqa: PLC0415
         import pyarrow as pa  # noqa: PLC0415
 
-        own = [_CODES[kind] for kind in MESSAGE_KINDS]
+        own = [CODES[kind] for kind in MESSAGE_KINDS]
         rows = np.flatnonzero(np.isin(self.codes, own) & (self.contents != 0))
         if not len(rows):
             return
