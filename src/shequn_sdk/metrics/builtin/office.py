@@ -62,15 +62,14 @@ def _office(context: FinishContext) -> Office:
     )
 
 
-def _waits(table: Any) -> list[tuple[Row, NDArray[np.int64], NDArray[np.int64]]]:
-    """Give when the questions of each group and bucket were asked and answered (-1: never), in order of the groups."""
+def _groups(table: Any) -> list[tuple[Row, NDArray[np.intp]]]:
+    """Give the rows of each bucket of each group, in order of the groups."""
     import numpy as np  # noqa: PLC0415
 
     if not table.num_rows:
         return []
-    asked, answered = _micros(table, "asked"), _micros(table, "answered")
     names = [name for name in table.column_names if name == "bucket" or name.startswith("d_")]
-    place = np.zeros(len(asked), np.int64)
+    place = np.zeros(table.num_rows, np.int64)
     columns: list[list[Any]] = []
     for name in names:
         coded = table.column(name).combine_chunks().dictionary_encode("encode")
@@ -79,14 +78,14 @@ def _waits(table: Any) -> list[tuple[Row, NDArray[np.int64], NDArray[np.int64]]]
     groups, where = np.unique(place, return_inverse=True)
     order = np.argsort(where, kind="stable")
     parts = np.split(order, np.searchsorted(where[order], np.arange(1, len(groups))))
-    found: list[tuple[Row, NDArray[np.int64], NDArray[np.int64]]] = []
+    found: list[tuple[Row, NDArray[np.intp]]] = []
     for number, rows in zip(groups.tolist(), parts, strict=True):
         group: Row = {}
         rest = number
         for name, values in zip(reversed(names), reversed(columns), strict=True):
             rest, code = divmod(rest, len(values))
             group[name] = values[code]
-        found.append((group, asked[rows], answered[rows]))
+        found.append((group, rows))
     return sorted(
         found,
         key=lambda item: (
@@ -117,17 +116,21 @@ def _quantile(ordered: list[float], level: float) -> float | None:
 
 def _office_times(level: float) -> FinishTable:
     def finish(table: Any, context: FinishContext) -> list[Row]:
-        office = _office(context)
+        import numpy as np  # noqa: PLC0415
+
+        asked, answered = _micros(table, "asked"), _micros(table, "answered")
+        done = answered >= 0
+        waited = np.zeros(len(asked))
+        waited[done] = _office(context).seconds(asked[done], answered[done])
         found: list[Row] = []
-        for group, asked, answered in _waits(table):
-            done = answered >= 0
-            times: list[float] = sorted(office.seconds(asked[done], answered[done]).tolist())
+        for group, rows in _groups(table):
+            times: list[float] = np.sort(waited[rows[done[rows]]]).tolist()
             found.append(
                 {
                     **group,
                     "value": _quantile(times, level),
                     "numerator": len(times),
-                    "denominator": len(asked),
+                    "denominator": len(rows),
                 }
             )
         return found
@@ -144,12 +147,15 @@ def _office_unanswered(table: Any, context: FinishContext) -> list[Row]:
     # what is known ends with the last full day that has data
     known = min(context.today, context.last_day + timedelta(days=1))
     until = round(datetime.combine(known, time(), ZoneInfo(context.zone)).timestamp()) * 1_000_000
-    found: list[Row] = []
-    for group, asked, answered in _waits(table):
-        done = answered >= 0
-        slow = office.seconds(asked, np.where(done, answered, until)) >= limit
-        found.append({**group, "numerator": int(slow.sum()), "denominator": int((slow | done).sum())})
-    return found
+    # All groups in one go: the days of business are listed once, not once per group.
+    asked, answered = _micros(table, "asked"), _micros(table, "answered")
+    done = answered >= 0
+    slow = office.seconds(asked, np.where(done, answered, until)) >= limit
+    counted = slow | done
+    return [
+        {**group, "numerator": int(slow[rows].sum()), "denominator": int(counted[rows].sum())}
+        for group, rows in _groups(table)
+    ]
 
 
 office_unanswered: FinishTable = _office_unanswered
