@@ -15,6 +15,7 @@ from pydantic import model_validator
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.scheduling.recurrence.base import Options, Trigger
 from shequn_sdk.scheduling.recurrence.local import Gap, Overlap, clock_time, next_local, zone_of
+from shequn_sdk.scheduling.recurrence.possible import check_parts, comes, part
 
 __all__ = ["Cron", "RRule", "Weekly"]
 
@@ -208,12 +209,6 @@ _STEP = {
     HOURLY: timedelta(hours=1),
     MINUTELY: timedelta(minutes=1),
 }
-_FAR = timedelta(days=366 * 40)
-
-
-def _part(rule: rrule, name: str) -> Any:
-    """Give a part of a rule; dateutil offers them under these names only."""
-    return getattr(rule, f"_{name}")
 
 
 def _parse_rule(text: str, start: datetime, tz: str) -> rrule:
@@ -222,6 +217,8 @@ def _parse_rule(text: str, start: datetime, tz: str) -> rrule:
         raise InvalidInput(
             "rule: one RRULE is expected, without DTSTART; give `start` instead", source="RRule"
         )
+
+    check_parts(text)
 
     def local(found: re.Match[str]) -> str:
         until = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
@@ -242,28 +239,27 @@ def _parse_rule(text: str, start: datetime, tz: str) -> rrule:
 @lru_cache(maxsize=4096)
 def _rule(text: str, start: datetime, tz: str) -> rrule:
     rule = _parse_rule(text, start, tz)
-    frequency, interval, count = (_part(rule, name) for name in ("freq", "interval", "count"))
+    frequency, interval, count = (part(rule, name) for name in ("freq", "interval", "count"))
     if frequency == SECONDLY:
         raise InvalidInput(
             "rule: FREQ=SECONDLY is not offered; use Every(timedelta(seconds=…))", source="RRule"
         )
-    if frequency in {HOURLY, MINUTELY} and _part(rule, "bysetpos"):
+    if frequency in {HOURLY, MINUTELY} and part(rule, "bysetpos"):
         raise InvalidInput("rule: BYSETPOS needs FREQ=DAILY or longer", source="RRule")
     if interval < 1:
         raise InvalidInput("rule: INTERVAL must be at least 1", source="RRule")
     if count is not None and not 1 <= count <= 100_000:
         raise InvalidInput("rule: COUNT must be from 1 to 100,000", source="RRule")
-    # A rule without any day makes dateutil look until the year 9999; days are looked for first, and only so far.
-    days = rule
-    if frequency in {HOURLY, MINUTELY}:
-        days = rule.replace(freq=DAILY, interval=1, count=None, byhour=0, byminute=0, bysecond=0)
-    if (
-        next(
-            iter(days.replace(until=min(_part(rule, "until") or start + _FAR, start + _FAR), count=None)),
-            None,
-        )
-        is None
-    ):
+    if interval > 10_000_000:
+        raise InvalidInput("rule: INTERVAL must be at most 10,000,000", source="RRule")
+    # dateutil looks until the year 9999 for what never comes
+    if not comes(rule):
+        until = part(rule, "until")
+        if until is not None and comes(rule.replace(until=None)):
+            raise InvalidInput(
+                f"rule: {text!r} never comes: it ends (UNTIL) before it first would, counted from {start}",
+                source="RRule",
+            )
         raise InvalidInput(f"rule: {text!r} never comes: no day matches it", source="RRule")
     return rule
 
@@ -320,8 +316,8 @@ class RRule(LocalTrigger):
 
     def _step(self, cursor: datetime) -> datetime | None:
         rule = _rule(self.rule, self.start, self.tz)
-        span, interval = _STEP.get(_part(rule, "freq")), _part(rule, "interval")
-        if span is not None and _part(rule, "count") is None and cursor > self.start:
+        span, interval = _STEP.get(part(rule, "freq")), part(rule, "interval")
+        if span is not None and part(rule, "count") is None and cursor > self.start:
             # whole intervals further on the rule looks the same, and dateutil counts from its start each time
             steps = (cursor - self.start) // (span * interval) - 1
             if steps > 8:
