@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-import anyio
 import httpx
 
 from shequn_sdk import AsyncShequn, Community
@@ -57,9 +56,6 @@ async def test_who_came_by_what_and_what_it_was_worth(tmp_path):
                 people[number] = Person(id=f"d{number}", name=f"盘{number}")
                 discord.join(rooms["discord"], people[number], invite=invite(poster))
                 await settle(sq)
-            await anyio.sleep(
-                1.1
-            )  # Telegram tells whole seconds: within that of the joining nothing is later
             stranger = Person(id="d9", name="路人")
             discord.join(rooms["discord"], stranger)
             telegram.say(rooms["telegram"], people[0], "大家好")

@@ -76,6 +76,9 @@ def after(standing: Standing | None, act: Act, *, elsewhere: bool = False) -> St
 
     Joining while being in changes nothing, so that a hundred joins are one; joining after having left counts again.
 
+    Some platforms tell whole seconds. What is heard after a joining, and is told of the same instant, happened after
+    it: it is kept as a microsecond later, so that `last_active` is later than `joined_at` for who did something since.
+
     Args:
         standing: None for somebody who was never heard of.
         act: may come late, after acts that happened after it.
@@ -93,7 +96,8 @@ def after(standing: Standing | None, act: Act, *, elsewhere: bool = False) -> St
         known = old.last_active
         base = known if known is not None else old.first_at
         if known is None or act.at > known:
-            new["last_active"] = act.at
+            since = not act.joins and old.left_at is None and act.at == old.joined_at
+            new["last_active"] = act.at + since
             if act.at - base >= _AWAY:
                 new |= {"away_since": base, "returned_at": act.at}
     return replace(old, **new)

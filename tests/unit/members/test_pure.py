@@ -139,7 +139,9 @@ def test_first_and_last_do_not_depend_on_the_order_of_arrival(many, rng):
     one, other = run(many), run(shuffled)
     assert one.first_at == other.first_at == min(act.at for act in many)
     seen = [act.at for act in many if act.active]
-    assert one.last_active == other.last_active == (max(seen) if seen else None)
+    latest = max(seen) if seen else None
+    for done in (one, other):  # a microsecond later when it was heard after a joining of the same instant
+        assert done.last_active == latest or (latest == done.joined_at and done.last_active == latest + 1)
 
 
 @given(st.lists(acts, min_size=1, max_size=30))
@@ -157,6 +159,31 @@ def test_in_order_the_state_is_that_of_the_last_change(many):
             inside = act.joins
         assert done.joins == joins
         assert state in {True, False}
+
+
+JOIN, LEAVE, SAY = (Act("c", REF, 100, **{what: True}) for what in ("joins", "leaves", "active"))
+FOLLOW = JOIN._replace(active=True)
+
+
+def active_since(standing):
+    """As results of entrances count it."""
+    return standing.last_active is not None and standing.last_active > standing.joined_at
+
+
+def test_what_is_heard_after_a_joining_of_the_same_second_came_after_it():
+    assert active_since(run([JOIN, SAY]))
+    assert active_since(run([JOIN, SAY, SAY, JOIN]))
+    assert active_since(run([SAY._replace(at=50), JOIN, SAY]))
+    assert run([JOIN, SAY, SAY]).last_active == 101
+    assert run([JOIN, SAY, LEAVE]).left_at == 100
+
+
+def test_what_is_heard_before_a_joining_of_the_same_second_is_not_after_it():
+    assert not active_since(run([SAY, JOIN]))
+    assert not active_since(run([SAY, JOIN, SAY, JOIN])), "both are handled again after a crash"
+    assert not active_since(run([JOIN, SAY._replace(at=99)])), "late news"
+    assert not active_since(run([FOLLOW, FOLLOW])), "following is the joining itself"
+    assert active_since(run([FOLLOW, SAY._replace(at=101)]))
 
 
 def test_a_hundred_joins_are_one():
