@@ -184,6 +184,8 @@ def clean(text: str) -> str:
     """
     if "\x00" in text:
         text = text.replace("\x00", "")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -313,6 +313,7 @@ class _Table:
         self._get: dict[str, Callable[[Sequence[Any]], Any]] = {
             name: _getter(index) for name, index in self._map.items()
         }
+        self._texts = [(name, self._map[name]) for name in _TEXT_FIELDS if name in self._map]
         self._clear()
 
     def _clear(self) -> None:
@@ -347,7 +348,8 @@ class _Table:
                 self.skips.add(number, SkipReason.UNKNOWN_KIND, told)
                 return
             kind = mapped
-        cells = {name: _text(get[name](record)) for name in _TEXT_FIELDS if name in get}
+        many = len(record)
+        cells = {name: _text(record[index]) if index < many else "" for name, index in self._texts}
         if "member" in get and not cells["member"]:
             self.skips.add(number, SkipReason.MISSING_MEMBER, f"{record!r:.150}")
             return
@@ -388,6 +390,9 @@ def _getter(index: int) -> Callable[[Sequence[Any]], Any]:
 
 
 def _text(value: object) -> str:
+    if type(value) is str:  # nearly all: what the rest does of it
+        value = value.strip()
+        return value if value.isascii() and "\x00" not in value else clean(value)
     if value is None:
         return ""
     if isinstance(value, bytes):
