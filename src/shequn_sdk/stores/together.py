@@ -13,6 +13,9 @@ from shequn_sdk.stores.store import Store
 
 __all__ = ["Together"]
 
+_WORTH_PARTING = 16
+"""Items that are worth two transactions."""
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -44,7 +47,10 @@ class Together(Generic[A, B]):
         self._flights = flights
         self._most = most
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying = 0
+        self._written = 0
+        """Sets that the store has now."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def do(self, item: A) -> B:
         """Do one item, and return once it is durable.
@@ -55,16 +61,26 @@ class Together(Generic[A, B]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[B] = loop.create_future()
         self._waiting.append((item, future))
-        if len(self._flying) < self._flights:
+        if self._flying < self._flights:
+            self._flying += 1
             task = loop.create_task(self._fly())
-            self._flying.add(task)
-            task.add_done_callback(self._flying.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def _fly(self) -> None:
+        try:
+            await self._sets()
+        finally:
+            # here and not when the task is done: what is asked for between the two would wait for the next one
+            self._flying -= 1
+
+    async def _sets(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            size = self._size()
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
             items = [item for item, _ in batch]
+            self._written += 1
             try:
                 answers = await self._store.write(lambda conn, items=items: self._work(conn, items))
             except BaseException as error:
@@ -80,6 +96,18 @@ class Together(Generic[A, B]):
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
+            finally:
+                self._written -= 1
+
+    def _size(self) -> int:
+        """Give how many of those that wait go into a set: an equal part for each flight that is free.
+
+        One set of all of them would leave this process idle while the server works, and the server while it does.
+        """
+        number = len(self._waiting)
+        if number >= _WORTH_PARTING:
+            number = -(-number // max(1, self._flights - self._written))
+        return min(number, self._most)
 
     async def _singly(self, batch: Sequence[tuple[A, asyncio.Future[B]]]) -> None:
         """Do each item alone, so that the one that fails takes no other with it."""
