@@ -216,7 +216,7 @@ class Desk:
             head = ledger.lane_head(conn, woken.lane, now=now) if claimed is None else None
             return Claimed(woken, claimed, head)
 
-        return await self._store.write(work)
+        return await self._store.write(work, quick=True)
 
     async def _begin(self, item: Begin) -> tuple[float, Row | None]:
         def work(conn: Connection) -> tuple[float, Row | None]:
@@ -229,7 +229,7 @@ class Desk:
                 counter.write()
             return 0.0, ledger.begin(conn, item.row, now=now, lease=self._lease(now))
 
-        return await self._store.write(work)
+        return await self._store.write(work, quick=True)
 
     async def _finish(self, item: Finish) -> Finished:
         def work(conn: Connection) -> Finished:
@@ -261,7 +261,7 @@ class Desk:
             wanted = item.chain and following is None
             return Finished(last, following, ledger.lane_head(conn, row.lane, now=now) if wanted else None)
 
-        return await self._store.write(work)
+        return await self._store.write(work, quick=True)
 
     # small things
 

@@ -132,12 +132,10 @@ _TRAIL = Fast(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) "
     "values (:delivery_id, :at, :old, :new, :cause, :actor)"
 )
-_TRAIL_BULK = Fast(
-    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (?, ?, null, ?, ?, ?)"
-)
 _TRAIL_CLAIM = Fast(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (:delivery_id, :at, "
-    "(select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
+    "coalesce((select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
+    "'planned'), "
     "'claimed', 'its turn has come', :actor)"
 )
 _SET = Fast(
@@ -264,30 +262,28 @@ def _trail(row: Row, old: str | None, cause: str, actor: str, at: int) -> dict[s
 
 
 def insert(conn: Connection, rows: Sequence[Row], *, actor: str) -> list[Row]:
-    """Write new rows, whose ids the database gives, and the first line of their trails."""
+    """Write new rows, whose ids the database gives; the first line of their trails is who planned them, and when."""
     if not rows:
         return []
+    if len(rows) == 1:
+        row = rows[0]._replace(planned_by=actor)
+        if conn.dialect.name == "sqlite":
+            return [row._replace(id=_INSERT_BULK.insert(conn, (None, *row[1:])))]
+        found = _INSERT.one(conn, row._asdict())
+        assert found is not None
+        return [row._replace(id=found[0])]
     if conn.dialect.name == "sqlite":
-        if len(rows) == 1:
-            number = _INSERT_BULK.insert(conn, (None, *rows[0][1:]))
-            _TRAIL_BULK.insert(conn, (number, rows[0].created_at, rows[0].state, "published", actor))
-            return [rows[0]._replace(id=number)]
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
-        written = [Row._make((number, *row[1:])) for number, row in enumerate(rows, int(last[0]) + 1)]
+        written = [
+            Row._make((number, *row[1:-1], actor)) for number, row in enumerate(rows, int(last[0]) + 1)
+        ]
         _INSERT_BULK.many(conn, written)
-        _TRAIL_BULK.many(conn, [(row.id, row.created_at, row.state, "published", actor) for row in written])
         return written
-    if len(rows) > 1:
-        ids = _NEW_IDS.all(conn, {"count": len(rows)})
-        written = [Row._make((number, *row[1:])) for (number,), row in zip(ids, rows, strict=True)]
-        _INSERT_WHOLE.many(conn, [row._asdict() for row in written])
-    else:
-        found = _INSERT.one(conn, rows[0]._asdict())
-        assert found is not None
-        written = [rows[0]._replace(id=found[0])]
-    _TRAIL.many(conn, [_trail(row, None, "published", actor, row.created_at) for row in written])
+    ids = _NEW_IDS.all(conn, {"count": len(rows)})
+    written = [Row._make((number, *row[1:-1], actor)) for (number,), row in zip(ids, rows, strict=True)]
+    _INSERT_WHOLE.many(conn, [row._asdict() for row in written])
     return written
 
 

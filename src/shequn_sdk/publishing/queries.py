@@ -78,21 +78,37 @@ def history(conn: Connection, identity: int) -> list[Transition]:
         InvalidInput: there is none of that id.
     """
     query = select(transition).where(transition.c.delivery_id == identity).order_by(transition.c.id)
-    found = [
+    row = conn.execute(
+        select(delivery.c.state, delivery.c.created_at, delivery.c.planned_by).where(
+            delivery.c.id == identity
+        )
+    ).one_or_none()
+    if row is None:
+        raise InvalidInput(f"the ledger has no delivery {identity}; list them with `deliveries`")
+    lines = conn.execute(query).all()
+    steps = [
         Transition(
-            delivery_id=row.delivery_id,
-            at=from_us(row.at),
+            delivery_id=line.delivery_id,
+            at=from_us(line.at),
             old=DeliveryState(old) if old else None,
             new=DeliveryState(new),
             cause=cause,
-            actor=row.actor,
+            actor=line.actor,
         )
-        for row in conn.execute(query)
-        for old, new, cause in _steps(row.old, row.new, row.cause)
+        for line in lines
+        for old, new, cause in _steps(line.old, line.new, line.cause)
     ]
-    if not found:
-        raise InvalidInput(f"the ledger has no delivery {identity}; list them with `deliveries`")
-    return found
+    if steps and steps[0].old is None:  # written before its first line was part of the delivery
+        return steps
+    first = Transition(
+        delivery_id=identity,
+        at=from_us(row.created_at),
+        old=None,
+        new=steps[0].old if steps and steps[0].old is not None else DeliveryState(row.state),
+        cause="published",
+        actor=row.planned_by,
+    )
+    return [first, *steps]
 
 
 def _steps(old: str | None, new: str, cause: str) -> list[tuple[str | None, str, str]]:

@@ -209,7 +209,9 @@ class Publishing(Working):
             plan = Plan(at=at, priority=priority, on_unknown=on_unknown)
             new += self._planner.rows(content, self._planner.parse(to), plan, batch=content.id)
         actor = actor or self._worker
-        written = await self._enlisted(lambda conn: self._planner.write(conn, new, key=None, actor=actor))
+        written = await self._enlisted(
+            lambda conn: self._planner.write(conn, new, key=None, actor=actor), few=False
+        )
         return len(written)
 
     def preview(self, content: Content, to: Target) -> Variant:
@@ -235,7 +237,9 @@ class Publishing(Working):
         refs = self._planner.parse(to)
         new = self._planner.rows(content, refs, plan, batch=key or "")
         actor = plan.actor or self._worker
-        written = await self._enlisted(lambda conn: self._planner.write(conn, new, key=key, actor=actor))
+        written = await self._enlisted(
+            lambda conn: self._planner.write(conn, new, key=key, actor=actor), few=len(new) <= 8
+        )
         hit("planned")
         groups = {group[0].lane: group for group in by_lane(written)}
         lanes = ((ref, (ref.account, ref.native_id)) for ref in refs)

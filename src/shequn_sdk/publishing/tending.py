@@ -31,7 +31,7 @@ class Tending(ABC):
         self._clock = clock
 
     @abstractmethod
-    async def _enlisted(self, write: Callable[[Connection], list[Row]]) -> list[Row]:
+    async def _enlisted(self, write: Callable[[Connection], list[Row]], *, few: bool) -> list[Row]:
         """Write rows, and with them their wakes."""
 
     @abstractmethod
@@ -150,13 +150,13 @@ class Tending(ABC):
         Moderation calls it when a raid begins and ends; calling it again changes nothing. Answers are never held.
         """
         now = to_us(self._clock.now())
-        rows = await self._enlisted(lambda conn: holds.heed(conn, now=now))
+        rows = await self._enlisted(lambda conn: holds.heed(conn, now=now), few=False)
         for row in rows:
             self._settled(row)
         return len(rows)
 
     async def _care(self, work: care.Work) -> Delivery:
         now = to_us(self._clock.now())
-        (row,) = await self._enlisted(lambda conn: [work(conn, now)])
+        (row,) = await self._enlisted(lambda conn: [work(conn, now)], few=True)
         self._settled(row)
         return to_delivery(row)

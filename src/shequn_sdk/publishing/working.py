@@ -191,15 +191,15 @@ class Working(Tending):
         rested, self._rested = self._rested, anyio.Event()
         rested.set()
 
-    async def _enlisted(self, write: Callable[[Connection], list[Row]]) -> list[Row]:
-        """Write rows, and with them their wakes: in the same transaction where the engine can."""
+    async def _enlisted(self, write: Callable[[Connection], list[Row]], *, few: bool) -> list[Row]:
+        """Write rows, few or many, and with them their wakes: in the same transaction where the engine can."""
         if self._make_engine is not None and not self._asked:
             self._asked = True
             made = self._make_engine(self._dispatcher(), self._clock)
             self._carrier = made if isinstance(made, Enlisting) else None
         carrier = self._carrier
         if carrier is None:
-            rows = await self._store.write(write)
+            rows = await self._store.write(write, quick=few)
             if self._engine is not None:
                 try:
                     await self._engine.submit(_wakes(rows, to_us(self._clock.now())))

@@ -92,6 +92,7 @@ class Store:
                 beat=self._beat,
                 part=self._leave,
                 on="loop" if self._here else "thread",
+                quick=not self._memory,
             )
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 8, thread_name_prefix="shequn-read")
         self._local = threading.local()
@@ -154,11 +155,17 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.where!r})"
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False) -> T:
         """Run `fn` in a transaction and return once it is durable.
 
         `fn` runs on a store thread, must touch nothing but its connection, must neither commit nor roll back, and
         may be run a second time when the transaction around it failed.
+
+        Args:
+            fn: what to do in the transaction.
+            quick: whether `fn` is a handful of small statements. On an SQLite file it is then done by the event loop, as
+                long as its disk takes few milliseconds and nobody else writes: handing it to a thread and back
+                takes as long as all of it.
 
         Raises:
             StoreFull: no space left; nothing of `fn` stays.
@@ -169,7 +176,7 @@ class Store:
         self.under_way += 1
         try:
             if self._writer is not None:
-                return await self._writer.write(fn)
+                return await self._writer.write(fn, quick=quick)
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._server_call, fn)
         finally:
             self.under_way -= 1

@@ -1,4 +1,4 @@
-"""What writes an SQLite file for a process, with group commit: one thread, or its event loop itself."""
+"""What writes an SQLite file for a process, with group commit: a thread, or its event loop itself."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ _GROUP = 1000
 """Most write functions in one transaction."""
 BEAT = 20.0
 """Seconds between signs of life of an open store."""
+_FEW = 4
+"""Most quick functions that the loop does itself; more are worth the way to the thread."""
+_SLOW = 0.003
+"""Seconds that a commit may hold up the loop, as the mean of the last few; beyond it the thread does them for a while."""
+_REST = 2.0
+"""Seconds of that while."""
+_CHECKPOINT = 200
+"""Transactions on the loop after which the thread does one, and moves what they wrote from the log into the file."""
 
 
 class _Job:
@@ -52,7 +60,8 @@ def _settle(jobs: list[_Job]) -> None:
 class Writer:
     """Commits as one transaction whatever has been queued while the one before it ran.
 
-    Each function stands behind a savepoint, so that one that fails takes nothing with it.
+    Each function stands behind a savepoint, so that one that fails takes nothing with it. A quick function that is
+    alone is done by the loop: the way to the thread and back takes as long as its whole transaction.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Writer:
         beat: Callable[[Connection], None],
         part: Callable[[Connection], None],
         on: Literal["thread", "loop"] = "thread",
+        quick: bool = True,
     ) -> None:
         """Write to the file of `engine`.
 
@@ -73,6 +83,7 @@ class Writer:
             beat: writes a sign of life, now and then, in a transaction that runs.
             part: takes it back at the end.
             on: where functions run. On the loop nothing is handed over, and everything else waits meanwhile.
+            quick: whether the loop may do quick functions although the others run on the thread.
         """
         self._engine = engine
         self._where = where
@@ -87,6 +98,16 @@ class Writer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._ended = False
         self._thread: threading.Thread | None = None
+        self._quick = quick
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._turned: Connection | None = None
+        """Of the loop, for quick functions."""
+        self._turns = 0
+        self._took = 0.0
+        """Mean duration of the last of them, in seconds."""
+        self._rests_until = 0.0
+        self._file = threading.Lock()
+        """Held by whoever writes, thread or loop."""
 
     async def start(self) -> None:
         """Start the thread, and return when the file is ready; raises what prevents that."""
@@ -94,15 +115,20 @@ class Writer:
             self._conn = self._opened()
             self._beaten = time.monotonic()
             return
-        ready = asyncio.get_running_loop().create_future()
+        self._home = asyncio.get_running_loop()
+        ready = self._home.create_future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="shequn-write", daemon=True)
         self._thread.start()
         await ready
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False) -> T:
         """Queue a function, and return its result once it is durable."""
         job = _Job(fn, asyncio.get_running_loop())
-        if self._conn is None:
+        if self._conn is None and quick and self._quick and job.loop is self._home:
+            if not self._waiting:
+                job.loop.call_soon(self._quick_turn)
+            self._waiting.append(job)
+        elif self._conn is None:
             self._queue.put(job)
         else:
             if not self._waiting:
@@ -118,12 +144,18 @@ class Writer:
                 self._turn()
             self._end(self._conn)
             self._conn = None
+        waiting, self._waiting = self._waiting, []
+        self._hand_over(waiting)
         self._queue.put(None)
 
     def join(self) -> None:
         """Wait for the end of the thread, if it was started."""
         if self._thread is not None:
             self._thread.join()
+        if self._turned is not None:
+            with contextlib.suppress(Exception):
+                self._turned.close()
+            self._turned = None
 
     def _opened(self) -> Connection:
         conn: Connection | None = None
@@ -161,6 +193,57 @@ class Writer:
         self._commit(self._conn, jobs, beat=beat)
         _settle(jobs)
 
+    # quick functions
+
+    def _quick_turn(self) -> None:
+        """Do on the loop what was asked for in one round of it, or hand it to the thread."""
+        jobs, self._waiting = self._waiting, []
+        here = (
+            0 < len(jobs) <= _FEW
+            and not self._ended
+            and self._turns < _CHECKPOINT
+            and self._queue.empty()
+            and time.monotonic() >= self._rests_until
+            and self._file.acquire(blocking=False)
+        )
+        if not here:
+            self._hand_over(jobs)
+            return
+        done = False
+        try:
+            done = self._quickly(jobs)
+        finally:
+            self._file.release()
+            if done:
+                _settle(jobs)
+            else:
+                self._hand_over(jobs)
+
+    def _quickly(self, jobs: list[_Job]) -> bool:
+        """Commit without waiting for anybody; False when that failed, and nothing was written."""
+        begun = time.monotonic()
+        self._turns += 1
+        try:
+            if self._turned is None:
+                conn = self._turned = self._engine.connect()
+                conn.exec_driver_sql("pragma busy_timeout=0")
+                conn.exec_driver_sql("pragma wal_autocheckpoint=0")
+            self._transaction(self._turned, jobs, beat=False, guarded=False)
+        except Exception:  # noqa: BLE001 - the thread meets it again, and says what it is
+            if self._turned is not None:
+                self._rollback(self._turned)
+            return False
+        ended = time.monotonic()
+        self._took += (ended - begun - self._took) / 8
+        if self._took > _SLOW:
+            self._took, self._rests_until = 0.0, ended + _REST
+        return True
+
+    def _hand_over(self, jobs: list[_Job]) -> None:
+        self._turns = 0
+        for job in jobs:
+            self._queue.put(job)
+
     # the thread
 
     def _run(self, ready: asyncio.Future[None]) -> None:
@@ -179,7 +262,7 @@ class Writer:
             except queue.Empty:
                 first = None
                 if not self._ended:
-                    with contextlib.suppress(Exception):
+                    with self._file, contextlib.suppress(Exception):
                         conn.exec_driver_sql("begin immediate")
                         self._beat(conn)
                         conn.commit()
@@ -200,7 +283,8 @@ class Writer:
                     break
                 jobs.append(job)
             beat = time.monotonic() - beaten > BEAT
-            self._commit(conn, jobs, beat=beat)
+            with self._file:
+                self._commit(conn, jobs, beat=beat)
             self._hand_back(jobs)
             if beat:
                 beaten = time.monotonic()

@@ -82,11 +82,11 @@ async def test_a_worker_waits_for_a_store_that_is_away_when_it_starts(bench, tmp
         await publishing.plan(Content(text="x"), ["bot:1"])
         refused, write = [], store.write
 
-        async def away(fn):
+        async def away(fn, **how):
             if len(refused) < 1:
                 refused.append(fn)
                 raise StoreBusy("the server restarts")
-            return await write(fn)
+            return await write(fn, **how)
 
         monkeypatch.setattr(store, "write", away)
         stop = anyio.Event()
