@@ -18,6 +18,8 @@ _K = InteractionKind
 _WALK = frozenset({"messages"})
 _JOINS = frozenset({"GuildMemberJoin", "RecipientAdd", "7", "1"})
 _LEAVES = frozenset({"RecipientRemove", "2"})
+_GONE = "456226577798135808"
+"""The one account under which Discord shows all whose accounts were erased: nobody."""
 _TALK = frozenset({"Default", "Reply", "0", "19", "20", "23", "ChatInputCommand", "ContextMenuCommand", ""})
 
 
@@ -78,6 +80,16 @@ def _dict(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def _who(user: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the columns that say who it was."""
+    member = text_of(user.get("id"))
+    return {
+        "member": "" if member == _GONE else member,
+        "member_name": "" if member == _GONE else text_of(user.get("nickname")) or text_of(user.get("name")),
+        "is_bot": user.get("isBot") is True,
+    }
+
+
 class _Reader:
     def __init__(self, options: ImportOptions, channel: Mapping[str, str]) -> None:
         self.rows = JsonRows("discord", "discord export", options)
@@ -118,9 +130,7 @@ class _Reader:
         reference = _dict(message.get("reference"))
         who: dict[str, Any] = {
             "channel": channel,
-            "member": text_of(author.get("id")),
-            "member_name": text_of(author.get("nickname")) or text_of(author.get("name")),
-            "is_bot": author.get("isBot") is True,
+            **_who(author),
             "message": native,
         }
         kind = text_of(message.get("type"))
@@ -155,7 +165,7 @@ class _Reader:
                 **who,
             )
             edited = self._times.read(message.get("timestampEdited"))
-            if isinstance(edited, int):
+            if isinstance(edited, int) and edited > at:
                 rows.add(
                     id=f"edit:{native}:{edited}",
                     kind=_K.EDIT,
@@ -174,17 +184,9 @@ class _Reader:
         people = [who]
         mentioned = _dicts(message.get("mentions"))
         if kind not in {"GuildMemberJoin", "7"} and mentioned:
-            people = [
-                {
-                    **who,
-                    "member": text_of(one.get("id")),
-                    "member_name": text_of(one.get("nickname")) or text_of(one.get("name")),
-                    "is_bot": one.get("isBot") is True,
-                }
-                for one in mentioned
-            ]
+            people = [{**who, **_who(one)} for one in mentioned]
         for one in people:
-            by = who["member"] if one is not who else ""
+            by = who["member"] if one["member"] != who["member"] else ""
             self.rows.add(
                 id=f"{move}:{who['message']}:{one['member']}",
                 kind=move,
@@ -195,16 +197,14 @@ class _Reader:
 
     def _command(self, message: Mapping[str, Any], channel: str, native: str, at: int, thread: str) -> None:
         used = _dict(message.get("interaction"))
-        user = _dict(used.get("user"))
-        if text_of(used.get("id")) and text_of(user.get("id")):
+        user = _who(_dict(used.get("user")))
+        if text_of(used.get("id")) and user["member"]:
             self.rows.add(
                 id=f"interaction:{text_of(used.get('id'))}",
                 kind=_K.COMMAND,
                 at=at,
                 channel=channel,
-                member=text_of(user.get("id")),
-                member_name=text_of(user.get("nickname")) or text_of(user.get("name")),
-                is_bot=user.get("isBot") is True,
+                **user,
                 message=native,
                 text=text_of(used.get("name")),
                 attrs={"thread": thread},
@@ -218,22 +218,20 @@ class _Reader:
             emoji = text_of(symbol.get("name")) or text_of(symbol.get("code"))
             mark = text_of(symbol.get("id")) or emoji
             attrs = {"emoji": emoji, "thread": thread}
-            users = _dicts(reaction.get("users"))
+            listed = _dicts(reaction.get("users"))
+            users = [user for user in map(_who, listed) if user["member"]]
             for user in users:
-                member = text_of(user.get("id"))
                 self.rows.add(
-                    id=f"reaction:{channel}:{native}:{member}:{mark}",
+                    id=f"reaction:{channel}:{native}:{user['member']}:{mark}",
                     kind=_K.REACTION,
                     at=at,
                     channel=channel,
-                    member=member,
-                    member_name=text_of(user.get("nickname")) or text_of(user.get("name")),
-                    is_bot=user.get("isBot") is True,
+                    **user,
                     message=native,
                     attrs=attrs,
                 )
             count = reaction.get("count")
-            rest = count - len(users) if isinstance(count, int) else 0
+            rest = max(count if isinstance(count, int) else 0, len(listed)) - len(users)
             if rest > MOST_ANONYMOUS:
                 self.rows.skips.add(
                     number, SkipReason.MALFORMED, f"message {native} claims {count} reactions"

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -314,6 +315,7 @@ class _Table:
             name: _getter(index) for name, index in self._map.items()
         }
         self._texts = [(name, self._map[name]) for name in _TEXT_FIELDS if name in self._map]
+        self._ids = [name for name, _ in self._texts if name in _IDS]
         self._clear()
 
     def _clear(self) -> None:
@@ -350,17 +352,16 @@ class _Table:
             kind = mapped
         many = len(record)
         cells = {name: _text(record[index]) if index < many else "" for name, index in self._texts}
+        for name in self._ids:
+            if cells[name].endswith(".0") and cells[name][:-2].isdecimal():
+                cells[name] = cells[name][:-2]  # went through a dataframe: the answer to 12 says 12.0
         if "member" in get and not cells["member"]:
             self.skips.add(number, SkipReason.MISSING_MEMBER, f"{record!r:.150}")
             return
         value: float | None = None
         if "value" in get and (told := _text(get["value"](record))):
-            try:
-                value = float(told.replace(",", ""))
-            except ValueError:
-                self.skips.add(number, SkipReason.MALFORMED, f"value {told!r} is no number")
-                return
-            if not math.isfinite(value):
+            value = _number(told)
+            if value is None:
                 self.skips.add(number, SkipReason.MALFORMED, f"value {told!r} is no number")
                 return
         own = cells.pop("id", "")
@@ -382,11 +383,34 @@ class _Table:
         )
 
 
+_IDS = frozenset({"id", "channel", "member", "message", "parent", "target"})
 _TEXT_FIELDS = tuple(name for name in _FIELDS if name not in {"kind", "occurred_at", "is_bot", "value"})
 
 
 def _getter(index: int) -> Callable[[Sequence[Any]], Any]:
     return lambda record: record[index] if index < len(record) else ""
+
+
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+
+
+def _number(text: str) -> float | None:
+    """Read an amount as people write it: 1234.5, 1,234.5, 1.234,5 and 9,90; None when it is none.
+
+    Where both signs stand, the last one is the decimal sign; a comma alone is one, unless it groups thousands.
+    """
+    comma, point = text.rfind(","), text.rfind(".")
+    if comma >= 0 and (point > comma or _THOUSANDS.fullmatch(text)):
+        text = text.replace(",", "")
+    elif comma >= 0:
+        if text.count(",") > 1:
+            return None
+        text = text.replace(".", "").replace(",", ".")
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _text(value: object) -> str:

@@ -107,12 +107,19 @@ def _names(source: Path, options: ImportOptions) -> dict[str, str]:
 
 
 def _peer(value: object) -> str:
-    """Turn the export's peer id into the one that bots see."""
+    """Turn the export's peer id into the one that bots see; "" for an account of which nothing is left."""
     text = text_of(value)
-    for prefix, sign in (("user", ""), ("channel", "-100"), ("chat", "-")):
+    if text.startswith("channel"):
+        return _supergroup(text.removeprefix("channel"))
+    for prefix, sign in (("user", ""), ("chat", "-")):
         if text.startswith(prefix):
             return sign + text.removeprefix(prefix)
-    return text
+    return "" if text == "deleted_account" else text
+
+
+def _supergroup(native: str) -> str:
+    """Give the id that bots see: the number below -10^12, which for ten digits is `-100` before them."""
+    return f"-{10**12 + int(native)}" if len(native) > 10 and native.isdecimal() else f"-100{native}"
 
 
 def _chat_id(chat: Mapping[str, Any]) -> str:
@@ -120,11 +127,13 @@ def _chat_id(chat: Mapping[str, Any]) -> str:
     if not native or native.startswith("-"):
         return native
     if kind.endswith(("supergroup", "channel")):
-        return f"-100{native}"
+        return _supergroup(native)
     return f"-{native}" if kind == "private_group" else native
 
 
 def _text(value: object) -> str:
+    if isinstance(value, dict):
+        value = [cast("dict[str, object]", value)]
     if isinstance(value, list):
         parts = cast("list[object]", value)
         return "".join(
@@ -179,7 +188,7 @@ class _Reader:
         if message.get("type") == "service":
             self._service(message, channel, native, at)
         else:
-            self._plain(message, channel, native, at)
+            self._plain(message, channel, native, at, number)
         self._reactions(message, channel, native, at, number)
 
     def _at(self, message: Mapping[str, Any], key: str) -> int | SkipReason:
@@ -199,10 +208,10 @@ class _Reader:
         good = self._times.check(micros)
         return at if isinstance(good, SkipReason) else good
 
-    def _plain(self, message: dict[str, Any], channel: str, native: str, at: int) -> None:
+    def _plain(self, message: dict[str, Any], channel: str, native: str, at: int, number: int) -> None:
         rows = self.rows
         member, name = _peer(message.get("from_id")), text_of(message.get("from"))
-        text = _text(message.get("text"))
+        text = _text(message.get("text")) or _text(message.get("text_entities"))
         parent, thread = text_of(message.get("reply_to_message_id")), ""
         if parent in self.chat.get("topics", ()):
             # in a forum each message answers the one that opened its topic, unless it answers another
@@ -248,11 +257,12 @@ class _Reader:
                     native,
                     at,
                     {"choice": index},
+                    number,
                 )
         edited = self._at(message, "edited") if "edited" in message or "edited_unixtime" in message else None
-        if isinstance(edited, int):
-            if "edited_unixtime" not in message:
-                edited = self._local(message, at, message.get("edited"))
+        if isinstance(edited, int) and "edited_unixtime" not in message:
+            edited = self._local(message, at, message.get("edited"))
+        if isinstance(edited, int) and edited > at:  # old exports say 1970 of what was never edited
             rows.add(
                 id=f"edit:{channel}:{native}:{edited // 1_000_000}",
                 kind=_K.EDIT,
@@ -275,11 +285,11 @@ class _Reader:
             self._come_or_go(
                 _K.JOIN, channel, native, at, actor, name, attrs={"action": action}, entrance="link"
             )
-        elif action in {"invite_members", "create_group"}:
+        elif action == "create_group" or (action == "invite_members" and people):
             if action == "create_group" and actor and name not in people:
                 self._come_or_go(_K.JOIN, channel, native, at, actor, name, attrs={"action": action})
             self._people(_K.JOIN, people, message, channel, native, at)
-        elif action == "remove_members":
+        elif action == "remove_members" and people:
             self._people(_K.LEAVE, people, message, channel, native, at)
         else:
             self.rows.add(
@@ -352,7 +362,9 @@ class _Reader:
             if emoji.startswith(_NOT_HERE):
                 unknown += 1
                 emoji = f"custom_emoji:{unknown}"
-            recent = _dicts(reaction.get("recent"))
+            listed = _dicts(reaction.get("recent"))
+            # of accounts that are gone only the number is left: as one they would all have the same id
+            recent = [one for one in listed if _peer(one.get("from_id"))]
             for one in recent:
                 member = _peer(one.get("from_id"))
                 when = self._local(message, at, one.get("date"))
@@ -367,7 +379,8 @@ class _Reader:
                     attrs={"emoji": emoji},
                 )
             count = reaction.get("count")
-            if isinstance(count, int):
+            count = max(count, len(listed)) if isinstance(count, int) else len(listed)
+            if count > len(recent):
                 self._anonymous(
                     count - len(recent),
                     f"reaction:{channel}:{native}::{emoji}",

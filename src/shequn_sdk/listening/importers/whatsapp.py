@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,13 +30,13 @@ __all__ = ["WhatsAppImporter", "looks_like_whatsapp"]
 _K = InteractionKind
 _MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")
-_NOON = r"[AaPp]\.?\s?[Mm]\.?|上午|下午|凌晨|清晨|早上|中午|傍晚|晚上|半夜|深夜|午夜|午前|午後|오전|오후|ص|م|[Uu]hr|klo"
+_NOON = r"[AaPp]\.?\s?[Mm]\.?|上午|下午|凌晨|清晨|早上|中午|傍晚|晚上|半夜|深夜|午夜|午前|午後|오전|오후|ص|م|[Uu]hr|klo|น\.?"
 _STAMP = re.compile(
     rf"""^(?P<open>\[)?
     (?P<a>\d{{1,4}})\s?[./\-年]\s?(?P<b>\d{{1,2}})\s?[./\-月]\s?(?P<c>\d{{1,4}})[日.]?
-    (?:,|،|\s|\sklo|\sum|\sat|T)*\s?
+    (?:,|،|\s|T|г\.?|(?<=\s)(?:klo|kl\.?|um|at|om|в|à|a\u0300|a\slas|alle(?:\sore)?)(?=\s))*\s?
     (?P<before>{_NOON})?\s?
-    (?P<hour>\d{{1,2}})[:.](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}}))?
+    (?P<hour>\d{{1,2}})[:.h](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}}))?
     \s?(?P<after>{_NOON})?
     (?(open)\]\s?|\s?[-–—]\s)
     (?P<rest>.*)$""",
@@ -55,7 +56,7 @@ _COMES: tuple[re.Pattern[str], ...] = tuple(
         rf"^{_NAME} joined (?:using|from|via) .*$",
         rf"^{_NAME} joined(?: the group| this group)?\.?$",
         rf"^{_BY} added {_NAME}\.?$",
-        rf"^{_NAME} was added\.?$",
+        rf"^{_NAME} (?:was|were) added\.?$",
         rf"^{_NAME}\s?(?:通过|使用|透過|經由).*加入.*$",
         rf"^{_BY}\s?(?:已?将|已?將|把)\s?{_NAME}\s?(?:添加|新增|加入).{{0,8}}$",
         rf"^{_BY}\s?(?:添加了?|新增了?|邀请了?|邀請了?)\s?{_NAME}\s?(?:加入.{{0,6}})?。?$",
@@ -63,6 +64,11 @@ _COMES: tuple[re.Pattern[str], ...] = tuple(
         rf"^{_NAME} (?:se unió|entrou|ist .*beigetreten|a rejoint).*$",
         rf"^{_BY} (?:añadió a|adicionou|a ajouté) {_NAME}\.?$",
         rf"^{_BY} hat {_NAME} hinzugefügt\.?$",
+        rf"^{_NAME} è entrat[oa] .*$",
+        rf"^{_NAME} bergabung (?:menggunakan|dengan|melalui) .*$",
+        rf"^{_NAME} присоединил(?:ся|ась|\(-?(?:ся|ась)\)|ся\(-?ась\)).*$",
+        rf"^{_BY} heeft {_NAME} toegevoegd\.?$",
+        rf"^{_BY} (?:ha aggiunto|menambahkan|добавила?(?:\(-?а\))?) {_NAME}\.?$",
     )
 )
 _GOES: tuple[re.Pattern[str], ...] = tuple(
@@ -70,13 +76,16 @@ _GOES: tuple[re.Pattern[str], ...] = tuple(
     for pattern in (
         rf"^{_NAME} left(?: the group| this group)?\.?$",
         rf"^{_BY} removed {_NAME}\.?$",
-        rf"^{_NAME} was removed\.?$",
+        rf"^{_NAME} (?:was|were) removed\.?$",
         rf"^{_BY}\s?(?:移除了?|删除了?|刪除了?|踢出了?)\s?{_NAME}。?$",
         rf"^{_BY}\s?(?:将|將|把)\s?{_NAME}\s?(?:移除|移出|踢出).{{0,6}}$",
         rf"^{_NAME}\s?(?:已经?|已經)?(?:退出|离开|離開)了?.{{0,6}}。?$",
         rf"^{_NAME} (?:salió|saiu|hat die Gruppe verlassen|est parti|a quitté).*$",
         rf"^{_BY} (?:eliminó a|removeu|a retiré) {_NAME}\.?$",
         rf"^{_BY} hat {_NAME} entfernt\.?$",
+        rf"^{_NAME} (?:ha abbandonato|heeft de groep verlaten|keluar|выш(?:ла|ел(?:\(-?л?а\))?)|покинула?(?:\(-?а\))?)(?: .*)?\.?$",
+        rf"^{_BY} heeft {_NAME} verwijderd\.?$",
+        rf"^{_BY} (?:ha rimosso|mengeluarkan|удалила?(?:\(-?а\))?) {_NAME}\.?$",
     )
 )
 _ABOUT_GROUP = re.compile(
@@ -92,6 +101,23 @@ _OF_PHONE = re.compile(
     r"end-to-end encrypted|端到端加密|端對端加密|Ende-zu-Ende|cifrados? de extremo|chiffrés? de bout",
     re.IGNORECASE,
 )
+_RECALLED = re.compile(
+    r"""(?:
+    (?:This\smessage\swas|You)\sdeleted(?:\sthis\smessage|\sby\sadmin\s.{1,200})?
+    |Diese\sNachricht\swurde\sgelöscht|Du\shast\sdiese\sNachricht\sgelöscht
+    |Se\seliminó\seste\smensaje|Eliminaste\seste\smensaje
+    |(?:Esta\smensagem\sfoi|Mensagem)\sapagada|Você\sapagou\sesta\smensagem
+    |Ce\smessage\sa\sété\ssupprimé|Vous\savez\ssupprimé\sce\smessage
+    |Questo\smessaggio\sè\sstato\seliminato|Hai\seliminato\squesto\smessaggio
+    |Dit\sbericht\sis\sverwijderd|U\shebt\sdit\sbericht\sverwijderd
+    |Данное\sсообщение\sудалено|Вы\sудалили\sданное\sсообщение
+    |Pesan\sini\stelah\sdihapus|Anda\stelah\smenghapus\spesan\sini
+    |(?:此|这条|這則)(?:消息|訊息)已(?:被)?(?:删除|刪除)|(?:你|您)?已?(?:删除|刪除)了?(?:此|这条|這則)(?:消息|訊息)|已刪除此訊息
+    )[.。]?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What stands in the place of a message that was taken back."""
+_NOTICE = {"service": "notice"}
 _SPLIT = re.compile(r"\s*(?:,|、|，| and | und | et | y | e | 和 |和)\s*")
 
 
@@ -228,11 +254,15 @@ class _Reader:
             return
         if colon and len(sender) <= 200 and _ABOUT_GROUP.match(rest) is None:
             name = clean(sender.strip())
-            self._add(at, _K.MESSAGE, name.removeprefix("~ ").removeprefix("~"), whole, by="")
+            name = name.removeprefix("~ ").removeprefix("~")
+            if _RECALLED.fullmatch(whole) is not None:
+                self._add(at, _K.OTHER, name, whole, attrs={"service": "recalled"})
+            else:
+                self._add(at, _K.MESSAGE, name, whole, attrs={})
             return
         whole = clean("\n".join([rest, *more])).strip()
         if not self._notice(at, whole):
-            self._add(at, _K.OTHER, "", whole, by="")
+            self._add(at, _K.OTHER, "", whole, attrs=_NOTICE)
 
     def _instant(self, stamp: re.Match[str]) -> int | SkipReason:
         a, b, c = (int(stamp[name]) for name in "abc")
@@ -248,6 +278,8 @@ class _Reader:
             hour += 12
         elif _MORNING.search(noon) and hour == 12:
             hour = 0
+        if year > 2400:  # the Buddhist calendar of Thai phones
+            year -= 543
         try:
             written = datetime(  # noqa: DTZ001 - the options' zone is applied by Times
                 year + 2000 if year < 100 else year,
@@ -273,14 +305,17 @@ class _Reader:
                 for person in people:
                     name = person.strip().removeprefix("~ ")
                     # the exporter: in a sentence a small letter
-                    self._add(at, kind, "You" if name == "you" else name, "", by=by.strip())
+                    attrs = {"by": f"name:{by.strip()}"} if by else {}
+                    self._add(at, kind, "You" if name == "you" else name, "", attrs=attrs)
                 return True
         known = _OF_PHONE.search(text) or _ABOUT_GROUP.match(text)
         if known:
-            self._add(at, _K.OTHER, "", text, by="")
+            self._add(at, _K.OTHER, "", text, attrs=_NOTICE)
         return known is not None
 
-    def _add(self, at: int, kind: InteractionKind, member: str, text: str, *, by: str) -> None:
+    def _add(
+        self, at: int, kind: InteractionKind, member: str, text: str, *, attrs: Mapping[str, str]
+    ) -> None:
         channel = self._options.channel or ""
         if at != self._moment:
             self._moment, self._same = at, {}
@@ -294,7 +329,7 @@ class _Reader:
             member=f"name:{member}" if member else "",
             member_name=member,
             text=text,
-            attrs='{"service":"notice"}' if kind is _K.OTHER else "",
+            attrs=json.dumps(attrs, ensure_ascii=False, separators=(",", ":")) if attrs else "",
         )
 
 

@@ -726,3 +726,151 @@ def test_between_tabs_a_time_may_hold_a_blank(tmp_path):
     rows, skips, *_ = read("edges", path)
     assert [(row["member"], row["target"]) for row in rows] == [("1", "2"), ("3", "4")]
     assert (skips, rows[0]["occurred_at"]) == ([], seconds("2026-01-05T10:00:00+00:00"))
+
+
+def test_an_edit_before_its_message_is_none(tmp_path):
+    """Old exports of Telegram say 1970 of what was never edited, in the exporter's zone."""
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "date": "2026-01-01T01:00:00", "edited": "1970-01-01T01:00:00"},
+        {"id": 2, "edited": "1970-01-01T01:00:00", "edited_unixtime": "0"},
+        {"id": 3, "date": "2026-01-01T01:00:00", "edited": "2026-01-01T01:00:05"},
+    )
+    assert [(row["kind"], row["message"]) for row in rows] == [
+        ("message", "1"), ("message", "2"), ("message", "3"), ("edit", "3"),
+    ]  # fmt: skip
+    assert rows[3]["occurred_at"] == seconds("2026-01-01T00:00:05+00:00")
+
+
+def test_accounts_that_are_gone_stay_apart(tmp_path):
+    gone = {"from": None, "from_id": None, "date": "2026-01-01T01:00:00"}
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "from": "Deleted Account", "from_id": "deleted_account"},
+        {"id": 2, "date": "2026-01-01T01:00:00", "reactions": [
+            {"type": "emoji", "emoji": "👍", "count": 3, "recent": [gone, gone, {**gone, "from_id": "user7"}]},
+        ]},
+    )  # fmt: skip
+    assert [(row["kind"], row["member"]) for row in rows] == [
+        ("message", ""), ("message", "1"), ("reaction", "7"), ("reaction", ""), ("reaction", ""),
+    ]  # fmt: skip
+    assert len({row["id"] for row in rows}) == 5
+
+
+def test_texts_as_one_part_or_only_as_entities(tmp_path):
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "text": {"type": "bold", "text": "one"}},
+        {"id": 2, "text": "", "text_entities": [{"type": "plain", "text": "two "}, {"type": "bold", "text": "parts"}]},
+    )  # fmt: skip
+    assert [row["text"] for row in rows] == ["one", "two parts"]
+
+
+def test_a_service_message_that_names_nobody_is_kept(tmp_path):
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "type": "service", "action": "invite_members", "actor_id": "user2", "members": []},
+        {"id": 2, "type": "service", "action": "remove_members", "actor_id": "user2"},
+    )
+    assert [(row["kind"], json.loads(row["attrs"])["service"]) for row in rows] == [
+        ("other", "invite_members"), ("other", "remove_members"),
+    ]  # fmt: skip
+
+
+def test_ids_of_channels_beyond_ten_digits_are_as_bots_see_them(tmp_path):
+    rows = telegram(
+        tmp_path, {"id": 1, "from_id": "channel1234567890"}, {"id": 2, "from_id": "channel10123456789"}
+    )
+    assert [row["member"] for row in rows] == ["-1001234567890", "-1010123456789"]
+
+
+def test_a_poll_with_too_many_votes_is_named_by_its_place(tmp_path):
+    path = tmp_path / "result.json"
+    message = {"id": 9, "type": "message", "date_unixtime": "1767225600", "text": "",
+               "poll": {"question": "Q", "answers": [{"text": "A", "voters": 10**9}]}}  # fmt: skip
+    path.write_text(json.dumps({"name": "x", "messages": [message]}), encoding="utf-8")
+    assert read("telegram", path)[1] == [(1, "malformed")]
+
+
+def test_discord_shows_all_erased_accounts_as_one(tmp_path):
+    gone = {"id": "456226577798135808", "name": "Deleted User"}
+    path = tmp_path / "d.json"
+    message = {"id": "1", "type": "Default", "timestamp": "2026-01-01T00:00:00Z", "content": "a", "author": gone,
+               "timestampEdited": "2025-12-31T00:00:00Z",
+               "reactions": [{"emoji": {"name": "x"}, "count": 2, "users": [gone, {"id": None, "name": "b"}]}]}  # fmt: skip
+    path.write_text(
+        json.dumps({"guild": {}, "channel": {"id": "5"}, "messages": [message]}), encoding="utf-8"
+    )
+    rows = read("discord", path)[0]
+    assert [(row["kind"], row["member"], row["member_name"]) for row in rows] == [
+        ("message", "", ""), ("reaction", "", ""), ("reaction", "", ""),
+    ]  # fmt: skip
+    assert len({row["id"] for row in rows}) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("13/01/2026 à 21:03 - Anna: salut", ("message", "Anna")),
+        ("[13/01/2026 à 21:03:00] Anna: salut", ("message", "Anna")),
+        ("13.01.2026 г., 21:03 - Анна: да", ("message", "Анна")),
+        ("13/1/2569 21:03 น. - Anna: Thai year", ("message", "Anna")),
+        ("13/01/2026, 21h03 - Anna: Canada", ("message", "Anna")),
+        ("13/01/2026, 21:03 - Anna: This message was deleted", ("other", "Anna")),
+        ("13/01/2026, 21:03 - Anna: You deleted this message.", ("other", "Anna")),
+        ("13.01.26, 21:03 - Anna: Diese Nachricht wurde gelöscht.", ("other", "Anna")),
+        ("2026/1/13 21:03 - 安娜: 此消息已删除", ("other", "安娜")),
+        ("13/01/2026, 21:03 - Anna: I deleted this message", ("message", "Anna")),
+        ("13/01/2026, 21:03 - You were added", ("join", "You")),
+        ("13/01/2026, 21:03 - Anna ha aggiunto Bob", ("join", "Bob")),
+        ("13/01/2026, 21:03 - Bob ha abbandonato", ("leave", "Bob")),
+        ("13/01/2026, 21:03 - Anna menambahkan Bob", ("join", "Bob")),
+        ("13/01/2026, 21:03 - Bob keluar", ("leave", "Bob")),
+        ("13.01.2026, 21:03 - Anna добавил(а) Bob", ("join", "Bob")),
+        ("13.01.2026, 21:03 - Bob вышел(-ла)", ("leave", "Bob")),
+        ("13.01.2026, 21:03 - Bob вышла", ("leave", "Bob")),
+        ("13.01.2026, 21:03 - Anna удалил(-а) Bob", ("leave", "Bob")),
+        ("13-01-2026 21:03 - Anna heeft Bob toegevoegd", ("join", "Bob")),
+        ("13-01-2026 21:03 - Bob heeft de groep verlaten", ("leave", "Bob")),
+    ],
+)
+def test_more_of_what_phones_write(tmp_path, line, wanted):
+    ((kind, member, _, at),) = whatsapp(tmp_path, line)
+    assert (kind, member, at) == (*wanted, "01-13 21:03")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("9,90", 9.9),
+        ("1.234,50", 1234.5),
+        ("1,234.50", 1234.5),
+        ("1,234,567", 1234567.0),
+        ("1.234.567,8", 1234567.8),
+        ("0,125", 0.125),
+        ("-3", -3.0),
+        ("1e3", 1000.0),
+        ("1,2,3", None),
+        ("¥9.9", None),
+        ("nan", None),
+    ],
+)
+def test_amounts_with_a_decimal_comma_are_no_hundredfold(tmp_path, written, value):
+    path = tmp_path / "sales.csv"
+    path.write_text(f"time;user_id;kind;amount\n2026-01-05;u;purchase;{written}\n", encoding="utf-8")
+    rows, skips, total, _ = read("csv", path)
+    assert total == 1
+    assert [row["value"] for row in rows] == ([] if value is None else [value])
+    assert skips == ([(2, "malformed")] if value is None else [])
+
+
+def test_ids_that_went_through_a_dataframe_are_whole_numbers_again(tmp_path):
+    path = tmp_path / "posts.csv"
+    path.write_text(
+        "time,user_id,message_id,parent_id,text\n2026-01-05,7,12,,2.0\n2026-01-05,8.0,13,12.0,v1.0\n",
+        encoding="utf-8",
+    )
+    rows = read("csv", path)[0]
+    assert [(row["member"], row["message"], row["parent"], row["text"]) for row in rows] == [
+        ("7", "12", "", "2.0"), ("8", "13", "12", "v1.0"),
+    ]  # fmt: skip
