@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from shequn_sdk.domain import LatePolicy
-from shequn_sdk.scheduling.models import Overlapping, Run, RunState, Schedule, ScheduleState
 from shequn_sdk.scheduling.triggers import Occurrence, Trigger, parse_trigger
 from shequn_sdk.stores.fast import Fast
-from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.schema import to_us
 
 __all__ = [
     "Claim",
@@ -49,8 +45,6 @@ __all__ = [
     "replan",
     "settle",
     "skip",
-    "to_run",
-    "to_schedule",
     "with_next",
 ]
 
@@ -540,43 +534,3 @@ def history(
             names_of[entry.schedule_id] = (row[1], row[2])
         found.append((entry, *names_of[entry.schedule_id]))
     return found
-
-
-def to_schedule(row: Row, due: int | None = None, provisional: int = 0) -> Schedule:
-    """Give the public form."""
-    return Schedule.model_construct(
-        id=row.id,
-        name=row.name,
-        handler=row.handler,
-        arguments=json.loads(row.arguments),
-        trigger=read_trigger(row.trigger),
-        state=ScheduleState(row.state),
-        late=LatePolicy(row.late),
-        grace=None if row.grace is None else timedelta(microseconds=row.grace),
-        overlap=Overlapping(row.overlap),
-        catch_up=row.catch_up,
-        next_due=None if due is None else from_us(due),
-        provisional=bool(provisional),
-        note=row.note,
-        created_at=from_us(row.created_at),
-        updated_at=from_us(row.updated_at),
-    )
-
-
-def to_run(entry: Entry, name: str, handler: str) -> Run:
-    """Give the public form."""
-    return Run(
-        id=entry.id,
-        schedule=entry.schedule_id,
-        name=name,
-        handler=handler,
-        nominal=from_us(entry.nominal_at),
-        due=from_us(entry.due),
-        state=RunState(entry.state),
-        attempts=entry.attempts,
-        note=entry.note,
-        error=entry.error,
-        error_type=entry.error_type,
-        started_at=None if entry.started_at is None else from_us(entry.started_at),
-        ended_at=None if entry.ended_at is None else from_us(entry.ended_at),
-    )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
+
+from pydantic import Field
 
 from shequn_sdk.domain import Frozen
 from shequn_sdk.errors import InvalidInput, MissingExtra
@@ -64,6 +66,7 @@ class _LunarPython:
     @lru_cache(maxsize=512)  # noqa: B019 - there is one object, for ever
     def months(self, year: int) -> Sequence[LunarMonth]:
         """Give the months of a lunar year."""
+        _check_year(year)
         try:
             from lunar_python import LunarYear  # noqa: PLC0415 - costs 80 ms, an extra
         except ImportError as error:
@@ -79,12 +82,18 @@ class _LunarPython:
     @lru_cache(maxsize=512)  # noqa: B019 - as above
     def qingming(self, year: int) -> date:
         """Give Tomb-Sweeping Day."""
+        _check_year(year)
         try:
             from lunar_python import Lunar  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise MissingExtra(*_EXTRA) from error
         day = Lunar.fromYmd(year, 1, 1).getJieQiTable()["清明"]
         return date(day.getYear(), day.getMonth(), day.getDay())
+
+
+def _check_year(year: int) -> None:
+    if not MINYEAR < year <= MAXYEAR:
+        raise InvalidInput(f"the lunar calendar does not know the year {year}", source="year")
 
 
 @lru_cache(maxsize=1)
@@ -98,8 +107,8 @@ class LunarDay(Frozen):
 
     year: int
     """The civil year in which the lunar year begins."""
-    month: int
-    day: int
+    month: int = Field(ge=1, le=12)
+    day: int = Field(ge=1, le=30)
     leap: bool = False
 
 
@@ -120,7 +129,17 @@ def solar_date(
     day_absent: Literal["last", "skip"] = "last",
     calendar: LunarCalendar | None = None,
 ) -> SolarDate | None:
-    """Give the civil date of a lunar one; None when that year has none and the policies leave it out."""
+    """Give the civil date of a lunar one; None when that year has none and the policies leave it out.
+
+    Raises:
+        InvalidInput: no lunar year has such a day, or the year is not known.
+    """
+    if not 1 <= month <= 12:
+        raise InvalidInput(f"month: {month} is no lunar month; they go from 1 to 12", source="month")
+    if not 1 <= day <= 30:
+        raise InvalidInput(f"day: {day} is no day of a lunar month; they go from 1 to 30", source="day")
+    if leap_absent not in {"plain", "skip"} or day_absent not in {"last", "skip"}:
+        raise InvalidInput("leap_absent is 'plain' or 'skip', and day_absent is 'last' or 'skip'")
     months = (calendar or lunar_calendar()).months(year)
     notes: tuple[str, ...] = ()
     found = next((item for item in months if item.number == month and item.leap == leap), None)
@@ -139,9 +158,9 @@ def solar_date(
 def lunar_day(day: date, *, calendar: LunarCalendar | None = None) -> LunarDay:
     """Give the lunar date of a civil one."""
     calendar = calendar or lunar_calendar()
-    for year in (day.year, day.year - 1):
+    for year in (day.year, max(day.year - 1, MINYEAR + 1)):
         for month in reversed(calendar.months(year)):
-            if month.start <= day < month.start + timedelta(days=month.days):
+            if 0 <= (day - month.start).days < month.days:
                 return LunarDay(
                     year=year, month=month.number, day=(day - month.start).days + 1, leap=month.leap
                 )
@@ -169,7 +188,7 @@ def next_lunar_birthday(
         InvalidInput: the policies leave it out for 60 years.
     """
     lunar = birthday if isinstance(birthday, LunarDay) else lunar_day(birthday, calendar=calendar)
-    for year in range(after.year - 1, after.year + 60):
+    for year in range(max(after.year - 1, MINYEAR + 1), min(after.year + 60, MAXYEAR)):
         found = solar_date(
             year,
             lunar.month,
@@ -218,11 +237,12 @@ _CIVIL_FEASTS = (
 def festivals(year: int, *, calendar: LunarCalendar | None = None) -> tuple[Festival, ...]:
     """Give the festivals within a civil year, by date."""
     calendar = calendar or lunar_calendar()
+    _check_year(year)
     found = [
         Festival(key=key, name=name, date=date(year, month, day)) for key, name, month, day in _CIVIL_FEASTS
     ]
     found.append(Festival(key="qingming", name="清明节", date=calendar.qingming(year)))
-    for lunar_year in (year - 1, year):
+    for lunar_year in (max(year - 1, MINYEAR + 1), year):
         for key, name, month, day in _LUNAR_FEASTS:
             at = solar_date(lunar_year, month, day, calendar=calendar)
             if at is not None and at.date.year == year:
@@ -383,6 +403,8 @@ class WorkDays:
         Raises:
             ConfigError: the extra `cn-calendar` is not installed.
         """
+        if isinstance(day, datetime):  # one is a date, too, but equal to none
+            day = day.date()
         if day in self._off:
             return DayInfo(day, works=False, holiday=True, name=self._off[day], provisional=False)
         if day in self._work:

@@ -99,7 +99,7 @@ class Performer:
         started = self._clock.now()
         try:
             decision = decide(claimed, started, self._days)
-        except (InvalidInput, ConfigError) as error:  # the trigger cannot be read or worked out here
+        except (InvalidInput, ConfigError, ValueError) as error:  # cannot be read or worked out here
             await self._settle(claimed, "parked", note=entry.note, following=None, error=error, plan=False)
             return
         if decision.act != "run":
@@ -111,7 +111,7 @@ class Performer:
         try:
             handler = self._handlers.get(row.handler)
             arguments = handler.check(json.loads(row.arguments))
-        except InvalidInput as error:
+        except (InvalidInput, ValueError) as error:
             await self._settle_after(claimed, "parked", started, error=error)
             return
         parallel = row.overlap == Overlapping.PARALLEL

@@ -71,6 +71,12 @@ class Handlers:
         """
         if not name:
             raise InvalidInput("a handler needs a name")
+        given: object = function
+        if not callable(given):
+            raise InvalidInput(f"handler {name!r} must be a function, not {type(given).__name__}")
+        model: object = arguments
+        if model is not None and not hasattr(model, "model_validate"):
+            raise InvalidInput(f"the arguments of handler {name!r} must be a pydantic model, not {model!r}")
         known = self._known.get(name)
         if known is not None and known.function is not function:
             raise InvalidInput(f"two functions want to be the handler {name!r}; give one another name")

@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 
 from shequn_sdk.errors import ConfigError, InvalidInput, UnknownName
 from shequn_sdk.scheduling import book
+from shequn_sdk.scheduling.checking import aware, choice, count_of
 from shequn_sdk.scheduling.chinese import WorkDays
 from shequn_sdk.scheduling.models import Run, RunState, Schedule, ScheduleState, Upcoming
+from shequn_sdk.scheduling.showing import to_run, to_schedule
 from shequn_sdk.scheduling.triggers import Occurrence
 from shequn_sdk.stores.schema import from_us, to_us
 from shequn_sdk.stores.store import Store
@@ -50,7 +52,7 @@ class ScheduleReader:
         def read(conn: Connection) -> tuple[book.Row, int | None, int]:
             return book.with_next(conn, known(book.find(conn, schedule), schedule))
 
-        return book.to_schedule(*await self._store.read(read))
+        return to_schedule(*await self._store.read(read))
 
     async def list(
         self,
@@ -61,17 +63,19 @@ class ScheduleReader:
         limit: int = 100,
     ) -> list[Schedule]:
         """Give schedules by the time they were made; `after` is the last one of the page before."""
+        wanted = [choice(ScheduleState, item, "states").value for item in states]
+        most = count_of(limit)
         cursor = None if after is None else (to_us(after.created_at), after.id)
         found = await self._store.read(
-            lambda conn: book.listed(
-                conn, states=[item.value for item in states], handler=handler, after=cursor, limit=limit
-            )
+            lambda conn: book.listed(conn, states=wanted, handler=handler, after=cursor, limit=most)
         )
-        return [book.to_schedule(*item) for item in found]
+        return [to_schedule(*item) for item in found]
 
     async def upcoming(self, count: int = 20, *, until: datetime | None = None) -> list[Upcoming]:
         """Give the next occurrences of all schedules by their due instants, several of one schedule if they come first."""
-        return await self._store.read(lambda conn: self._upcoming(conn, count, until))
+        most = count_of(count, "count")
+        end = None if until is None else aware(until, "until")
+        return await self._store.read(lambda conn: self._upcoming(conn, most, end))
 
     def _upcoming(self, conn: Connection, count: int, until: datetime | None) -> list[Upcoming]:
         heap: list[tuple[datetime, int, Occurrence, book.Pending]] = []
@@ -116,11 +120,13 @@ class ScheduleReader:
         Raises:
             UnknownName: there is no such schedule.
         """
+        wanted = [choice(RunState, item, "states").value for item in states]
+        most = count_of(limit)
 
         def read(conn: Connection) -> list[Run]:
             key = "" if schedule is None else known(book.find(conn, schedule), schedule).id
-            found = book.history(conn, schedule=key, states=[item.value for item in states], limit=limit)
-            return [book.to_run(*item) for item in found]
+            found = book.history(conn, schedule=key, states=wanted, limit=most)
+            return [to_run(*item) for item in found]
 
         return await self._store.read(read)
 

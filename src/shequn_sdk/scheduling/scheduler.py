@@ -11,24 +11,36 @@ from typing import Any, TypeVar
 import anyio
 from pydantic import BaseModel
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from shequn_sdk.domain import Clock, LatePolicy, new_id
 from shequn_sdk.errors import InvalidInput, UnknownName
 from shequn_sdk.scheduling import book
+from shequn_sdk.scheduling.checking import (
+    aware,
+    catch_up_of,
+    choice,
+    first_of,
+    grace_of,
+    json_of,
+    name_of,
+    trigger_of,
+)
 from shequn_sdk.scheduling.chinese import WorkDays
 from shequn_sdk.scheduling.clock import SystemClock
 from shequn_sdk.scheduling.handlers import Function, Handlers
 from shequn_sdk.scheduling.models import Overlapping, Schedule, ScheduleState
 from shequn_sdk.scheduling.reading import ScheduleReader, known
+from shequn_sdk.scheduling.showing import to_schedule
 from shequn_sdk.scheduling.triggers import Occurrence, Trigger
 from shequn_sdk.scheduling.worker import Worker, WorkerOptions
-from shequn_sdk.stores.schema import from_us, to_us
+from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.store import Store
 
 __all__ = ["Scheduler"]
 
 F = TypeVar("F", bound=Function)
+_TAKEN = {"IntegrityError", "UniqueViolation"}
+"""What drivers raise, each its own, when a name or a key is there already."""
 
 
 class Scheduler(ScheduleReader):
@@ -130,42 +142,43 @@ class Scheduler(ScheduleReader):
             UnknownName: there is no such handler.
             InvalidInput: as for `create`.
         """
-        if catch_up < 1:
-            raise InvalidInput(
-                "catch_up must be at least 1; to leave out what is late, use late=LatePolicy.SKIP"
-            )
-        if grace is not None and grace < timedelta():
-            raise InvalidInput("grace must not be negative")
+        policies = (choice(LatePolicy, late, "late"), choice(Overlapping, overlap, "overlap"))
+        most, span = catch_up_of(catch_up), grace_of(grace)
+        if idempotency_key == "":
+            raise InvalidInput("idempotency_key must not be empty; None makes a new schedule each time")
         now = self._clock.now()
         at = to_us(now)
         rows: list[book.Row] = []
         plans: list[dict[str, Any]] = []
         for number, (handler, when, arguments, name) in enumerate(schedules):
-            data = (
-                arguments.model_dump(mode="json")
-                if isinstance(arguments, BaseModel)
-                else dict(arguments or {})
-            )
-            text = _json(data)
+            text = json_of(arguments)
             self.handlers.get(handler).check(json.loads(text))
             row = book.Row(
                 id=new_id() if idempotency_key is None else _key_id(idempotency_key, number),
-                name=name.strip(),
+                name=name_of(name),
                 handler=handler,
                 arguments=text,
-                trigger=when.model_dump_json(),
+                trigger=trigger_of(when).model_dump_json(),
                 state="active",
-                late=late.value,
-                grace=None if grace is None else grace // timedelta(microseconds=1),
-                overlap=overlap.value,
-                catch_up=catch_up,
+                late=policies[0].value,
+                grace=span,
+                overlap=policies[1].value,
+                catch_up=most,
                 version=1,
                 note="",
                 created_at=at,
                 updated_at=at,
             )
             rows.append(row)
-            plans.append(book.planned(row, _first(when, now, self._days)))
+            plans.append(book.planned(row, first_of(when, now, self._days)))
+        names = [row.name for row in rows if row.name]
+        twice = (
+            next((name for name in names if names.count(name) > 1), None)
+            if len(set(names)) < len(names)
+            else None
+        )
+        if twice is not None:
+            raise InvalidInput(f"two of the schedules are named {twice!r}; names are unique")
 
         def write(conn: Connection) -> list[tuple[book.Row, int | None, int]]:
             if idempotency_key is not None:
@@ -183,10 +196,12 @@ class Scheduler(ScheduleReader):
 
         try:
             written = await self._store.write(write)
-        except IntegrityError:
-            raise InvalidInput("the name of a schedule was taken at the same moment; try again") from None
+        except Exception as error:
+            if type(error).__name__ not in _TAKEN:
+                raise
+            written = await self._store.write(write)  # of another process, a moment ago: now it is seen
         self._worker.nudge()
-        return [book.to_schedule(*item) for item in written]
+        return [to_schedule(*item) for item in written]
 
     async def pause(self, schedule: str) -> Schedule:
         """Stop firing until `resume`; what is running goes on. Of a paused one it changes nothing.
@@ -221,6 +236,7 @@ class Scheduler(ScheduleReader):
             UnknownName: there is none of that id or name.
             InvalidInput: it was cancelled, or the trigger has no occurrence to come.
         """
+        trigger_of(when)
         return await self._change(schedule, None, allowed=("active", "paused", "ended"), when=when)
 
     async def _change(
@@ -240,11 +256,10 @@ class Scheduler(ScheduleReader):
             new = state or (ScheduleState.PAUSED if row.state == "paused" else ScheduleState.ACTIVE)
             if when is None and new == row.state:
                 return book.with_next(conn, row)
-            trigger = when or book.read_trigger(row.trigger)
-            first = (
-                _first(trigger, now, self._days) if when is not None or new is ScheduleState.ACTIVE else None
-            )
-            text = trigger.model_dump_json() if when is not None else row.trigger
+            first: Occurrence | None = None
+            if when is not None or new is ScheduleState.ACTIVE:  # to pause or cancel, nothing has to be read
+                first = first_of(when or book.read_trigger(row.trigger), now, self._days)
+            text = row.trigger if when is None else when.model_dump_json()
             book.change_schedule(conn, row, state=new.value, trigger=text, note=row.note, now=to_us(now))
             book.drop_pending(conn, row.id)
             row = row._replace(state=new.value, trigger=text, version=row.version + 1, updated_at=to_us(now))
@@ -254,7 +269,7 @@ class Scheduler(ScheduleReader):
 
         changed = await self._store.write(write)
         self._worker.nudge()
-        return book.to_schedule(*changed)
+        return to_schedule(*changed)
 
     # dead letters
 
@@ -279,6 +294,8 @@ class Scheduler(ScheduleReader):
 
     async def _reopen(self, run: int, state: str, note: str) -> None:
         now = to_us(self._clock.now())
+        if not isinstance(run, int) or not 0 <= run < 2**63:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UnknownName("occurrence", str(run))
 
         def write(conn: Connection) -> None:
             entry = book.find_run(conn, run)
@@ -291,7 +308,8 @@ class Scheduler(ScheduleReader):
 
     async def prune(self, *, before: datetime) -> int:
         """Forget what ended well before an instant; dead letters stay. Gives how many were forgotten."""
-        return await self._store.write(lambda conn: book.prune(conn, to_us(before)))
+        cut = to_us(aware(before, "before"))
+        return await self._store.write(lambda conn: book.prune(conn, cut))
 
     # working
 
@@ -312,6 +330,7 @@ class Scheduler(ScheduleReader):
         mover: Callable[[datetime], object] | None = getattr(self._clock, "move_to", None)
         if mover is None:
             raise InvalidInput("only a ManualClock can be rehearsed with; use run()")
+        aware(until, "until")
         worked = await self.tick()
         while True:
             following = await self.next_due()
@@ -328,24 +347,6 @@ class Scheduler(ScheduleReader):
     async def replan(self) -> int:
         """Plan provisional occurrences again, after days off were announced; gives how many moved."""
         return await self._worker.replan()
-
-
-def _first(when: Trigger, now: datetime, days: WorkDays | None) -> Occurrence:
-    first = when.next_after(now, days=days)
-    if first is not None:
-        return first
-    if when.next_after(from_us(0), days=days) is not None:
-        raise InvalidInput(
-            f"the schedule has nothing to come: its last time has passed, it is {now.isoformat(timespec='seconds')}"
-        )
-    raise InvalidInput("the schedule never fires: `only` and quiet hours leave nothing of its trigger")
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(data, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the arguments of a schedule must be JSON: {error}") from None
 
 
 def _key_id(key: str, number: int) -> str:

@@ -10,7 +10,8 @@ LunarDate(8, 15, "09:00", tz="Asia/Shanghai")
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -36,16 +37,41 @@ __all__ = [
     "Quiet",
     "RRule",
     "Trigger",
+    "Unreadable",
     "Weekly",
     "parse_trigger",
 ]
 
+_Known = Annotated[Once | Every | Cron | RRule | Weekly | LunarDate | AfterEvent, Field(discriminator="kind")]
+
+
+class Unreadable(Trigger):
+    """A trigger of a store that cannot be read here: of a newer version, or edited by hand. It never fires.
+
+    A schedule that has one is shown, and its occurrence parked; give it another trigger with `reschedule`, or cancel it.
+    """
+
+    kind: Literal["unreadable"] = "unreadable"
+    text: str
+    """What stands in the store."""
+    reason: str
+    """What is wrong with it."""
+
+    def __init__(self, text: str, *, reason: str, tz: str = "UTC") -> None:
+        """Stand for `text`."""
+        super().__init__(text=text, reason=reason, tz=tz)
+
+    def nominal_after(self, after: datetime) -> tuple[datetime, tuple[str, ...]] | None:
+        """Refuse."""
+        raise InvalidInput(f"the trigger cannot be read: {self.reason}", source="trigger")
+
+
 AnyTrigger = Annotated[
-    Once | Every | Cron | RRule | Weekly | LunarDate | AfterEvent, Field(discriminator="kind")
+    Once | Every | Cron | RRule | Weekly | LunarDate | AfterEvent | Unreadable, Field(discriminator="kind")
 ]
 """Any of the triggers, for models that hold one."""
 
-_ADAPTER: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)
+_ADAPTER: TypeAdapter[Trigger] = TypeAdapter(_Known)
 
 
 def parse_trigger(data: str | bytes | dict[str, Any]) -> Trigger:
@@ -56,7 +82,7 @@ def parse_trigger(data: str | bytes | dict[str, Any]) -> Trigger:
     """
     try:
         value = json.loads(data) if isinstance(data, (str, bytes)) else data
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the trigger is no JSON: {error}", source="trigger") from None
     try:
         return _ADAPTER.validate_python(value)

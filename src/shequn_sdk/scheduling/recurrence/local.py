@@ -33,6 +33,23 @@ class Overlap(StrEnum):
 
 _WIDEST = timedelta(hours=26)
 """More than the widest jump of any zone: Samoa left out a whole day in 2011."""
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""What lies beside the zones on many machines: another thing on each, or with leap seconds."""
+_CHINA = {
+    "beijing",
+    "peking",
+    "china",
+    "prc",
+    "cst",
+    "北京",
+    "上海",
+    "中国",
+    "utc+8",
+    "gmt+8",
+    "+08:00",
+    "+8",
+    "+0800",
+}
 _TIME = re.compile(r"(?P<hour>\d{1,2})[:：](?P<minute>\d{2})(?:[:：](?P<second>\d{2}))?")
 
 
@@ -46,11 +63,18 @@ def zone_of(name: str) -> ZoneInfo:
     if not name:
         raise InvalidInput("tz is missing: name an IANA zone such as Asia/Shanghai", source="tz")
     try:
-        return ZoneInfo(name)
+        found = None if name.startswith(_NO_ZONES) else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = difflib.get_close_matches(name, available_timezones(), n=2, cutoff=0.6)
+        found = None
+    if found is None:
+        if name.rpartition("/")[2].strip().lower() in _CHINA:
+            near = ["Asia/Shanghai"]
+        else:
+            known = [one for one in available_timezones() if not one.startswith(_NO_ZONES)]
+            near = difflib.get_close_matches(name[:64], known, n=2, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else "name one such as Asia/Shanghai"
-        raise InvalidInput(f"{name!r} is no IANA time zone; {hint}", source="tz") from None
+        raise InvalidInput(f"{name[:64]!r} is no IANA time zone; {hint}", source="tz")
+    return found
 
 
 def clock_time(text: str, *, source: str = "at") -> time:

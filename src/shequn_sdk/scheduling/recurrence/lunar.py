@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Literal, Unpack
 
 from pydantic import Field, model_validator
@@ -68,8 +68,8 @@ class LunarDate(LocalTrigger):
         zone, at = zone_of(self.tz), clock_time(self.at)
         calendar = lunar_calendar()
         # the lunar year begins after the civil one, so the last days of a lunar year are in the civil year after it
-        first = after.astimezone(zone).year - 1
-        for year in range(first, first + _YEARS):
+        first = after.year - 1
+        for year in range(max(first, 2), min(first + _YEARS, MAXYEAR)):
             found = solar_date(
                 year,
                 self.month,

@@ -14,6 +14,8 @@ from shequn_sdk.scheduling.recurrence.local import Gap, Overlap, clock_time, res
 __all__ = ["AfterEvent", "Every", "Once"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST = timedelta(days=36_525)
+"""A century: longer offsets are slips of the pen."""
 
 
 class Once(Trigger):
@@ -31,6 +33,8 @@ class Once(Trigger):
                 raise InvalidInput(f"Once: at: {at!r} is no date and time; write 2026-12-31 20:00") from None
         if not isinstance(at, datetime):
             raise InvalidInput("Once: at is missing; it is a date and time, such as 2026-12-31 20:00")
+        if not 1970 <= at.year <= 9998:
+            raise InvalidInput(f"Once: at: {at} is not possible: years go from 1970 to 9998")
         if at.tzinfo is None:
             at = _exactly(at, tz)
         super().__init__(at=at, tz=tz or "UTC", **options)
@@ -125,6 +129,8 @@ class AfterEvent(Trigger):
     def _possible(self) -> AfterEvent:
         if self.offset < timedelta():
             raise InvalidInput("offset: nothing can happen before the event that starts it")
+        if self.offset > _LONGEST:
+            raise InvalidInput(f"offset: {self.offset.days:,} days is too long: at most a hundred years")
         if self.at is not None:
             clock_time(self.at)
             if self.offset % timedelta(days=1):
@@ -137,6 +143,8 @@ class AfterEvent(Trigger):
         Raises:
             InvalidInput: `event` is naive.
         """
+        if event.year > 9800:
+            raise InvalidInput(f"event: {event} is not possible: years go to 9800")
         return AfterEvent(
             self.offset,
             at=self.at,

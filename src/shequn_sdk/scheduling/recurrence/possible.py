@@ -50,16 +50,25 @@ def check_parts(text: str) -> None:
     """
     given: dict[str, str] = {}
     for item in text.upper().removeprefix("RRULE:").split(";"):
-        name, _, value = item.strip().partition("=")
+        name, _, value = (word.strip() for word in item.partition("="))
+        if not value:
+            raise InvalidInput(
+                f"rule: {text!r} has the part {item!r}; parts are NAME=value, with ; between them",
+                source="RRule",
+            )
         if name in given:
             raise InvalidInput(f"rule: {name} is given twice", source="RRule")
-        given[name] = value.strip()
+        given[name] = value
+    if "FREQ" not in given:
+        raise InvalidInput(f"rule: {text!r} lacks FREQ, an example is FREQ=WEEKLY;BYDAY=FR", source="RRule")
+    if "COUNT" in given and "UNTIL" in given:
+        raise InvalidInput("rule: COUNT and UNTIL exclude each other; keep one", source="RRule")
     for name, value in given.items():
         bounds = _PARTS.get(name)
         if bounds is None:
             continue
         for number in value.split(","):
-            if not re.fullmatch(r"\s*[+-]?\d{1,5}\s*", number):
+            if not re.fullmatch(r"[+-]?[0-9]{1,5}", number.strip()):
                 raise InvalidInput(f"rule: {name}={value}: {number!r} is no number", source="RRule")
             low, high = bounds
             if not low <= int(number) <= high or (int(number) == 0 and name not in _ZERO):

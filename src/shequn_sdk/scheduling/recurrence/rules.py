@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Literal, Unpack
 
@@ -139,13 +139,13 @@ _DAYS = {
     name: number
     for number, names in enumerate(
         (
-            ("mon", "monday", "周一", "星期一"),
-            ("tue", "tuesday", "周二", "星期二"),
-            ("wed", "wednesday", "周三", "星期三"),
-            ("thu", "thursday", "周四", "星期四"),
-            ("fri", "friday", "周五", "星期五"),
-            ("sat", "saturday", "周六", "星期六"),
-            ("sun", "sunday", "周日", "周天", "星期日", "星期天"),
+            ("mon", "monday", "周一", "星期一", "礼拜一"),
+            ("tue", "tuesday", "周二", "星期二", "礼拜二"),
+            ("wed", "wednesday", "周三", "星期三", "礼拜三"),
+            ("thu", "thursday", "周四", "星期四", "礼拜四"),
+            ("fri", "friday", "周五", "星期五", "礼拜五"),
+            ("sat", "saturday", "周六", "星期六", "礼拜六"),
+            ("sun", "sunday", "周日", "周天", "星期日", "星期天", "礼拜日", "礼拜天"),
         )
     )
     for name in names
@@ -156,7 +156,7 @@ _DAYS = {
 def _slots(slots: tuple[str, ...]) -> tuple[tuple[int, time], ...]:
     found: set[tuple[int, time]] = set()
     for number, slot in enumerate(slots):
-        day, _, at = slot.strip().partition(" ")
+        day, at = [*slot.split(None, 1), "", ""][:2]
         if day.lower() not in _DAYS or not at:
             raise InvalidInput(
                 f"slots.{number}: {slot!r} is no weekly slot; write it as 'fri 20:00' or '周五 20:00'",
@@ -202,13 +202,31 @@ class Weekly(LocalTrigger):
         return self._local(step, after)
 
 
-_UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z", re.IGNORECASE)
+_UNTIL = re.compile(r"UNTIL=([^;]*)", re.IGNORECASE)
 _STEP = {
     DAILY: timedelta(days=1),
     WEEKLY: timedelta(weeks=1),
     HOURLY: timedelta(hours=1),
     MINUTELY: timedelta(minutes=1),
 }
+
+
+def _until(text: str, tz: str) -> datetime:
+    """Read an end: a day (that day is in), a local time, or one in UTC."""
+    for form in ("%Y%m%d", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ"):
+        try:
+            found = datetime.strptime(text.upper(), form)  # noqa: DTZ007 - local time
+        except ValueError:
+            continue
+        if form == "%Y%m%d":
+            return found.replace(hour=23, minute=59, second=59)
+        if form.endswith("Z") and found.year < MAXYEAR:
+            return found.replace(tzinfo=UTC).astimezone(zone_of(tz)).replace(tzinfo=None)
+        return found
+    raise InvalidInput(
+        f"rule: UNTIL={text} is no date; write 20261231, 20261231T200000 (local) or 20261231T120000Z (UTC)",
+        source="RRule",
+    )
 
 
 def _parse_rule(text: str, start: datetime, tz: str) -> rrule:
@@ -221,11 +239,11 @@ def _parse_rule(text: str, start: datetime, tz: str) -> rrule:
     check_parts(text)
 
     def local(found: re.Match[str]) -> str:
-        until = datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-        return until.astimezone(zone_of(tz)).strftime("UNTIL=%Y%m%dT%H%M%S")
+        return f"UNTIL={_until(found[1].strip(), tz):%Y%m%dT%H%M%S}"
 
+    words = _UNTIL.sub(local, text)
     try:
-        rule = rrulestr(_UNTIL.sub(local, text), dtstart=start)
+        rule = rrulestr(words, dtstart=start)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InvalidInput(
             f"rule: {text!r} cannot be read as an RRULE: {error}; an example is FREQ=WEEKLY;BYDAY=FR",
