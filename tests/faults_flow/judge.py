@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from scene import Place, Scene, Stand
 
+from shequn_sdk.publishing.trail import read
+
 __all__ = ["Line", "Report", "Row", "Verdict", "judge", "read_ledger", "standing", "under_way"]
 
 _MARKER = re.compile(r"(c\d{4})p(\d)")
@@ -136,10 +138,9 @@ def read_ledger(ledger: Path | str) -> tuple[list[Row], list[Line]]:
             )
         ]
         trail = [
-            Line(delivery, at / 1e6, new, cause, actor)
-            for delivery, at, new, cause, actor in conn.execute(
-                "select delivery_id, at, new, cause, actor from delivery_transition order by id"
-            )
+            Line(step.delivery_id, step.at.timestamp(), str(step.new), step.cause, step.actor)
+            for delivery, text in conn.execute("select id, trail from delivery order by id")
+            for step in read(delivery, text)
         ]
     return rows, trail
 

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from shequn_sdk.domain import DeliveryState, advance
 from shequn_sdk.publishing import ledger
 from shequn_sdk.publishing.ledger import Change, Lane
-from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
+from shequn_sdk.publishing.rows import PRIORITIES, Row
+from shequn_sdk.publishing.trail import after_state, entry, until_state
 from shequn_sdk.stores.fast import Asked, Fast
 
 __all__ = ["begin", "change", "claim", "heads", "land", "lock_lanes", "renew", "take", "wake"]
@@ -31,33 +32,25 @@ _CHANGE = Fast(
     f"""
 with v as materialized (
   select * from json_to_recordset(:items::json) as v(
-    id bigint, was_state text, was_owner text, was_fence int, cause text,
-    {_TYPED})),
-done as (
-  update delivery d set {_SET} from v
-  where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = v.was_state and d.owner = v.was_owner and d.fence = v.was_fence
-  returning d.id, v.updated_at, v.was_state, v.state, v.cause),
-trail as (
-  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
-  select id, updated_at, was_state, state, cause, :actor from done where state <> was_state or cause <> '')
-select id from done"""  # noqa: S608 - put together from constants
+    id bigint, was_state text, was_owner text, was_fence int, line text,
+    {_TYPED}))
+update delivery d set {_SET}, trail = d.trail || v.line from v
+where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = v.was_state and d.owner = v.was_owner and d.fence = v.was_fence
+returning d.id"""  # noqa: S608 - put together from constants
 )
 # Nearly every step of a busy worker is this one; it sets few columns, and what it writes goes as arrays. What it says of
 # the lane is a guess that costs little: a row that is written later has a wake of its own.
 _LAND = Fast(
     """
 with v as materialized (
-  select id, fence, at, post
-  from unnest(:ids::bigint[], :fences::int[], :ats::bigint[], :posts::text[]) as v(id, fence, at, post)),
+  select id, fence, at, post, line
+  from unnest(:ids::bigint[], :fences::int[], :ats::bigint[], :posts::text[], :lines::text[]) as v(id, fence, at, post, line)),
 done as (
   update delivery d set state = 'landed', post = v.post, updated_at = v.at, error = '', error_type = '', owner = '',
-    check_at = null, lease_until = null
+    check_at = null, lease_until = null, trail = d.trail || v.line
   from v
   where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = 'attempting' and d.owner = :actor and d.fence = v.fence
-  returning d.id, d.account, d.channel, v.at),
-trail as (
-  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
-  select id, at, 'attempting', 'landed', 'landed', :actor from done)
+  returning d.id, d.account, d.channel)
 select id, exists (
   select 1 from delivery e where e.account = done.account and e.channel = done.channel
     and e.state in ('planned', 'deferred') and e.due <= :now offset 0) from done"""
@@ -65,16 +58,11 @@ select id, exists (
 _BEGIN = Fast(
     """
 with v as materialized (
-  select id, fence from unnest(:ids::bigint[], :fences::int[]) as v(id, fence)),
-done as (
-  update delivery d set state = 'attempting', attempts = d.attempts + 1, lease_until = :lease, updated_at = :now,
-    attempted_at = coalesce(d.attempted_at, :now)
-  from v where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = 'claimed' and d.owner = :owner and d.fence = v.fence
-  returning d.id),
-trail as (
-  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
-  select id, :now, 'claimed', 'attempting', 'request follows', :owner from done)
-select id from done"""
+  select id, fence from unnest(:ids::bigint[], :fences::int[]) as v(id, fence))
+update delivery d set state = 'attempting', attempts = d.attempts + 1, lease_until = :lease, updated_at = :now,
+  attempted_at = coalesce(d.attempted_at, :now), trail = d.trail || :line
+from v where d.id = any(:ids::bigint[]) and d.id = v.id and d.state = 'claimed' and d.owner = :owner and d.fence = v.fence
+returning d.id"""
 )
 # Servers have many writers. Whoever claims in a lane holds its lock until the end of the transaction; a statement that
 # begins after the lock was taken sees what others claimed there. Without it two workers could claim two rows of one
@@ -103,29 +91,25 @@ with lane as materialized (
       and b.state in ('claimed', 'attempting', 'unknown') and (b.state <> 'unknown' or b.check_at is not null)
     offset 0)),
 turn as materialized (
-  select d.id, d.was, l.quick and d.simple as quick
+  select d.id, l.quick and d.simple as quick
   from lane l cross join lateral (
     select e.id from delivery e
     where e.account = l.account and e.channel = l.channel and e.state in ('planned', 'deferred') and e.due <= :now
       and not ({ledger.HELD})
     order by e.priority, e.due, e.id limit 1) as head
   cross join lateral (
-    select d.id, d.state as was, d.state = 'planned' and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as simple
+    select d.id, d.state = 'planned' and (d.attempts > 0 or (d.late = 'send' and d.grace is null)) as simple
     from delivery d
     where d.id = head.id and d.state in ('planned', 'deferred') and d.ready_at <= :now
       and (d.part = 0 or not exists ({ledger.OPEN_PIECE}))
-    for update of d skip locked) as d),
-got as (
-  update delivery d set state = case when t.quick then 'attempting' else 'claimed' end, owner = :owner,
-    fence = d.fence + 1, lease_until = :lease, updated_at = :now,
-    attempts = d.attempts + case when t.quick then 1 else 0 end,
-    attempted_at = case when t.quick then coalesce(d.attempted_at, :now) else d.attempted_at end
-  from turn t where d.id = any(array(select id from turn)) and d.id = t.id
-  returning {", ".join(f"d.{name}" for name in Row._fields)}, t.was),
-trail as (
-  insert into delivery_transition (delivery_id, at, old, new, cause, actor)
-  select id, :now, was, state, 'its turn has come', :owner from got)
-select {COLUMNS} from got"""  # noqa: S608 - put together from constants
+    for update of d skip locked) as d)
+update delivery d set state = case when t.quick then 'attempting' else 'claimed' end, owner = :owner,
+  fence = d.fence + 1, lease_until = :lease, updated_at = :now,
+  attempts = d.attempts + case when t.quick then 1 else 0 end,
+  attempted_at = case when t.quick then coalesce(d.attempted_at, :now) else d.attempted_at end,
+  trail = d.trail || :head || d.state || case when t.quick then :begun else :claimed end
+from turn t where d.id = any(array(select id from turn)) and d.id = t.id
+returning {", ".join(f"d.{name}" for name in Row._fields)}"""  # noqa: S608 - put together from constants
 )
 _RENEW = Fast(
     "update delivery set lease_until = :lease where id = any(:ids::bigint[]) "
@@ -157,26 +141,30 @@ def land(conn: Connection, steps: Sequence[Change], *, actor: str, now: int) -> 
             "fences": _numbers(step.old.fence for step in steps),
             "ats": _numbers(step.new.updated_at for step in steps),
             "posts": _texts(step.new.post or "" for step in steps),
+            "lines": _texts(step.line() for step in steps),
             "actor": actor,
             "now": now,
         },
     )
 
 
-def change(conn: Connection, steps: Sequence[Change], *, actor: str) -> set[int]:
+def change(conn: Connection, steps: Sequence[Change]) -> set[int]:
     """Write steps; give the rows that still were what they had been.
 
     Raises:
         InvalidInput: the state machine does not allow a step; nothing is written.
     """
     items: list[dict[str, Any]] = []
-    for old, new, cause, _ in steps:
+    for step in steps:
+        old, new = step.old, step.new
         if old.state != new.state:
             advance(DeliveryState(old.state), DeliveryState(new.state))
         item: dict[str, Any] = {name: getattr(new, name) for name in ledger.MUTABLE}
-        item.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence, cause=cause)
+        item.update(
+            id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence, line=step.line()
+        )
         items.append(item)
-    params = {"items": json.dumps(items), "ids": _numbers(item["id"] for item in items), "actor": actor}
+    params = {"items": json.dumps(items), "ids": _numbers(item["id"] for item in items)}
     done = {row[0] for row in _CHANGE.all(conn, params)}
     for old, new, _, who in steps:
         if old.id in done:
@@ -196,6 +184,7 @@ def begin(conn: Connection, rows: Sequence[Row], *, now: int, lease: int, owner:
             "owner": owner,
             "now": now,
             "lease": lease,
+            "line": entry(now, "claimed", "attempting", "request follows", owner),
         },
     )
     done = {row[0] for row in found}
@@ -235,6 +224,9 @@ def claim(
             "now": now,
             "lease": lease,
             "owner": owner,
+            "head": until_state(now),
+            "begun": after_state("attempting", ledger.TURN, owner),
+            "claimed": after_state("claimed", ledger.TURN, owner),
         },
     )
     rows = [Row._make(values) for values in found]

@@ -243,17 +243,14 @@ class Desk:
             quick = item.chain and row.account in item.free and new.state == "landed"
             if quick and self._sweeper.shared:
                 quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
-            trail: list[dict[str, Any]] = []
             step = Change(row, new, item.cause, self._worker)
             write = ledger.land if item.plain and row.owner == self._worker else ledger.change
-            if not write(conn, step, trail=trail if quick else None):
+            if not write(conn, step):
                 return Finished(self._outcomes.too_late(conn, row, new), None, None)
             last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
             following, lease = None, self._lease(now)
             if quick:
-                following = ledger.begin_next(
-                    conn, lane=row.lane, now=now, lease=lease, owner=self._worker, trail=trail
-                )
+                following = ledger.begin_next(conn, lane=row.lane, now=now, lease=lease, owner=self._worker)
             elif item.chain:
                 following = ledger.claim_in_lane(
                     conn, lane=row.lane, now=now, lease=lease, owner=self._worker
@@ -408,7 +405,7 @@ class SetDesk(Desk):
 
     def _outcomes_of(self, conn: Connection, items: Sequence[Finish], now: int) -> dict[Item, Row | None]:
         """Write outcomes that bring more with them; gives what each row became."""
-        done = bulk.change(conn, self._steps(items), actor=self._worker) if items else set[int]()
+        done = bulk.change(conn, self._steps(items)) if items else set[int]()
         last: dict[Item, Row | None] = {}
         for item in items:
             self._note(conn, item, now)

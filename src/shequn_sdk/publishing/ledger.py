@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from shequn_sdk.domain import DeliveryState, advance
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.publishing.rows import COLUMNS, PRIORITIES, Row
+from shequn_sdk.publishing.trail import after_state, entry, until_state
 from shequn_sdk.stores.fast import Fast
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HELD",
     "MUTABLE",
     "OPEN_PIECE",
+    "TURN",
     "Change",
     "Lane",
     "Woken",
@@ -60,6 +62,7 @@ __all__ = [
 Lane: TypeAlias = tuple[str, str]
 """Account and channel: what keeps its order."""
 
+TURN = "its turn has come"
 _FIELDS = [name for name in Row._fields if name != "id"]
 MUTABLE = (
     "state", "target", "ready_at", "attempts", "limited", "moves", "owner", "fence", "lease_until", "attempted_at",
@@ -88,7 +91,8 @@ FREE = f"""
 """  # noqa: S608 - put together from constants
 _CLAIM = (
     """
-update delivery set {set}, owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now
+update delivery set {set}, owner = :owner, fence = fence + 1, lease_until = :lease, updated_at = :now,
+  trail = trail || :head || state || :tail
 where id in (
   select d.id from delivery d
   where d.state in ('planned', 'deferred') and d.ready_at <= :now and d.due <= :now {scope} {free}
@@ -115,41 +119,31 @@ _NEW_IDS = Fast(
     "select nextval(pg_get_serial_sequence('delivery', 'id')) from generate_series(1, :count) order by 1"
 )
 _INSERT_WHOLE = Fast(
-    f"insert into delivery ({COLUMNS}) values ({', '.join(':' + name for name in Row._fields)})"  # noqa: S608
+    f"insert into delivery ({COLUMNS}, trail) values ({', '.join(':' + name for name in Row._fields)}, :trail)"  # noqa: S608
 )
 _INSERT_BULK = Fast(
-    f"insert into delivery ({COLUMNS}) values ({', '.join('?' for _ in Row._fields)})"  # noqa: S608
+    f"insert into delivery ({COLUMNS}, trail) values ({', '.join('?' for _ in Row._fields)}, ?)"  # noqa: S608
 )
 _LAST_ID = Fast("select coalesce(max(id), 0) from delivery")
 _MOVED_OR_HELD = Fast(
     "select exists (select 1 from channel_move), exists (select 1 from moderation_mode where ended_at is null)"
 )
 _INSERT = Fast(
-    f"insert into delivery ({', '.join(_FIELDS)}) values ({', '.join(':' + name for name in _FIELDS)}) "  # noqa: S608
+    f"insert into delivery ({', '.join(_FIELDS)}, trail) values ({', '.join(':' + name for name in _FIELDS)}, :trail) "  # noqa: S608
     "returning id"
 )
-_TRAIL = Fast(
-    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) "
-    "values (:delivery_id, :at, :old, :new, :cause, :actor)"
-)
-_TRAIL_CLAIM = Fast(
-    "insert into delivery_transition (delivery_id, at, old, new, cause, actor) values (:delivery_id, :at, "
-    "coalesce((select t.new from delivery_transition t where t.delivery_id = :delivery_id order by t.id desc limit 1), "
-    "'planned'), "
-    "'claimed', 'its turn has come', :actor)"
-)
 _SET = Fast(
-    f"update delivery set {', '.join(f'{name} = :{name}' for name in MUTABLE)} "  # noqa: S608
+    f"update delivery set {', '.join(f'{name} = :{name}' for name in MUTABLE)}, trail = trail || :line "  # noqa: S608
     "where id = :id and state = :was_state and owner = :was_owner and fence = :was_fence"
 )
 _LAND = Fast(
     "update delivery set state = 'landed', post = :post, updated_at = :now, error = '', error_type = '', owner = '', "
-    "check_at = null, lease_until = null "
+    "check_at = null, lease_until = null, trail = trail || :line "
     "where id = :id and state = 'attempting' and owner = :owner and fence = :fence"
 )
 _BEGIN = Fast(
     "update delivery set state = 'attempting', attempts = attempts + 1, lease_until = :lease, updated_at = :now, "
-    "attempted_at = coalesce(attempted_at, :now) "
+    "attempted_at = coalesce(attempted_at, :now), trail = trail || :line "
     "where id = :id and state = 'claimed' and owner = :owner and fence = :fence"
 )
 _LOOK = Fast("select id, account, channel, platform, state, ready_at, check_at from delivery where id = :id")
@@ -252,38 +246,43 @@ class Change(NamedTuple):
     cause: str
     actor: str
 
+    def line(self) -> str:
+        """Give its line of the audit trail; nothing when there is nothing to tell."""
+        old, new = self.old.state, self.new.state
+        if old == new and not self.cause:
+            return ""
+        return entry(self.new.updated_at, old, new, self.cause, self.actor)
+
 
 def _rows(found: Iterable[tuple[Any, ...]]) -> list[Row]:
     return [Row._make(values) for values in found]
 
 
-def _trail(row: Row, old: str | None, cause: str, actor: str, at: int) -> dict[str, Any]:
-    return {"delivery_id": row.id, "at": at, "old": old, "new": row.state, "cause": cause, "actor": actor}
-
-
 def insert(conn: Connection, rows: Sequence[Row], *, actor: str) -> list[Row]:
-    """Write new rows, whose ids the database gives; the first line of their trails is who planned them, and when."""
+    """Write new rows, whose ids the database gives, and the first line of their trails."""
     if not rows:
         return []
+    lines = [entry(row.created_at, None, row.state, "published", actor) for row in rows]
+    sqlite = conn.dialect.name == "sqlite"
     if len(rows) == 1:
-        row = rows[0]._replace(planned_by=actor)
-        if conn.dialect.name == "sqlite":
-            return [row._replace(id=_INSERT_BULK.insert(conn, (None, *row[1:])))]
-        found = _INSERT.one(conn, row._asdict())
+        (row,) = rows
+        if sqlite:
+            return [row._replace(id=_INSERT_BULK.insert(conn, (None, *row[1:], *lines)))]
+        found = _INSERT.one(conn, row._asdict() | {"trail": lines[0]})
         assert found is not None
         return [row._replace(id=found[0])]
-    if conn.dialect.name == "sqlite":
+    if sqlite:
         # There is one writer, so ids can be given here, and all rows go in one call.
         last = _LAST_ID.one(conn)
         assert last is not None
-        written = [
-            Row._make((number, *row[1:-1], actor)) for number, row in enumerate(rows, int(last[0]) + 1)
-        ]
-        _INSERT_BULK.many(conn, written)
+        written = [Row._make((number, *row[1:])) for number, row in enumerate(rows, int(last[0]) + 1)]
+        _INSERT_BULK.many(conn, [(*row, line) for row, line in zip(written, lines, strict=True)])
         return written
     ids = _NEW_IDS.all(conn, {"count": len(rows)})
-    written = [Row._make((number, *row[1:-1], actor)) for (number,), row in zip(ids, rows, strict=True)]
-    _INSERT_WHOLE.many(conn, [row._asdict() for row in written])
+    written = [Row._make((number, *row[1:])) for (number,), row in zip(ids, rows, strict=True)]
+    _INSERT_WHOLE.many(
+        conn, [row._asdict() | {"trail": line} for row, line in zip(written, lines, strict=True)]
+    )
     return written
 
 
@@ -301,6 +300,7 @@ def take(
     For SQLite, which has one writer; servers have `bulk.take`.
     """
     params: dict[str, Any] = {"now": now, "lease": lease, "owner": owner, "count": count}
+    params.update(head=until_state(now), tail=after_state("claimed", TURN, owner))
     rows: list[Row] = []
     if lanes is None:
         for priority in range(len(PRIORITIES)):
@@ -311,7 +311,6 @@ def take(
         for account, channel in sorted(lanes[:count]):
             params.update(account=account, channel=channel, count=1)
             rows += _rows(_TAKE_LANE.all(conn, params))
-    _TRAIL_CLAIM.many(conn, [{"delivery_id": row.id, "at": now, "actor": owner} for row in rows])
     return in_turn(rows)
 
 
@@ -326,31 +325,24 @@ def claim_in_lane(conn: Connection, *, lane: tuple[str, str], now: int, lease: i
     return rows[0] if rows else None
 
 
-def begin_next(
-    conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str, trail: list[dict[str, Any]]
-) -> Row | None:
-    """Claim the next row of a lane and write its intent in one step; writes `trail` as well.
+def begin_next(conn: Connection, *, lane: tuple[str, str], now: int, lease: int, owner: str) -> Row | None:
+    """Claim the next row of a lane and write its intent in one step.
 
     For lanes without limits. Rows that were deferred, or that may be too late, take the longer way through `take`.
     """
     params = {"account": lane[0], "channel": lane[1], "now": now, "lease": lease, "owner": owner, "count": 1}
+    params.update(head=until_state(now), tail=after_state("attempting", TURN, owner))
     found = _TAKE_NEXT.one(conn, params)
-    row = None if found is None else Row._make(found)
-    if row is not None:
-        # claim and intent in one line; `queries.history` tells them apart again
-        trail.append(_trail(row, "planned", "its turn has come", owner, now))
-    _TRAIL.many(conn, trail)
-    return row
+    return None if found is None else Row._make(found)
 
 
 def begin(conn: Connection, row: Row, *, now: int, lease: int) -> Row | None:
     """Write the intent to send; None when the lease was lost."""
     params = {"id": row.id, "owner": row.owner, "fence": row.fence, "now": now, "lease": lease}
-    if _BEGIN.run(conn, params) != 1:
+    line = entry(now, "claimed", "attempting", "request follows", row.owner)
+    if _BEGIN.run(conn, {**params, "line": line}) != 1:
         return None
-    started = begun(row, now=now, lease=lease)
-    _TRAIL.run(conn, _trail(started, "claimed", "request follows", row.owner, now))
-    return started
+    return begun(row, now=now, lease=lease)
 
 
 def begun(row: Row, *, now: int, lease: int) -> Row:
@@ -364,50 +356,32 @@ def begun(row: Row, *, now: int, lease: int) -> Row:
     )
 
 
-def change(
-    conn: Connection,
-    step: Change,
-    *,
-    trail: list[dict[str, Any]] | None = None,
-) -> bool:
+def change(conn: Connection, step: Change) -> bool:
     """Write one step; False when the row is not any more what `step.old` says, and then nothing is written.
-
-    Args:
-        trail: where to put the line of the audit trail instead of writing it; for `begin_next`.
 
     Raises:
         InvalidInput: the state machine does not allow the step.
     """
     old, new = step.old, step.new
-    moved = old.state != new.state
-    if moved:
+    if old.state != new.state:
         advance(DeliveryState(old.state), DeliveryState(new.state))
-    values: dict[str, Any] = {name: getattr(new, name) for name in MUTABLE}
-    values.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence)
-    if _SET.run(conn, values) != 1:
+    if not _set(conn, old, new, step.line()):
         return False
-    if moved or step.cause:
-        line = _trail(new, old.state, step.cause, step.actor, new.updated_at)
-        if trail is None:
-            _TRAIL.run(conn, line)
-        else:
-            trail.append(line)
     after_change(conn, old, new, step.actor)
     return True
 
 
-def land(conn: Connection, step: Change, *, trail: list[dict[str, Any]] | None = None) -> bool:
+def _set(conn: Connection, old: Row, new: Row, line: str) -> bool:
+    values: dict[str, Any] = {name: getattr(new, name) for name in MUTABLE}
+    values.update(id=old.id, was_state=old.state, was_owner=old.owner, was_fence=old.fence, line=line)
+    return _SET.run(conn, values) == 1
+
+
+def land(conn: Connection, step: Change) -> bool:
     """Do what `change` does for a row under way of which `policy.landed` gave the new one; nearly all steps are this."""
     old, new = step.old, step.new
     params = {"post": new.post, "now": new.updated_at, "id": old.id, "owner": old.owner, "fence": old.fence}
-    if old.state != "attempting" or _LAND.run(conn, params) != 1:
-        return False
-    line = _trail(new, old.state, step.cause, step.actor, new.updated_at)
-    if trail is None:
-        _TRAIL.run(conn, line)
-    else:
-        trail.append(line)
-    return True
+    return old.state == "attempting" and _LAND.run(conn, {**params, "line": step.line()}) == 1
 
 
 def after_change(conn: Connection, old: Row, new: Row, actor: str) -> None:
@@ -424,10 +398,7 @@ def _give_up_rest(conn: Connection, row: Row, actor: str) -> None:
         new = later._replace(
             state=state, error=why, error_type="", fence=later.fence + 1, updated_at=row.updated_at
         )
-        values: dict[str, Any] = {name: getattr(new, name) for name in MUTABLE}
-        values.update(id=later.id, was_state=later.state, was_owner=later.owner, was_fence=later.fence)
-        if _SET.run(conn, values) == 1:
-            _TRAIL.run(conn, _trail(new, later.state, why, actor, row.updated_at))
+        _set(conn, later, new, entry(row.updated_at, later.state, state, why, actor))
 
 
 def release_rest(conn: Connection, row: Row) -> list[Row]:

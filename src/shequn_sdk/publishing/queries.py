@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Select, func, select
 from shequn_sdk.domain import ChannelRef, DeliveryState, Transition
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.publishing.rows import Row, to_delivery
-from shequn_sdk.stores.schema import from_us, to_us
-from shequn_sdk.stores.tables.delivery import delivery, transition
+from shequn_sdk.publishing.trail import read
+from shequn_sdk.stores.schema import to_us
+from shequn_sdk.stores.tables.delivery import delivery
 
 __all__ = ["counts", "export", "fetch", "history", "select_deliveries"]
 
@@ -72,49 +73,13 @@ def fetch(conn: Connection, query: Select[Any]) -> list[Row]:
 def history(conn: Connection, identity: int) -> list[Transition]:
     """Give the audit trail of a delivery.
 
-    Where nothing limits an account, a claim and its intent are written at once and are one line of the table.
-
     Raises:
         InvalidInput: there is none of that id.
     """
-    query = select(transition).where(transition.c.delivery_id == identity).order_by(transition.c.id)
-    row = conn.execute(
-        select(delivery.c.state, delivery.c.created_at, delivery.c.planned_by).where(
-            delivery.c.id == identity
-        )
-    ).one_or_none()
-    if row is None:
+    text = conn.execute(select(delivery.c.trail).where(delivery.c.id == identity)).scalar()
+    if text is None:
         raise InvalidInput(f"the ledger has no delivery {identity}; list them with `deliveries`")
-    lines = conn.execute(query).all()
-    steps = [
-        Transition(
-            delivery_id=line.delivery_id,
-            at=from_us(line.at),
-            old=DeliveryState(old) if old else None,
-            new=DeliveryState(new),
-            cause=cause,
-            actor=line.actor,
-        )
-        for line in lines
-        for old, new, cause in _steps(line.old, line.new, line.cause)
-    ]
-    if steps and steps[0].old is None:  # written before its first line was part of the delivery
-        return steps
-    first = Transition(
-        delivery_id=identity,
-        at=from_us(row.created_at),
-        old=None,
-        new=steps[0].old if steps and steps[0].old is not None else DeliveryState(row.state),
-        cause="published",
-        actor=row.planned_by,
-    )
-    return [first, *steps]
-
-
-def _steps(old: str | None, new: str, cause: str) -> list[tuple[str | None, str, str]]:
-    if new == "attempting" and old != "claimed":
-        return [(old, "claimed", cause), ("claimed", new, "request follows")]
-    return [(old, new, cause)]
+    return read(identity, text)
 
 
 def counts(conn: Connection) -> dict[DeliveryState, int]:

@@ -65,7 +65,6 @@ class Row(NamedTuple):
     piece: str
     created_at: int
     updated_at: int
-    planned_by: str = ""
 
     @property
     def lane(self) -> tuple[str, str]:

@@ -35,7 +35,7 @@ _STEPS = frozenset(
     | {"_DUE", "_DUE_OF", "_WAITING", "_BEFORE", "_CONTACTS"}
 )
 """Statements that run with each tick or each event."""
-_PARAMS = ("account", "again", "batch", "channel", "community", "count", "entry", "events", "ids", "journey", "lease", "limit", "now", "owner", "persons", "priority", "rules", "since", "until")  # fmt: skip
+_PARAMS = ("account", "again", "batch", "channel", "community", "count", "entry", "events", "head", "ids", "journey", "lease", "limit", "now", "owner", "persons", "priority", "rules", "since", "tail", "until")  # fmt: skip
 # the index of busy channels holds what is under way, and no history
 _SCAN = re.compile(r"SCAN (?!json_each|CONSTANT|delivery USING INDEX ix_delivery_busy)")
 _NAMED = Fast("select name from thing where name in :names and number in :numbers order by name")

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint, te
 
 from shequn_sdk.stores.schema import BigId, Instant, metadata
 
-__all__ = ["bucket", "channel_move", "delivery", "transition", "worker"]
+__all__ = ["bucket", "channel_move", "delivery", "worker"]
 
 _READY = text("state in ('planned', 'deferred')")
 _LANDED = text("state = 'landed'")
@@ -53,8 +53,7 @@ delivery = Table(
     Column("piece", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    # the first line of the trail: to write it there as well cost a third of writing the row down
-    Column("planned_by", Text, nullable=False, server_default=""),
+    Column("trail", Text, nullable=False, server_default="", comment="see `publishing.trail`"),
     UniqueConstraint("batch", "account", "channel", "part", name="uq_delivery_piece"),
     Index("ix_delivery_ready", "priority", "ready_at", "id", sqlite_where=_READY, postgresql_where=_READY),
     Index("ix_delivery_check", "check_at", sqlite_where=_CHECK, postgresql_where=_CHECK),
@@ -79,20 +78,6 @@ delivery = Table(
         postgresql_where=_LANDED,
     ),
     Index("ix_delivery_content", "content_id"),
-)
-
-transition = Table(
-    "delivery_transition",
-    metadata,
-    Column("id", BigId, primary_key=True, autoincrement=True),
-    # No foreign key: deliveries are never deleted, and a check for each line cost a tenth of a delivery.
-    Column("delivery_id", BigId, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("old", Text),
-    Column("new", Text, nullable=False),
-    Column("cause", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Index("ix_delivery_transition_delivery", "delivery_id"),
 )
 
 channel_move = Table(
