@@ -660,6 +660,27 @@ def test_how_long_questions_wait(ask, world, dim):
 
 
 @pytest.mark.parametrize("dim", SPLITS)
+def test_what_others_met(ask, world, dim):
+    """A question in return is an answer as well."""
+    met: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for event in world.kept:
+        if event.kind == "reaction" and event.message:
+            met[event.post].add(event.person)
+        elif event.kind in SPEECH | {"share"} and event.answers:
+            met[event.answers].add(event.person)
+    shares: dict[tuple[str, str], tuple[int, int]] = {}
+    for group, events in world.split(world.kept, dim).items():
+        said = [event for event in events if event.kind in {"message", "question"}]
+        if said:
+            shares[group, "total"] = (
+                sum(bool(met[event.post] - {event.person, ""}) for event in said),
+                len(said),
+            )
+    by = (dim,) if dim else ()
+    assert parts(ask("atmosphere.reply_share", by=by, grain="total"), dim) == shares
+
+
+@pytest.mark.parametrize("dim", SPLITS)
 def test_mood_and_money(ask, world, dim):
     by = (dim,) if dim else ()
     flagged: dict[tuple[str, str], tuple[int, int]] = {}

@@ -114,6 +114,7 @@ METRICS = [
     *_FLAGS,
     Metric(
         name="atmosphere.reply_share",
+        version=2,
         unit=Unit.RATIO,
         kind="ratio",
         additivity=Additivity.RATIO,

@@ -5,9 +5,10 @@ with said as (
     group by @group(e) e.content_no
 ),
 heard as (
-    select case when e.kind in ('reaction', 'vote') then e.content_no else e.parent_no end as post_no, e.person_no
+    select case when e.kind = 'reaction' then e.content_no else e.parent_no end as post_no, e.person_no
     from @log as e
-    where @keep(e) and e.person_no is not null and e.kind in ('reaction', 'comment', 'message', 'answer', 'share')
+    where @keep(e) and e.person_no is not null
+        and e.kind in ('reaction', 'comment', 'message', 'question', 'answer', 'share')
 ),
 met as (
     select distinct s.content_no from said as s join heard as h on h.post_no = s.content_no and h.person_no <> s.author
