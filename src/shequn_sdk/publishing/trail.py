@@ -15,9 +15,14 @@ from shequn_sdk.stores.schema import from_us
 __all__ = ["after_state", "entry", "read", "until_state"]
 
 
+_LONGEST = 2000
+"""Characters of a cause; the delivery itself keeps the whole text of its last error."""
+
+
 @lru_cache(1024)
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def entry(at: int, old: str | None, new: str, cause: str, actor: str) -> str:

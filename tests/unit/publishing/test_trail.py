@@ -31,6 +31,11 @@ def test_a_line_whose_old_state_a_statement_puts_in_is_the_same_line():
     assert parts == entry(5, "planned", "claimed", 'says "so"', "me")
 
 
+def test_a_long_cause_is_cut():
+    (found,) = read(1, entry(1, "attempting", "deferred", "x" * 100_000, "me"))
+    assert found.cause == "x" * 1999 + "…"
+
+
 def test_a_claim_with_its_intent_is_told_as_two_steps():
     found = read(1, entry(1, "planned", "attempting", "its turn has come", "me"))
     assert [(one.old, one.new) for one in found] == [
