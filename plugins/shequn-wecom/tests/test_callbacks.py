@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shequn_sdk.domain import Piece
+from shequn_sdk.domain import InteractionKind, Piece
 from shequn_sdk.errors import ConfigError, InvalidContent, InvalidInput, VerificationFailed
 from shequn_sdk.platforms.manifest import Capability
 from shequn_sdk.platforms.ports import WebhookRequest
@@ -214,6 +214,60 @@ def test_bot_messages_are_json():
     assert message.occurred_at == NOW
     unknown = parse_event(b'{"msgid":"1","msgtype":"hologram"}', account="a")
     assert not unknown.known
+
+
+def bot(msgtype, *, single=False, **part):
+    """A callback as section 9.5 of our notes on the platform has it."""
+    where = {"chattype": "single"} if single else {"chattype": "group", "chatid": "c1"}
+    body = {"msgid": "m1", "aibotid": "BOT", **where, "from": {"userid": "lin"}, "msgtype": msgtype, **part}
+    payload = json.dumps(
+        {**body, "response_url": "https://example.com/r?code=S"}, ensure_ascii=False
+    ).encode()
+    [found] = parse_event(payload, account="a", home="@all", received_at=NOW).interactions
+    assert "response_url" not in str(found)
+    return found
+
+
+def test_bots_hear_what_is_written_to_them():
+    said = bot(
+        "text", single=True, text={"content": "好"}, quote={"msgtype": "text", "text": {"content": "前"}}
+    )
+    assert (said.channel, said.thread, said.text, said.attrs["quote"]) == (
+        "@all/user:lin",
+        "user:lin",
+        "好",
+        "前",
+    )
+    assert (bot("voice", voice={"content": "语音"}).text, bot("text", text={"content": "x"}).thread) == (
+        "语音",
+        "",
+    )
+    assert bot("image", image={"url": "https://x/1"}).attrs["url"] == "https://x/1"
+    assert bot("file", file={"url": "https://x/f"}).attrs["url"] == "https://x/f"
+    items = [{"msgtype": "text", "text": {"content": "看图"}}, {"msgtype": "image", "image": {"url": "u"}}, 5]
+    assert bot("mixed", mixed={"msg_item": items}).text == "看图"
+    assert bot("text", text="flat").text == ""
+    assert bot("text", text={"content": "x"}, **{"from": "lin"}).member == ""
+    nobody = parse_event(b'{"msgtype":"event","event":{"eventtype":"enter_chat"}}', account="a").interactions[
+        0
+    ]
+    assert (nobody.channel, nobody.member) == ("@all", "")
+
+
+def test_bots_hear_what_is_pressed_chosen_and_thought_of_them():
+    card = {"card_type": "button_interaction", "event_key": "b1", "task_id": "t1"}
+    pressed = bot("event", event={"eventtype": "template_card_event", "template_card_event": card})
+    assert (pressed.kind, pressed.text, pressed.message) == (InteractionKind.BUTTON, "b1", "t1")
+    chosen = {"selected_item": [{"question_key": "q1", "option_ids": {"option_id": ["1", "2"]}}]}
+    card |= {"card_type": "vote_interaction", "selected_items": chosen}
+    voted = bot("event", event={"eventtype": "template_card_event", "template_card_event": card})
+    assert (voted.kind, voted.text, voted.attrs["choices"]) == (InteractionKind.VOTE, "1,2", [1, 2])
+    assert voted.attrs["selected"] == {"q1": ["1", "2"]}
+    detail = {"id": "s1", "type": 2, "content": "不对"}
+    thought = bot("event", event={"eventtype": "feedback_event", "feedback_event": detail})
+    assert (thought.kind, thought.text, thought.message) == (InteractionKind.FEEDBACK, "不对", "s1")
+    bare = bot("event", event={"eventtype": "template_card_event"})
+    assert (bare.kind, bare.text) == (InteractionKind.BUTTON, "")
 
 
 EXPECTED = {

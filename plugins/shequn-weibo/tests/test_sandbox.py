@@ -70,7 +70,7 @@ async def test_refusals(weibo, method, path, fields, code, status):
     assert answer.status_code == status
     body = answer.json()
     assert body["error_code"] == code
-    assert body["request"] == f"/2/{path}.json"
+    assert body["request"] == f"/{path}.json"
     assert body["error"]
 
 
@@ -202,3 +202,26 @@ async def test_a_post_leads_to_its_page(weibo):
     assert (await client.get("statuses/go", uid=1, id="x"))["error_code"] == 10017
     assert (await client.get("users/domain_show", domain="club"))["error_code"] == 20003
     assert made["id"]
+
+
+async def test_a_picture_as_other_clients_write_it(weibo):
+    """sinaweibopy's own multipart: a length in each part's head, no line break at the end."""
+    picture = b"\x89PNG\r\n\x1a\n" + b"0" * 64
+    head = f'Content-Disposition: form-data; name="pic"; filename="hidden"\r\nContent-Length: {len(picture)}'
+    parts = [
+        b'--b0\r\nContent-Disposition: form-data; name="status"\r\n',
+        f"读图 {LINK}".encode(),
+        b'--b0\r\nContent-Disposition: form-data; name="access_token"\r\n',
+        weibo.sandbox.describe()["token"].encode(),
+        f"--b0\r\n{head}\r\nContent-Type: application/octet-stream\r\n".encode(),
+        picture,
+        b"--b0--\r\n",
+    ]
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"{weibo.sandbox.describe()['base_url']}/statuses/share.json",
+            content=b"\r\n".join(parts),
+            headers={"content-type": "multipart/form-data; boundary=b0"},
+        )
+    assert answer.status_code == 200
+    assert answer.json()["original_pic"]

@@ -22,6 +22,7 @@ from shequn_sdk.domain import Interaction, InteractionKind
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.platforms import lenient
 from shequn_sdk.platforms.ports import Parsed
+from shequn_wecom.bot_events import parse_bot
 from shequn_wecom.errors import PLATFORM
 
 __all__ = ["CUSTOMERS", "EVERYBODY", "event_id", "parse_event", "read_xml"]
@@ -199,7 +200,9 @@ def parse_event(
         InvalidInput: it is neither XML nor JSON.
     """
     if payload.lstrip()[:1] == b"{":
-        return _bot(_json(payload), payload, account, received_at)
+        return parse_bot(
+            _json(payload), identity=event_id(payload), account=account, home=home, received_at=received_at
+        )
     root = read_xml(payload)
     fields = _Fields(root, account, home, received_at)
     fields.id = event_id(payload)
@@ -419,59 +422,3 @@ _READERS: Mapping[str, Callable[[_Fields], tuple[Interaction, ...]]] = MappingPr
         "location_select": _app(_K.CLICK),
     }
 )
-
-
-def _str(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _text_of(body: Mapping[str, Any]) -> str:
-    kind = _str(body.get("msgtype"))
-    part = body.get(kind)
-    if kind in {"text", "voice"} and isinstance(part, dict):
-        return _str(part.get("content"))
-    if kind == "mixed" and isinstance(part, dict):
-        items = part.get("msg_item")
-        if isinstance(items, list):
-            return "\n".join(text for item in items if isinstance(item, dict) and (text := _text_of(item)))
-    return ""
-
-
-def _bot(body: dict[str, Any], payload: bytes, account: str, received_at: datetime | None) -> Parsed:
-    sender = body.get("from")
-    member = _str(sender.get("userid")) if isinstance(sender, dict) else ""
-    kind = _str(body.get("msgtype"))
-    seconds = body.get("create_time")
-    at = received_at or datetime.fromtimestamp(0, UTC)
-    if isinstance(seconds, int) and 0 <= seconds < 1 << 33:
-        at = datetime.fromtimestamp(seconds, UTC)
-    channel = str(body.get("chatid") or f"{EVERYBODY}/user:{member}")
-    event = body.get("event")
-    name = f"bot/{kind}"
-    interaction_kind = _K.MESSAGE
-    attrs: dict[str, Any] = {"type": kind, "aibotid": _str(body.get("aibotid"))}
-    if kind == "event" and isinstance(event, dict):
-        what = _str(event.get("eventtype"))
-        name = f"bot/{what}"
-        attrs["event"] = what
-        interaction_kind = {"template_card_event": _K.BUTTON, "feedback_event": _K.FEEDBACK}.get(
-            what, _K.OTHER
-        )
-        known = what in {"template_card_event", "feedback_event", "enter_chat"}
-    else:
-        known = kind in _MESSAGES
-    if not known:
-        return Parsed(kind=name, known=kind == "stream")
-    interaction = Interaction(
-        id=event_id(payload),
-        kind=interaction_kind,
-        platform=PLATFORM,
-        account=account,
-        channel=channel,
-        member=member,
-        occurred_at=at,
-        message=_str(body.get("msgid")),
-        text=_text_of(body),
-        attrs=attrs,
-    )
-    return Parsed(kind=name, interactions=(interaction,))

@@ -173,9 +173,7 @@ class WeiboSandbox(BaseSandbox):
 
     def rate_limited(self, retry_after: float) -> tuple[int, Mapping[str, str], bytes]:
         """Give Weibo's answer to too many calls, which does not say how long to wait."""
-        status, body = refusal(
-            self.world, Refuse(10024, "User requests out of rate limit!"), "/2/limited.json"
-        )
+        status, body = refusal(self.world, Refuse(10024, "User requests out of rate limit!"), "/limited.json")
         return status, {"content-type": "application/json; charset=UTF-8"}, json.dumps(body).encode()
 
     # pushes

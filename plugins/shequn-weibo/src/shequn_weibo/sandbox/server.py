@@ -281,7 +281,7 @@ def make_app(
             answer = serve(await _read(request, path.removesuffix(".json")))
             return RedirectResponse(answer, 302) if isinstance(answer, str) else _respond(answer)
         except Refuse as refuse:
-            status, body = refusal(world, refuse, f"/2/{path}")
+            status, body = refusal(world, refuse, f"/{path}")
             return _respond(body, status)
 
     async def authorise(request: Request) -> Response:
