@@ -189,7 +189,7 @@ class CsvImporter:
             first = feed.current[0]
             last = first if skip else feed.last
             if rows is None:
-                if skip is None and not any(cell.strip() for cell in record):
+                if skip is None and (_is_hint(record) or not any(cell.strip() for cell in record)):
                     continue
                 names = _header(record, options) if skip is None else None
                 rows = _Table("csv", names, options, sample.column)
@@ -212,8 +212,15 @@ class CsvImporter:
 
 def _delimiter(source: Path, encoding: str) -> str:
     head = head_of(source).decode(encoding, "replace")
-    first = next((line for line in head.splitlines() if line.strip()), "")
+    first = next((line for line in head.splitlines() if line.strip()), "").lstrip("\ufeff")
+    if len(first) == 5 and first.startswith("sep="):
+        return first[4]
     return max(_SAMPLE_DELIMITERS, key=first.count)
+
+
+def _is_hint(record: Sequence[str]) -> bool:
+    """Whether this is the line with which spreadsheets are told the delimiter: `sep=;`."""
+    return len(record) == 2 and record[0].lstrip("\ufeff") == "sep=" and not record[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +240,9 @@ class _Sample:
         records: list[list[str]] = []
         with contextlib.suppress(csv.Error):
             records.extend(csv.reader(text[:_SAMPLED], delimiter=self.delimiter))
-        records = [record for record in records if any(cell.strip() for cell in record)]
+        records = [
+            record for record in records if any(cell.strip() for cell in record) and not _is_hint(record)
+        ]
         return [record[index] for record in records[1 if header else 0 :] if len(record) > index]
 
 

@@ -141,6 +141,7 @@ class WhatsAppImporter:
         encoding = detect_encoding(source, options.encoding)
         context = resume.context if resume else {}
         order = context.get("order") or _date_order(source, encoding, options)
+        stamps = _Stamps(context.get("brackets"))
         reader = _Reader(options, str(order), context)
         read = "utf-8" if encoding.startswith("utf-16") else encoding
         start = resume or Position()
@@ -151,12 +152,15 @@ class WhatsAppImporter:
             if isinstance(text, SkipReason):
                 reader.read += 1
                 reader.skips.add(line.number, text)
-            elif (stamp := _STAMP.match(text)) is not None:
+            elif (stamp := stamps.match(text)) is not None:
                 if record is not None:
                     reader.take(record)
                     if reader.read >= options.batch_rows or reader.size > MOST_TEXT:
                         # the line that begins the next record is read again when resumed
-                        yield reader.flush(Position(offset=end, line=number), context={"order": order})
+                        yield reader.flush(
+                            Position(offset=end, line=number),
+                            context={"order": order, "brackets": stamps.brackets},
+                        )
                 record = _Record(line.number, stamp, [], len(text))
             elif record is None:
                 if text.strip():
@@ -168,7 +172,25 @@ class WhatsAppImporter:
             end, number = line.end, line.number
         if record is not None:
             reader.take(record)
-        yield reader.flush(Position(offset=end, line=number), context={"order": order})
+        yield reader.flush(
+            Position(offset=end, line=number), context={"order": order, "brackets": stamps.brackets}
+        )
+
+
+@dataclass(slots=True)
+class _Stamps:
+    """Finds the lines that begin a record: all as the first one does, or it is a quotation that somebody pasted."""
+
+    brackets: bool | None = None
+
+    def match(self, text: str) -> re.Match[str] | None:
+        stamp = _STAMP.match(text)
+        if stamp is None:
+            return None
+        brackets = stamp["open"] is not None
+        if self.brackets is None:
+            self.brackets = brackets
+        return stamp if brackets is self.brackets else None
 
 
 def _line_text(line: Line, encoding: str) -> str | SkipReason:
@@ -192,9 +214,10 @@ def _date_order(source: Path, encoding: str, options: ImportOptions) -> DateOrde
     backwards = {DateOrder.DAY_FIRST: 0, DateOrder.MONTH_FIRST: 0}
     before: dict[DateOrder, tuple[int, int, int]] = {}
     found = False
+    stamps = _Stamps()
     for line in lines(source, encoding=encoding, max_line=options.max_line):
         text = _line_text(line, read)
-        stamp = None if isinstance(text, SkipReason) else _STAMP.match(text)
+        stamp = None if isinstance(text, SkipReason) else stamps.match(text)
         if stamp is None:
             continue
         found = True

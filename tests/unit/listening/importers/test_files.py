@@ -874,3 +874,35 @@ def test_ids_that_went_through_a_dataframe_are_whole_numbers_again(tmp_path):
     assert [(row["member"], row["message"], row["parent"], row["text"]) for row in rows] == [
         ("7", "12", "", "2.0"), ("8", "13", "12", "v1.0"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", [";", "|", "\t", ","])
+def test_a_first_line_may_tell_the_delimiter(tmp_path, mark):
+    path = tmp_path / "sheet.csv"
+    rows = [["time", "user_id", "text"], ["20260105", "u", "a"], ["20260106", "v", "b"]]
+    lines = [f"sep={mark}", *(mark.join(row) for row in rows)]
+    path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8")
+    found, skips, total, _ = read("csv", path)
+    assert [(row["member"], row["text"]) for row in found] == [("u", "a"), ("v", "b")]
+    assert found[0]["occurred_at"] == seconds("2026-01-05T00:00:00+00:00")
+    assert (skips, total) == ([], 2)
+
+
+@pytest.mark.parametrize("batch_rows", [1000, 1])
+def test_a_pasted_quotation_is_part_of_what_was_said(tmp_path, batch_rows):
+    """Copied messages begin as an iPhone's lines do, with another order of the day perhaps."""
+    path = tmp_path / "chat.txt"
+    path.write_text(
+        "13/01/2026, 21:03 - Anna: look:\n[1/14/2026, 21:06] Zed: pasted\n13/01/2026, 21:07 - Bob: ok\n",
+        encoding="utf-8",
+    )
+    rows, skips, total, _ = read("whatsapp", path, batch_rows=batch_rows)
+    assert [(row["member_name"], row["text"]) for row in rows] == [
+        ("Anna", "look:\n[1/14/2026, 21:06] Zed: pasted"), ("Bob", "ok"),
+    ]  # fmt: skip
+    assert (skips, total) == ([], 2)
+    first = next(
+        Importers().create("whatsapp").read(path, options=ImportOptions(now=NOW, batch_rows=1), resume=None)
+    )
+    again = Importers().create("whatsapp").read(path, options=ImportOptions(now=NOW), resume=first.position)
+    assert [name for chunk in again for name in chunk.batch.member_name] == ["Bob"]
