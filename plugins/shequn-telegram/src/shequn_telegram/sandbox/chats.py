@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from shequn_telegram.sandbox.calls import Call, method
@@ -240,14 +241,53 @@ def unpin_topic(call: Call) -> Any:
     return True
 
 
-def _general(call: Call) -> Any:
-    _forum(call)
+_GENERAL = {
+    "closeGeneralForumTopic": ("closed", True, "forum_topic_closed"),
+    "reopenGeneralForumTopic": ("closed", False, "forum_topic_reopened"),
+    "hideGeneralForumTopic": ("hidden", True, "general_forum_topic_hidden"),
+    "unhideGeneralForumTopic": ("hidden", False, "general_forum_topic_unhidden"),
+}
+
+
+def _turn_general(state: str, *, wanted: bool, told: str) -> Callable[[Call], Any]:
+    def turn(call: Call) -> Any:
+        chat, _ = _forum(call)
+        if (state in chat.general) is wanted:
+            raise bad("TOPIC_NOT_MODIFIED")
+        if wanted:
+            chat.general |= {state} | ({"closed"} if state == "hidden" else set())  # a hidden one is closed
+        else:
+            chat.general -= {state} | ({"hidden"} if state == "closed" else set())
+        call.world.service(chat, call.bot.user, {told: {}}, bot=call.bot.user.id)
+        return True
+
+    return turn
+
+
+for _name, (_state, _wanted, _told) in _GENERAL.items():
+    method(_name)(_turn_general(_state, wanted=_wanted, told=_told))
+
+
+@method("editGeneralForumTopic")
+def edit_general(call: Call) -> Any:
+    """Rename the topic that every forum has."""
+    chat, _ = _forum(call)
+    name = call.params.text("name").strip()[:128]
+    if not name:
+        raise bad("TOPIC_NAME_EMPTY")
+    if name == chat.general_name:
+        raise bad("TOPIC_NOT_MODIFIED")
+    chat.general_name = name
+    call.world.service(chat, call.bot.user, {"forum_topic_edited": {"name": name}}, bot=call.bot.user.id)
     return True
 
 
-for _name in ("editGeneralForumTopic", "closeGeneralForumTopic", "reopenGeneralForumTopic", "hideGeneralForumTopic",
-              "unhideGeneralForumTopic", "unpinAllGeneralForumTopicMessages"):  # fmt: skip
-    method(_name)(_general)
+@method("unpinAllGeneralForumTopicMessages")
+def unpin_general(call: Call) -> Any:
+    """Take away the pins that are in no other topic."""
+    chat, _ = _forum(call)
+    chat.pinned = [number for number in chat.pinned if chat.messages[number].thread in chat.topics]
+    return True
 
 
 @method("getForumTopicIconStickers")

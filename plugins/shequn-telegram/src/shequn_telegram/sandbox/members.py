@@ -33,7 +33,7 @@ def _user(call: Call) -> User:
     if user is None:
         raise bad(
             "PARTICIPANT_ID_INVALID"
-            if call.world.find_chat(call.params.values.get("chat_id")).id < 0
+            if "chat_id" in call.params and call.world.find_chat(call.params.values["chat_id"]).id < 0
             else "user not found"
         )
     return user

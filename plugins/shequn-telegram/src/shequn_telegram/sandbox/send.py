@@ -441,11 +441,21 @@ def send_location(call: Call) -> Any:
     return finish(draft, {"location": _location(call.params)}).json()
 
 
+def _required(params: Parameters, name: str) -> str:
+    value = params.text(name)
+    if not value:
+        raise bad(f'parameter "{name}" is required')
+    return value
+
+
 def _location(params: Parameters) -> dict[str, float]:
     try:
-        return {name: float(params.text(name)) for name in ("latitude", "longitude")}
+        place = {name: float(params.text(name)) for name in ("latitude", "longitude")}
     except ValueError:
         raise bad("can't parse location: latitude and longitude must be numbers") from None
+    if not (abs(place["latitude"]) <= 90 and abs(place["longitude"]) <= 180):
+        raise bad("wrong location specified")
+    return place
 
 
 @method("sendVenue")
@@ -453,7 +463,7 @@ def send_venue(call: Call) -> Any:
     """Post a venue."""
     draft = begin(call, "other")
     place = _location(call.params)
-    venue = {"location": place, "title": call.params.text("title"), "address": call.params.text("address")}
+    venue = {"location": place, **{name: _required(call.params, name) for name in ("title", "address")}}
     return finish(draft, {"location": place, "venue": venue}).json()
 
 
@@ -461,11 +471,9 @@ def send_venue(call: Call) -> Any:
 def send_contact(call: Call) -> Any:
     """Post a contact."""
     draft = begin(call, "other")
-    contact = {
-        name: call.params.text(name)
-        for name in ("phone_number", "first_name", "last_name")
-        if name in call.params
-    }
+    contact = {name: _required(call.params, name) for name in ("phone_number", "first_name")}
+    if "last_name" in call.params:
+        contact["last_name"] = call.params.text("last_name")
     return finish(draft, {"contact": contact}).json()
 
 
@@ -490,10 +498,26 @@ def send_draft(call: Call) -> Any:
     return True
 
 
+_ACTIONS = frozenset(
+    {
+        "typing",
+        "upload_photo",
+        "choose_sticker",
+        "find_location",
+        *(
+            f"{verb}_{what}"
+            for verb in ("record", "upload")
+            for what in ("video", "voice", "audio", "video_note")
+        ),
+        "upload_document",
+    }
+)
+
+
 @method("sendChatAction")
 def send_chat_action(call: Call) -> Any:
     """Show that the bot is writing."""
     call.chat(write=True)
-    if not call.params.text("action"):
+    if call.params.text("action").strip().lower() not in _ACTIONS:
         raise bad("wrong parameter action in request")
     return True

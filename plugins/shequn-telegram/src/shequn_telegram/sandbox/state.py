@@ -279,6 +279,9 @@ class Chat:
     invites: dict[str, Invite] = field(default_factory=dict[str, Invite])
     requests: dict[int, Invite | None] = field(default_factory=dict[int, Invite | None])
     topics: dict[int, Topic] = field(default_factory=dict[int, Topic])
+    general: set[str] = field(default_factory=set[str])
+    """Of the topic that every forum has: closed, hidden."""
+    general_name: str = "General"
     pinned: list[int] = field(default_factory=list[int])
     permissions: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(PERMISSIONS, True))
     migrated_to: int = 0
