@@ -61,6 +61,8 @@ _INTENTS: Mapping[str, tuple[int, int]] = {
             "THREAD_DELETE",
             "THREAD_MEMBER_UPDATE",
             "STAGE_INSTANCE_CREATE",
+            "STAGE_INSTANCE_UPDATE",
+            "STAGE_INSTANCE_DELETE",
         ],
         (1 << 0, 0),
     ),

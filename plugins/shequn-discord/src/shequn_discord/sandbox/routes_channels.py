@@ -10,6 +10,7 @@ from shequn_discord.sandbox.messaging import check_message, make_message, place_
 from shequn_discord.sandbox.permissions import BITS, permissions
 from shequn_discord.sandbox.router import Call, Reply, route
 from shequn_discord.sandbox.routes_guilds import audit
+from shequn_discord.sandbox.routes_stages import close_stage
 from shequn_discord.sandbox.world import ChannelState, GuildState, World, iso
 from shequn_discord.snowflake import parse_time
 
@@ -114,6 +115,7 @@ async def delete_channel(call: Call) -> Reply:
     if not call.world.can(channel, call.me, "MANAGE_THREADS" if channel.is_thread else "MANAGE_CHANNELS"):
         raise forbidden()
     data = call.world.channel_json(channel)
+    close_stage(call, channel.id)
     call.hub.emit("THREAD_DELETE" if channel.is_thread else "CHANNEL_DELETE", data, channel=channel)
     del call.world.channels[channel.id]
     for other in [

@@ -360,8 +360,17 @@ async def _prune(call: Call) -> Reply:
     guild = call.guild()
     call.need(guild, "KICK_MEMBERS", "MANAGE_GUILD")
     days = call.number("days", 7, 1, 30)
-    if isinstance(call.body, dict) and call.body.get("days") is not None:
-        days = int(call.body["days"])
+    listed = [item for text in call.query.get("include_roles", "").split(",") if (item := text.strip())]
+    counted = True
+    if call.body is not None:
+        form = Form(call.body)
+        days = form.number(form.body.get("days"), "days", low=1, high=30, default=days) or days
+        listed += [
+            str(item) for item in form.items(form.body.get("include_roles"), "include_roles", maximum=100)
+        ]
+        counted = form.body.get("compute_prune_count") is not False
+        form.done()
+    allowed = set(listed)
     oldest = call.world.now() - timedelta(days=days)
     spoke = {
         message.author
@@ -373,12 +382,12 @@ async def _prune(call: Call) -> Reply:
     silent = [
         user
         for user, member in guild.members.items()
-        if user not in spoke and not member["roles"] and user not in {guild.owner_id, call.me}
+        if user not in spoke and allowed.issuperset(member["roles"]) and user not in {guild.owner_id, call.me}
     ]
     if call.extra.pop("x-prune", ""):
         for user in silent:
             remove_member(call.world, call.hub, guild, user)
-    return 200, {"pruned": len(silent)}
+    return 200, {"pruned": len(silent) if counted else None}
 
 
 @route("GET", _G + "/prune")

@@ -107,6 +107,8 @@ class GuildState:
     events: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     interested: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
     rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Live stages by channel."""
     audit: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     requests: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
