@@ -143,6 +143,17 @@ def _text(value: object) -> str:
     return text_of(value)
 
 
+def _command(message: Mapping[str, Any]) -> str:
+    """Give the bot's command with which a message begins, such as `/start@helper`."""
+    for name in ("text", "text_entities"):
+        parts = message.get(name)
+        if isinstance(parts, list) and parts and isinstance(parts[0], dict):
+            first = cast("dict[str, Any]", parts[0])
+            if first.get("type") == "bot_command":
+                return text_of(first.get("text"))
+    return ""
+
+
 def _dicts(value: object) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         return []
@@ -211,6 +222,12 @@ class _Reader:
     def _plain(self, message: dict[str, Any], channel: str, native: str, at: int, number: int) -> None:
         rows = self.rows
         member, name = _peer(message.get("from_id")), text_of(message.get("from"))
+        broadcast = self.chat.get("type", "").endswith("_channel")
+        if broadcast and member == _chat_id(self.chat):
+            member, name = (
+                "",
+                text_of(message.get("author")) or name,
+            )  # who of its people wrote it is not told
         text = _text(message.get("text")) or _text(message.get("text_entities"))
         parent, thread = text_of(message.get("reply_to_message_id")), ""
         if parent in self.chat.get("topics", ()):
@@ -218,6 +235,14 @@ class _Reader:
             parent, thread = "", parent
         elsewhere = _peer(message.get("reply_to_peer_id"))
         forwarded = "forwarded_from" in message
+        origin = _peer(message.get("forwarded_from_id"))
+        # Telegram's own copy of a channel's post in its discussion group; nobody shared anything
+        copied = (
+            forwarded
+            and not broadcast
+            and text_of(message.get("from_id")).startswith("channel")
+            and (origin == member if origin else message.get("forwarded_from") == message.get("from"))
+        )
         media = text_of(message.get("media_type")) or next(
             (key.removesuffix("_information") for key in _MEDIA if message.get(key) is not None), ""
         )
@@ -226,18 +251,25 @@ class _Reader:
             "media": media,
             "emoji": text_of(message.get("sticker_emoji")),
             "forwarded_from": text_of(message.get("forwarded_from")),
-            "forwarded_from_id": _peer(message.get("forwarded_from_id")),
+            "forwarded_from_id": origin,
             "via_bot": text_of(message.get("via_bot")),
             "thread": thread,
             "parent_channel": elsewhere if parent and elsewhere != channel else "",
         }
+        kind = _K.OTHER if copied else _K.SHARE if forwarded else _K.MESSAGE
+        if copied:
+            attrs["service"] = "automatic_forward"
+        elif not forwarded and (command := _command(message)):
+            kind = _K.COMMAND
+            attrs["command"], _, attrs["to"] = command[1:].partition("@")
+            attrs["arguments"] = text[len(command) :].strip()
         if isinstance(poll, dict):
             poll = cast("dict[str, Any]", poll)
             attrs["question"] = _text(poll.get("question"))
             attrs["choices"] = [_text(answer.get("text")) for answer in _dicts(poll.get("answers"))]
         rows.add(
             id=f"message:{channel}:{native}",
-            kind=_K.SHARE if forwarded else _K.MESSAGE,
+            kind=kind,
             at=at,
             channel=channel,
             member=member,

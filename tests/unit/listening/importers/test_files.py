@@ -906,3 +906,43 @@ def test_a_pasted_quotation_is_part_of_what_was_said(tmp_path, batch_rows):
     )
     again = Importers().create("whatsapp").read(path, options=ImportOptions(now=NOW), resume=first.position)
     assert [name for chunk in again for name in chunk.batch.member_name] == ["Bob"]
+
+
+def test_what_a_channel_says_itself_is_by_no_member(tmp_path):
+    """As a bot sees it: else the channel would be its own most active member, and overlap would count twice."""
+    path = tmp_path / "result.json"
+    plain = {"type": "message", "date_unixtime": "1767225600", "text": "x"}
+    messages = [
+        {**plain, "id": 1, "from": "News", "from_id": "channel5", "author": "Ann"},
+        {**plain, "id": 2, "from": "Bob", "from_id": "user2"},
+    ]
+    chat = {"name": "News", "type": "public_channel", "id": 5, "messages": messages}
+    path.write_text(json.dumps(chat), encoding="utf-8")
+    rows = read("telegram", path)[0]
+    assert [(row["member"], row["member_name"]) for row in rows] == [("", "Ann"), ("2", "Bob")]
+
+
+def test_a_channels_post_in_its_discussion_group_is_shared_by_nobody(tmp_path):
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "from": "News", "from_id": "channel6", "forwarded_from": "News", "forwarded_from_id": "channel6"},
+        {"id": 2, "from": "News", "from_id": "channel6", "forwarded_from": "News"},
+        {"id": 3, "from": "News", "from_id": "channel6", "forwarded_from": "Else", "forwarded_from_id": "channel7"},
+        {"id": 4, "from": "Ann", "from_id": "user1", "forwarded_from": "News", "forwarded_from_id": "channel6"},
+    )  # fmt: skip
+    assert [row["kind"] for row in rows] == ["other", "other", "share", "share"]
+    assert json.loads(rows[0]["attrs"])["service"] == "automatic_forward"
+
+
+def test_commands_are_commands_as_a_bot_sees_them(tmp_path):
+    command = {"type": "bot_command", "text": "/vote@helper"}
+    rows = telegram(
+        tmp_path,
+        {"id": 1, "text": [command, " tea now"]},
+        {"id": 2, "text": ["see ", command]},
+        {"id": 3, "text": [command], "forwarded_from": "Ann"},
+        {"id": 4, "text": "/not marked"},
+    )
+    assert [row["kind"] for row in rows] == ["command", "message", "share", "message"]
+    assert json.loads(rows[0]["attrs"]) == {"command": "vote", "to": "helper", "arguments": "tea now"}
+    assert rows[0]["text"] == "/vote@helper tea now"
