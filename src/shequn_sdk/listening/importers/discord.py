@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from shequn_sdk.listening.importers.jsonstream import CutOff, JsonItems, TooLarg
 __all__ = ["DiscordExportImporter"]
 
 _K = InteractionKind
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WALK = frozenset({"messages"})
 _JOINS = frozenset({"GuildMemberJoin", "RecipientAdd", "7", "1"})
 _LEAVES = frozenset({"RecipientRemove", "2"})
@@ -167,7 +169,8 @@ class _Reader:
             edited = self._times.read(message.get("timestampEdited"))
             if isinstance(edited, int) and edited > at:
                 rows.add(
-                    id=f"edit:{native}:{edited}",
+                    # written as Discord writes it, so that a listening bot's edit is the same
+                    id=f"edit:{native}:{(_EPOCH + timedelta(microseconds=edited)).isoformat()}",
                     kind=_K.EDIT,
                     at=edited,
                     text=text,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+from zlib import crc32
 
 from shequn_sdk.domain import InteractionKind
 from shequn_sdk.errors import InvalidInput
@@ -296,7 +297,7 @@ class _Reader:
             edited = self._local(message, at, message.get("edited"))
         if isinstance(edited, int) and edited > at:  # old exports say 1970 of what was never edited
             rows.add(
-                id=f"edit:{channel}:{native}:{edited // 1_000_000}",
+                id=f"edit:{channel}:{native}:{edited // 1_000_000}:{crc32(text.encode()):x}",
                 kind=_K.EDIT,
                 at=edited,
                 channel=channel,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -740,6 +741,7 @@ def test_an_edit_before_its_message_is_none(tmp_path):
         ("message", "1"), ("message", "2"), ("message", "3"), ("edit", "3"),
     ]  # fmt: skip
     assert rows[3]["occurred_at"] == seconds("2026-01-01T00:00:05+00:00")
+    assert rows[3]["id"] == f"edit:-1005:3:1767225605:{zlib.crc32(b'x'):x}", "as a listening bot names it"
 
 
 def test_accounts_that_are_gone_stay_apart(tmp_path):
@@ -946,3 +948,20 @@ def test_commands_are_commands_as_a_bot_sees_them(tmp_path):
     assert [row["kind"] for row in rows] == ["command", "message", "share", "message"]
     assert json.loads(rows[0]["attrs"]) == {"command": "vote", "to": "helper", "arguments": "tea now"}
     assert rows[0]["text"] == "/vote@helper tea now"
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("2026-01-01T08:00:05.123+08:00", "2026-01-01T00:00:05.123000+00:00"),
+        ("2026-01-01T00:00:05Z", "2026-01-01T00:00:05+00:00"),
+    ],
+)
+def test_an_edit_on_discord_is_named_as_a_listening_bot_names_it(tmp_path, written, named):
+    path = tmp_path / "d.json"
+    message = {"id": "1", "type": "Default", "timestamp": "2026-01-01T00:00:00Z", "timestampEdited": written,
+               "content": "a", "author": {"id": "2", "name": "ann"}}  # fmt: skip
+    path.write_text(
+        json.dumps({"guild": {}, "channel": {"id": "5"}, "messages": [message]}), encoding="utf-8"
+    )
+    assert [row["id"] for row in read("discord", path)[0]] == ["message:1", f"edit:1:{named}"]
