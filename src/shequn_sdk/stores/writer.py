@@ -30,7 +30,7 @@ _SLOW = 0.003
 """Seconds that a commit may hold up the loop, as the mean of the last few; beyond it the thread does them for a while."""
 _REST = 2.0
 """Seconds of that while."""
-_CHECKPOINT = 200
+_CHECKPOINT = 80
 """Transactions on the loop after which the thread does one, and moves what they wrote from the log into the file."""
 
 
