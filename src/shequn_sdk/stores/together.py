@@ -13,7 +13,7 @@ from shequn_sdk.stores.store import Store
 
 __all__ = ["Together"]
 
-_WORTH_PARTING = 16
+_WORTH_PARTING = 48
 """Items that are worth two transactions."""
 
 A = TypeVar("A")
