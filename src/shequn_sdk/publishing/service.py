@@ -36,6 +36,8 @@ from shequn_sdk.stores.store import Store
 __all__ = ["EngineFactory", "Publishing", "Target"]
 
 _log = logging.getLogger(__name__)
+_FEW = 8
+"""Most rows that are a small write."""
 
 
 class Publishing(Working):
@@ -238,7 +240,7 @@ class Publishing(Working):
         new = self._planner.rows(content, refs, plan, batch=key or "")
         actor = plan.actor or self._worker
         written = await self._enlisted(
-            lambda conn: self._planner.write(conn, new, key=key, actor=actor), few=len(new) <= 8
+            lambda conn: self._planner.write(conn, new, key=key, actor=actor), few=len(new) <= _FEW
         )
         hit("planned")
         groups = {group[0].lane: group for group in by_lane(written)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +33,7 @@ def together(flights: int = 2, most: int = 128) -> tuple[Together[int, int], lis
         sets.append(len(items))
         return [-item for item in items]
 
-    return Together(store, work, flights=flights, most=most), sets, store  # type: ignore[arg-type]
+    return Together(cast("Any", store), work, flights=flights, most=most), sets, store
 
 
 @pytest.mark.parametrize("flights", [1, 2, 3])

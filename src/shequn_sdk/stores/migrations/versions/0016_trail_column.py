@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -13,10 +13,14 @@ from alembic import op
 revision = "0016_trail_column"
 down_revision = "0015_indexes"
 
+_PAGE = 10_000
+"""Deliveries that are read at once."""
+_LAST = sa.text("select coalesce(max(id), 0) from delivery")
 _LINES = sa.text(
-    "select delivery_id, at, old, new, cause, actor from delivery_transition order by delivery_id, id"
+    "select delivery_id, at, old, new, cause, actor from delivery_transition "
+    "where delivery_id > :after and delivery_id <= :until order by delivery_id, id"
 )
-_TRAILS = sa.text("select id, trail from delivery order by id")
+_TRAILS = sa.text("select id, trail from delivery where id > :after and id <= :until order by id")
 _SET = sa.text("update delivery set trail = :trail where id = :id")
 _PUT = sa.text(
     "insert into delivery_transition (delivery_id, at, old, new, cause, actor) "
@@ -27,7 +31,7 @@ _PUT = sa.text(
 def upgrade() -> None:
     """Apply."""
     op.add_column("delivery", sa.Column("trail", sa.Text(), nullable=False, server_default=""))
-    _write(_SET, _trails(op.get_bind().execute(_LINES)))
+    _move(_LINES, _trails, _SET)
     op.drop_table("delivery_transition")
 
 
@@ -45,7 +49,7 @@ def downgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_delivery_transition"),
     )
     op.create_index("ix_delivery_transition_delivery", "delivery_transition", ["delivery_id"])
-    _write(_PUT, _lines(op.get_bind().execute(_TRAILS)))
+    _move(_TRAILS, _lines, _PUT)
     op.drop_column("delivery", "trail")
 
 
@@ -66,7 +70,11 @@ def _lines(trails: Iterable[Any]) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _write(statement: sa.TextClause, rows: Iterable[dict[str, Any]]) -> None:
-    every = list(rows)  # all are read before the first is written
-    for start in range(0, len(every), 1000):
-        op.get_bind().execute(statement, every[start : start + 1000])
+def _move(
+    read: sa.TextClause, turn: Callable[[Iterable[Any]], Iterator[dict[str, Any]]], write: sa.TextClause
+) -> None:
+    conn = op.get_bind()
+    for after in range(0, int(conn.execute(_LAST).scalar() or 0), _PAGE):
+        rows = list(turn(conn.execute(read, {"after": after, "until": after + _PAGE})))
+        if rows:
+            conn.execute(write, rows)
