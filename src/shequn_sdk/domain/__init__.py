@@ -13,6 +13,7 @@ from shequn_sdk.domain.community import (
     ZoneName,
 )
 from shequn_sdk.domain.content import (
+    OWN_CLOCK,
     Article,
     Button,
     Change,
@@ -61,6 +62,7 @@ from shequn_sdk.domain.refs import ChannelRef, MemberRef
 
 __all__ = [
     "FINAL_STATES",
+    "OWN_CLOCK",
     "TRANSITIONS",
     "Account",
     "Additivity",

@@ -15,6 +15,7 @@ from shequn_sdk.domain._base import Frozen, Identifier, Name, new_id
 from shequn_sdk.domain.refs import ChannelRef
 
 __all__ = [
+    "OWN_CLOCK",
     "Article",
     "Button",
     "Change",
@@ -282,6 +283,10 @@ class Variant(Frozen):
     changes: tuple[Change, ...] = ()
 
 
+OWN_CLOCK = "own_clock"
+"""Attribute of posts whose `landed_at` is by the clock of this machine."""
+
+
 class Post(Frozen):
     """What landed: one message on one platform (帖子)."""
 
@@ -291,6 +296,7 @@ class Post(Frozen):
     native_ids: tuple[Identifier, ...] = ()
     """All ids, when the platform made several messages of one request (an album)."""
     landed_at: AwareDatetime
+    """By the platform's clock; `attrs` has `own_clock` where it does not tell when."""
     url: str = ""
     text: str = ""
     attrs: Mapping[str, JsonValue] = Field(default_factory=dict)

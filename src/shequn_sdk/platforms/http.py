@@ -21,6 +21,7 @@ import tenacity
 
 from shequn_sdk.errors import ConfigError, Landing, PlatformError, RateLimited, Unavailable
 from shequn_sdk.platforms import seams
+from shequn_sdk.platforms.dates import note_date
 from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.tracing import span
@@ -389,9 +390,11 @@ class HttpClient:
             raise ConfigError(
                 f"{self.platform}: {operation} cannot be sent: {self.redact(str(error))}; check base_url and ids"
             ) from None
+        found = _headers(answer.headers.raw)
+        note_date(found)
         return HttpResponse(
             status=answer.status_code,
-            headers=_headers(answer.headers.raw),
+            headers=found,
             body=body,
             platform=self.platform,
             operation=operation,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from shequn_sdk.domain import ChannelRef, Post
+from shequn_sdk.domain import OWN_CLOCK, ChannelRef, Post
 from shequn_sdk.errors import InvalidInput
 from shequn_sdk.platforms.ports import Adapter, Confirmer
 from shequn_sdk.publishing import ledger, policy
@@ -100,7 +100,7 @@ def resolve(
         native_id=native_id or f"unknown-{row.id}",
         landed_at=from_us(row.attempted_at if row.attempted_at is not None else now),
         text=row.text,
-        attrs={} if native_id else {"native_id_unknown": True},
+        attrs={OWN_CLOCK: True} if native_id else {OWN_CLOCK: True, "native_id_unknown": True},
     )
     done = policy.landed(row, post.model_dump_json(), now=now)
     return _step(conn, row, done, "a person says it landed", actor)

@@ -270,9 +270,9 @@ class Dispatcher:
     async def _check(self, row: Row) -> None:
         try:
             adapter = self._accounts.adapter(row.account)
-            before = await self._store.read(lambda conn: ledger.landed_before(conn, row))
-            post = None if before is None else Post.model_validate_json(before)
-            new, cause = await lookups.look(row, adapter, self._now, self._options, before=post)
+            stored = await self._store.read(lambda conn: ledger.landed_before(conn, row))
+            before = [Post.model_validate_json(post) for post in stored]
+            new, cause = await lookups.look(row, adapter, self._now, self._options, before=before)
         except Exception as error:  # noqa: BLE001 - a look-up that fails is tried again, then held
             new, cause = lookups.failed(row, error, self._now(), self._options)
         hit("looked_up")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import cast
 
-from shequn_sdk.domain import ChannelRef, Piece, Post
+from shequn_sdk.domain import OWN_CLOCK, ChannelRef, Piece, Post
 from shequn_sdk.errors import InvalidInput, NotSupported
 from shequn_sdk.platforms.manifest import Capability, Manifest
 from shequn_sdk.platforms.ports import Adapter, Commenter, Publisher
@@ -76,5 +76,5 @@ async def send(adapter: Adapter, row: Row, piece: Piece, under: Post | None, *, 
         native_id=native,
         landed_at=now,
         text=piece.text,
-        attrs={"comment_on": under.native_id},
+        attrs={"comment_on": under.native_id, OWN_CLOCK: True},
     )

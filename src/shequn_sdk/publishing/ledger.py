@@ -158,10 +158,13 @@ _SET_BACK = Fast(
     "updated_at = updated_at - :by where updated_at > :now "
     "and state in ('planned', 'claimed', 'attempting', 'deferred', 'unknown')"
 )
-_LANDED_BEFORE = Fast(
-    "select post from delivery where account = :account and channel = :channel and state = 'landed' "
-    "and updated_at <= :until order by updated_at desc limit 1"
+_LANDED = (
+    "select post from delivery where account = :account and channel = :channel and state = 'landed' and "
 )
+_LANDED_BEFORE = Fast(
+    f"{_LANDED} deadline is null and updated_at <= :until order by updated_at desc limit 20"
+)
+_LANDED_AHEAD = Fast(f"{_LANDED} deadline is null and updated_at > :until order by updated_at desc limit 100")
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
 # `+id`, because SQLite would rather look through all deliveries in their order than sort the few that are leased
 _LEASED = "state in ('claimed', 'attempting', 'unknown') and state <> 'unknown'"
@@ -517,12 +520,16 @@ def by_ids(conn: Connection, ids: Iterable[int]) -> list[Row]:
     return [Row._make(values) for values in found if values is not None]
 
 
-def landed_before(conn: Connection, row: Row) -> str | None:
-    """Give the post, as JSON, that landed last in a row's channel before the row was attempted."""
+def landed_before(conn: Connection, row: Row) -> list[str]:
+    """Give posts, as JSON, among which is the one that landed last in the channel of a row that is looked up.
+
+    A channel waits for what is looked up there, so that all of them landed before it. Our clock does not tell which was
+    the last: after it was set back, those of the time before stand as if they were still to come. What was handed over
+    to a person is left out, for it lands when they like.
+    """
     until = row.attempted_at if row.attempted_at is not None else row.created_at
     params = {"account": row.account, "channel": row.channel, "until": until}
-    found = _LANDED_BEFORE.one(conn, params)
-    return None if found is None else found[0]
+    return [post for question in (_LANDED_BEFORE, _LANDED_AHEAD) for (post,) in question.all(conn, params)]
 
 
 def by_batch(conn: Connection, batch: str) -> list[Row]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import anyio
 
-from shequn_sdk.domain import Post
+from shequn_sdk.domain import OWN_CLOCK, Post
+from shequn_sdk.platforms.dates import overheard
 from shequn_sdk.platforms.ports import Adapter, Confirmer, Reconciler
 from shequn_sdk.publishing.policy import DeliveryOptions, backoff, landed, replanned, us
 from shequn_sdk.publishing.rows import Row
@@ -16,7 +17,9 @@ from shequn_sdk.stores.schema import from_us, to_us
 __all__ = ["failed", "look"]
 
 _SLACK = timedelta(seconds=5)
-"""How much our clock may be ahead of a platform's when nothing landed there before."""
+"""How much our clock may be ahead of a platform's, when nothing landed there before, without a second look."""
+_FARTHEST = timedelta(days=1)
+"""How much a clock may be ahead and still be put right by the platform's; more would mean to read too much."""
 _RECENT = timedelta(minutes=15)
 """How old the post before may be to say where to begin: older ones would mean to read too much."""
 
@@ -27,12 +30,12 @@ async def look(
     now: Callable[[], int],
     options: DeliveryOptions,
     *,
-    before: Post | None = None,
+    before: Sequence[Post] = (),
 ) -> tuple[Row, str]:
     """Ask the platform about a row; give what it becomes, and the cause ("" when nothing happened).
 
     Args:
-        before: what landed last in the channel before the row was attempted.
+        before: what landed in the channel before the row was attempted, in any order; the last one counts.
     """
     if row.state == "awaiting_person":
         return await _ask_person(row, adapter, now(), options)
@@ -53,18 +56,23 @@ def failed(row: Row, error: BaseException, now: int, options: DeliveryOptions) -
 
 
 async def _look_up(
-    row: Row, adapter: Adapter, clock: Callable[[], int], options: DeliveryOptions, before: Post | None
+    row: Row, adapter: Adapter, clock: Callable[[], int], options: DeliveryOptions, before: Sequence[Post]
 ) -> tuple[Row, str]:
     if not isinstance(adapter, Reconciler):
         return row._replace(check_at=None), "this account cannot look posts up; held for a person"
     attempted = from_us(row.attempted_at if row.attempted_at is not None else row.created_at)
-    since = attempted - _SLACK
     # A lane is served one after another, so that the post can only stand after the one before it. That instant is by
     # the platform's clock; ours may be wrong, or may have jumped since.
-    if before is not None and abs(attempted - before.landed_at) <= _RECENT:
-        since = before.landed_at
+    last = max((post.landed_at for post in before if not post.attrs.get(OWN_CLOCK)), default=None)
+    known = last is not None and abs(attempted - last) <= _RECENT
+    since = last if last is not None and known else attempted - _SLACK
+    piece = row.load_piece()
     with anyio.fail_after(options.request_timeout / timedelta(seconds=1)):
-        post = await adapter.find_landed(row.target, row.load_piece(), idempotency_key=row.key, since=since)
+        with overheard() as dates:
+            post = await adapter.find_landed(row.target, piece, idempotency_key=row.key, since=since)
+        ahead = _ahead(from_us(clock()), dates)
+        if post is None and not known and ahead:
+            post = await adapter.find_landed(row.target, piece, idempotency_key=row.key, since=since - ahead)
     now = clock()
     if post is not None:
         return landed(row, post.model_dump_json(), now=now), "found on the platform"
@@ -72,6 +80,12 @@ async def _look_up(
         why = f"given up after {row.attempts} attempts; it is surely not on the platform"
         return row._replace(state="refused", check_at=None, updated_at=now, error=why), why
     return replanned(row, now, now=now), "surely not on the platform, so it is sent again"
+
+
+def _ahead(now: datetime, dates: Sequence[datetime]) -> timedelta:
+    """Give how far our clock is ahead of the platform's, by what its answers say of their `Date`."""
+    ahead = max((now - date for date in dates), default=timedelta())
+    return min(ahead, _FARTHEST) if ahead >= timedelta(seconds=2) else timedelta()  # they tell whole seconds
 
 
 async def _ask_person(row: Row, adapter: Adapter, now: int, options: DeliveryOptions) -> tuple[Row, str]:

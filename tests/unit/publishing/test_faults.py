@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import anyio
@@ -10,6 +12,7 @@ import pytest
 
 from shequn_sdk.domain import Content, DeliveryState, Post
 from shequn_sdk.errors import ContentRejected, Landing, RateLimited, Unavailable
+from shequn_sdk.platforms.dates import note_date
 from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.manifest import Idempotency
 from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
@@ -131,6 +134,96 @@ async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_s
     assert bench.wall.texts("1") == ["first", "second"]
     assert asked
     assert asked[0] <= stands + timedelta(seconds=1)
+
+
+async def test_a_look_up_after_the_clock_was_set_back_begins_at_the_last_post(bench, kinds):
+    """Else platforms that show few posts cannot tell: by the ledger, those of before stand in the future."""
+    asked: list[datetime] = []
+    wrong = timedelta(minutes=1)
+
+    class Timed(kinds.looking):
+        def _post(self, channel: str, index: int, text: str) -> Post:
+            post = super()._post(channel, index, text)
+            return post.model_copy(update={"landed_at": post.landed_at - wrong})
+
+        async def find_landed(
+            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
+        ) -> Post | None:
+            asked.append(since)
+            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
+
+    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    publishing = Publishing(bench.store, bench.accounts)
+    for number in range(3):
+        await publishing.publish(Content(text=f"{number}"), ["bot:1"])
+        bench.clock.advance(5)
+    last = bench.clock.now() - timedelta(seconds=5) - wrong
+    bench.clock.advance(timedelta(seconds=1) - wrong)
+    wrong = timedelta()
+    bench.wall.script["1"].append(("landed", Unavailable("no answer", landed=Landing.PERHAPS)))
+    await publishing.plan(Content(text="after"), ["bot:1"])
+    await publishing.drain(until=bench.clock.now() + timedelta(minutes=1))
+    assert bench.wall.texts("1") == ["0", "1", "2", "after"]
+    assert asked == [last]
+
+
+@pytest.mark.parametrize(
+    ("told", "looks"), [(timedelta(minutes=-40), 2), (timedelta(minutes=40), 1), (None, 1), (timedelta(), 1)]
+)
+async def test_the_platforms_date_puts_a_wrong_clock_right(bench, kinds, told, looks):
+    """For the first post of a channel, before which nothing says where to begin."""
+    asked: list[datetime] = []
+    away = told or timedelta()
+
+    class Dated(kinds.looking):
+        async def find_landed(
+            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
+        ) -> Post | None:
+            asked.append(since)
+            now = self.clock.now() + away
+            note_date({} if told is None else {"date": format_datetime(now)})
+            if since > sent + away:
+                return None
+            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
+
+    bench.account(kind=Dated, idempotency=Idempotency(reconcile=True))
+    sent = bench.clock.now()
+    publishing = Publishing(bench.store, bench.accounts)
+    bench.wall.script["1"].append(("landed", Unavailable("no answer", landed=Landing.PERHAPS)))
+    (receipt,) = await publishing.plan(Content(text="first"), ["bot:1"])
+    await publishing.drain(until=bench.clock.now() + timedelta(minutes=1))
+    assert (await publishing.get(receipt.deliveries[0])).state is DeliveryState.LANDED
+    assert bench.wall.texts("1") == ["first"]
+    assert len(asked) == looks
+
+
+@pytest.mark.parametrize("native", ["77", None])
+async def test_a_look_up_does_not_begin_where_a_person_says_it_landed(bench, kinds, native):
+    """What they resolve has its instant from our clock, which may be ahead of the platform's."""
+    asked: list[datetime] = []
+
+    class Timed(kinds.looking):
+        async def find_landed(
+            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
+        ) -> Post | None:
+            asked.append(since)
+            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
+
+    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    publishing = Publishing(bench.store, bench.accounts, options=DeliveryOptions(max_checks=1))
+    await publishing.publish(Content(text="first"), ["bot:1"])
+    stands = bench.clock.now()
+    bench.clock.advance(60)
+    lost = Unavailable("no answer", landed=Landing.PERHAPS)
+    bench.wall.lookup = deque([lost])
+    bench.wall.script["1"].extend([("landed", lost), ("landed", lost)])
+    (held,) = await publishing.plan(Content(text="second"), ["bot:1"])
+    await publishing.drain(until=bench.clock.now() + timedelta(minutes=1))
+    await publishing.resolve(held.deliveries[0], landed=True, native_id=native)
+    await publishing.publish(Content(text="third"), ["bot:1"])
+    await publishing.drain(until=bench.clock.now() + timedelta(minutes=1))
+    assert bench.wall.texts("1") == ["first", "second", "third"]
+    assert asked == [stands, stands]
 
 
 async def test_a_clock_set_back_makes_nobody_wait_for_it(bench, kinds, tmp_path):

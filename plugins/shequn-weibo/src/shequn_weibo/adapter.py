@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from shequn_sdk.domain import (
+    OWN_CLOCK,
     Account,
     Channel,
     ChannelKind,
@@ -217,7 +218,7 @@ class WeiboAdapter:
             native_id=f"{_LATE}{key}"[:255],
             landed_at=self._api.clock.now(),
             text=piece.text,
-            attrs={"shown_late": True},
+            attrs={"shown_late": True, OWN_CLOCK: True},
         )
 
     async def _stands_already(self, channel: str, piece: Piece, key: str, error: PlatformError) -> Post:
@@ -520,6 +521,7 @@ class WeiboAdapter:
             native_id=f"message:{key}"[:255],
             landed_at=self._api.clock.now(),
             text=piece.text,
+            attrs={OWN_CLOCK: True},
         )
 
     # listening

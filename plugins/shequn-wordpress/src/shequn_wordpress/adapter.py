@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from shequn_sdk.domain import Account, Channel, ChannelKind, ChannelRef, Interaction, Piece, Post
+from shequn_sdk.domain import OWN_CLOCK, Account, Channel, ChannelKind, ChannelRef, Interaction, Piece, Post
 from shequn_sdk.errors import InvalidContent, Landing, PlatformError, TargetNotFound
 from shequn_sdk.platforms.hooks import AdapterContext
 from shequn_sdk.platforms.manifest import Capability, Manifest
@@ -179,13 +179,15 @@ class WordPressAdapter(Reader):
 
     def _post(self, channel: str, row: Mapping[str, Any]) -> Post:
         found = wire.post_of(row, "posts.create", now=self._clock.now())
+        later = found.status == "future"
+        attrs = {"status": found.status, "publish_at": found.published_at.isoformat()}
         return Post(
             channel=ChannelRef(account=self.account.name, native_id=channel),
             native_id=found.id,
-            landed_at=self._clock.now() if found.status == "future" else found.published_at,
+            landed_at=self._clock.now() if later else found.published_at,
             url=found.url,
             text=found.text[:1000],
-            attrs={"status": found.status, "publish_at": found.published_at.isoformat()},
+            attrs=attrs | {OWN_CLOCK: True} if later else attrs,
         )
 
     async def find_landed(
