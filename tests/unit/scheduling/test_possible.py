@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 import pytest
@@ -177,3 +177,22 @@ WRONG = [
 def test_parts_that_no_calendar_has(rule, says):
     with pytest.raises(InvalidInput, match=says):
         RRule(rule, start=START, tz="UTC")
+
+
+@given(
+    st.lists(st.integers(-30, 900), min_size=1, max_size=12),
+    st.sampled_from([1, 2, 7, 300]),
+    st.sampled_from(
+        ["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,FR", "FREQ=MONTHLY;BYDAY=-1SU", "FREQ=HOURLY;INTERVAL=11"]
+    ),
+)
+def test_a_count_is_counted_once_and_right_in_whichever_order_it_is_asked(days, count, rule):
+    """The times are kept; an earlier question, a later one, and one after the end give what dateutil gives."""
+    text = f"{rule};COUNT={count}"
+    trigger = RRule(text, start=START, tz="UTC")
+    plain = rrulestr(text, dtstart=START)
+    for day in days:
+        cursor = START + timedelta(days=day)
+        found = trigger.next_after(cursor.replace(tzinfo=UTC))
+        expected = plain.after(cursor)
+        assert (None if found is None else found.nominal.replace(tzinfo=None)) == expected

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import MAXYEAR, UTC, datetime, time, timedelta
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal, Unpack
 
 from cronsim import CronSim, CronSimError
@@ -282,6 +284,30 @@ def _rule(text: str, start: datetime, tz: str) -> rrule:
     return rule
 
 
+class _Counted:
+    """The times of a rule with COUNT, which must be counted from its start: once, and kept as far as asked for."""
+
+    def __init__(self, rule: rrule) -> None:
+        self._more = iter(rule)
+        self._found: list[datetime] = []
+        self._lock = Lock()
+
+    def after(self, cursor: datetime) -> datetime | None:
+        """Give the first time after another; None when the count is used up."""
+        with self._lock:
+            while not self._found or self._found[-1] <= cursor:
+                following = next(self._more, None)
+                if following is None:
+                    return None
+                self._found.append(following)
+            return self._found[bisect_right(self._found, cursor)]
+
+
+@lru_cache(maxsize=64)
+def _counted(text: str, start: datetime, tz: str) -> _Counted:
+    return _Counted(_rule(text, start, tz))
+
+
 class RRule(LocalTrigger):
     """A recurrence rule of RFC 5545 (iCalendar), by local time; `FREQ=SECONDLY` is not offered."""
 
@@ -334,13 +360,14 @@ class RRule(LocalTrigger):
 
     def _step(self, cursor: datetime) -> datetime | None:
         rule = _rule(self.rule, self.start, self.tz)
+        counted = part(rule, "count") is not None
         span, interval = _STEP.get(part(rule, "freq")), part(rule, "interval")
-        if span is not None and part(rule, "count") is None and cursor > self.start:
+        if span is not None and not counted and cursor > self.start:
             # whole intervals further on the rule looks the same, and dateutil counts from its start each time
             steps = (cursor - self.start) // (span * interval) - 1
             if steps > 8:
                 rule = rule.replace(dtstart=self.start + steps * interval * span)
         try:
-            return rule.after(cursor)
+            return (_counted(self.rule, self.start, self.tz) if counted else rule).after(cursor)
         except (OverflowError, ValueError):
             return None
