@@ -141,8 +141,9 @@ async def kill_at(workers: Any, wall: Any, tmp_path: Path, mode: str, point: str
     judge(found, wall, mode, 24, 4)
 
 
-@pytest.mark.parametrize("mode", ["none"])
-async def test_kill_at_random_moments(workers, wall, tmp_path, mode):
+@pytest.mark.parametrize(("mode", "sets"), [("none", 6), ("none", 1), ("reconcile", 1)])
+async def test_kill_at_random_moments(workers, wall, tmp_path, mode, sets):
+    """Also where all outcomes go in sets, which only a busy worker writes."""
     rng = random.Random(7)
     await plan(tmp_path / "store.db", 120, 12, mode)
     wall.delay = 0.01
@@ -150,18 +151,18 @@ async def test_kill_at_random_moments(workers, wall, tmp_path, mode):
         f"t{number:04}": [rng.choice(["reset_after", "reset_before", "429"])] for number in range(0, 120, 9)
     }
     for _ in range(3):
-        process = workers.start(mode=mode)
+        process = workers.start(mode=mode, sets=sets)
         assert process.stdout is not None
         process.stdout.readline()
         await anyio.sleep(rng.uniform(0.02, 0.25))
         workers.end(process)
-    judge(await settle(workers, mode=mode), wall, mode, 120, 12)
+    judge(await settle(workers, mode=mode, sets=sets), wall, mode, 120, 12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "native", "reconcile"])
 async def test_kill_at_random_moments_long_form(workers, wall, tmp_path, mode):
-    """2,000 deliveries, two workers at a time, 30 kills."""
+    """2,000 deliveries, two workers at a time, 30 kills; all outcomes go in sets."""
     rng = random.Random(11)
     wall.native_key = mode == "native"
     total, channels = 2000, 80
@@ -169,14 +170,14 @@ async def test_kill_at_random_moments_long_form(workers, wall, tmp_path, mode):
     wall.delay = 0.02
     kinds = ["reset_after", "reset_before", "429", "nonsense", "refuse"]
     wall.faults = {f"t{number:04}": [rng.choice(kinds)] for number in range(0, total, 10)}
-    pair = [workers.start(mode=mode) for _ in range(2)]
+    pair = [workers.start(mode=mode, sets=1) for _ in range(2)]
     for turn in range(30):
         await anyio.sleep(rng.uniform(0.2, 0.8))
         workers.end(pair[turn % 2])
-        pair[turn % 2] = workers.start(mode=mode)
+        pair[turn % 2] = workers.start(mode=mode, sets=1)
     for process in pair:
         workers.end(process)
-    judge(await settle(workers, mode=mode), wall, mode, total, channels)
+    judge(await settle(workers, mode=mode, sets=1), wall, mode, total, channels)
 
 
 async def test_two_workers_race_and_nothing_is_sent_twice(workers, wall, tmp_path):

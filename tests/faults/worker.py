@@ -18,7 +18,7 @@ from shequn_sdk.domain import ChannelRef, Post
 from shequn_sdk.errors import ContentRejected, Landing, RateLimited, Unavailable
 from shequn_sdk.platforms.gate import pass_gate
 from shequn_sdk.platforms.manifest import Capability, Idempotency, Manifest
-from shequn_sdk.publishing import DeliveryOptions, Publishing, failpoints
+from shequn_sdk.publishing import DeliveryOptions, Publishing, desk, failpoints
 from shequn_sdk.stores.store import Store
 
 
@@ -120,6 +120,7 @@ async def main(path: str, url: str) -> None:
     point, _, nth = setting("FREEZE", "").partition(":")
     if point:
         die_at(point, int(nth or 1), how=signal.SIGSTOP)
+    desk._WORTH_A_SET = int(setting("SETS", str(desk._WORTH_A_SET)))
     lease = float(setting("LEASE", "1.0"))
     options = DeliveryOptions(
         lease=timedelta(seconds=lease),

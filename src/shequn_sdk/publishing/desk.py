@@ -1,8 +1,8 @@
 """The desk: where claims, intents and outcomes of one worker are written down.
 
-`Desk` writes each in a transaction of its own; the store of one host has one writer, which joins them. `SetDesk` is
-for servers: what is asked for while a transaction runs shares the next one, with one statement for each kind of step.
-Both keep the order of steps: an intent is durable before `begin`, `claim` or `finish` give its row.
+`Desk` writes each in a transaction of its own; the store of one host has one writer, which joins them, and `FileDesk`
+writes what lands at once in few statements. `SetDesk` is for servers: what is asked for while a transaction runs shares
+the next one, with one statement for each kind of step. All keep the order of steps: an intent is durable before `begin`, `claim` or `finish` give its row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from shequn_sdk.domain import Clock
 from shequn_sdk.errors import InvalidInput, StoreBusy, StoreFull
-from shequn_sdk.publishing import bulk, ledger, shared
+from shequn_sdk.publishing import bulk, ledger, sets, shared
 from shequn_sdk.publishing.ledger import Change, Lane, Woken
 from shequn_sdk.publishing.outcomes import Outcomes
 from shequn_sdk.publishing.policy import us
@@ -30,11 +30,13 @@ from shequn_sdk.stores.schema import to_us
 from shequn_sdk.stores.store import Store
 from shequn_sdk.stores.together import Together
 
-__all__ = ["Begin", "Claim", "Claimed", "Desk", "Finish", "Finished", "SetDesk", "open_desk"]
+__all__ = ["Begin", "Claim", "Claimed", "Desk", "FileDesk", "Finish", "Finished", "SetDesk", "open_desk"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+_WORTH_A_SET = 6
+"""Outcomes that one statement for all of them writes faster than one for each."""
 _PATIENCE = 60.0
 """Seconds for which an outcome waits in memory for a store that is away."""
 
@@ -232,33 +234,32 @@ class Desk:
         return await self._store.write(work, quick=True)
 
     async def _finish(self, item: Finish) -> Finished:
-        def work(conn: Connection) -> Finished:
-            now = self._stamped(item)
-            row, new = item.row, item.new
-            if item.ask is not None:
-                counter = shared.Counter(conn, [item.ask], now=now)
-                counter.settle(item.ask)
-                counter.write()
-            self._note(conn, item, now)
-            quick = item.chain and row.account in item.free and new.state == "landed"
-            if quick and self._sweeper.shared:
-                quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
-            step = Change(row, new, item.cause, self._worker)
-            write = ledger.land if item.plain and row.owner == self._worker else ledger.change
-            if not write(conn, step):
-                return Finished(self._outcomes.too_late(conn, row, new), None, None)
-            last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
-            following, lease = None, self._lease(now)
-            if quick:
-                following = ledger.begin_next(conn, lane=row.lane, now=now, lease=lease, owner=self._worker)
-            elif item.chain:
-                following = ledger.claim_in_lane(
-                    conn, lane=row.lane, now=now, lease=lease, owner=self._worker
-                )
-            wanted = item.chain and following is None
-            return Finished(last, following, ledger.lane_head(conn, row.lane, now=now) if wanted else None)
+        return await self._store.write(
+            lambda conn: self._finished(conn, item, self._stamped(item)), quick=True
+        )
 
-        return await self._store.write(work, quick=True)
+    def _finished(self, conn: Connection, item: Finish, now: int) -> Finished:
+        row, new = item.row, item.new
+        if item.ask is not None:
+            counter = shared.Counter(conn, [item.ask], now=now)
+            counter.settle(item.ask)
+            counter.write()
+        self._note(conn, item, now)
+        quick = item.chain and row.account in item.free and new.state == "landed"
+        if quick and self._sweeper.shared:
+            quick = not shared.blocked(conn, self._block_keys(row.lane, row.platform), now=now)
+        step = Change(row, new, item.cause, self._worker)
+        write = ledger.land if item.plain and row.owner == self._worker else ledger.change
+        if not write(conn, step):
+            return Finished(self._outcomes.too_late(conn, row, new), None, None)
+        last = self._outcomes.unknown(conn, new, now) if new.state == "unknown" else new
+        following, lease = None, self._lease(now)
+        if quick:
+            following = ledger.begin_next(conn, lane=row.lane, now=now, lease=lease, owner=self._worker)
+        elif item.chain:
+            following = ledger.claim_in_lane(conn, lane=row.lane, now=now, lease=lease, owner=self._worker)
+        wanted = item.chain and following is None
+        return Finished(last, following, ledger.lane_head(conn, row.lane, now=now) if wanted else None)
 
     # small things
 
@@ -302,6 +303,44 @@ class Desk:
                 held.add(row.id)
                 return row
         return None
+
+
+class FileDesk(Desk):
+    """One transaction per step; where many deliveries landed at once, one for all of them."""
+
+    def __init__(self, store: Store, outcomes: Outcomes, sweeper: Sweeper, *, clock: Clock) -> None:
+        """Write down for one worker on an SQLite file."""
+        super().__init__(store, outcomes, sweeper, clock=clock)
+        self._together: Together[Finish, Finished] = Together(store, self._work, most=sets.MOST)
+
+    async def _finish(self, item: Finish) -> Finished:
+        row = item.row
+        simple = item.plain and item.chain and item.ask is None and row.state == "attempting"
+        if simple and row.owner == self._worker and row.account in item.free:
+            return await self._together.do(item)
+        return await super()._finish(item)
+
+    def _work(self, conn: Connection, items: Sequence[Finish]) -> list[Finished]:
+        """Write that they landed, and claim and begin what follows in their lanes."""
+        now = self._stamped(*items)
+        alone = self._sweeper.shared and bool(shared.resting(conn, now=now).all())
+        if len(items) < _WORTH_A_SET or alone:
+            return [self._finished(conn, item, now) for item in items]
+        steps = [Change(item.row, item.new, item.cause, self._worker) for item in items]
+        landed = sets.land(conn, steps, owner=self._worker)
+        lanes = [item.row.lane for item, done in zip(items, landed, strict=True) if done]
+        got = sets.begin_next(conn, lanes, now=now, lease=self._lease(now), owner=self._worker)
+        answers: list[Finished] = []
+        for item, done in zip(items, landed, strict=True):
+            row, new = item.row, item.new
+            following = got.get(row.lane) if done else None
+            if following is not None:
+                answers.append(Finished(new, following, None))
+            elif done:
+                answers.append(Finished(new, None, ledger.lane_head(conn, row.lane, now=now)))
+            else:
+                answers.append(Finished(self._outcomes.too_late(conn, row, new), None, None))
+        return answers
 
 
 class SetDesk(Desk):
@@ -467,5 +506,5 @@ def _to_look_up(woken: Woken, now: int) -> bool:
 
 def open_desk(store: Store, outcomes: Outcomes, sweeper: Sweeper, *, clock: Clock) -> Desk:
     """Give the desk that suits a store."""
-    kind = Desk if store.is_sqlite else SetDesk
+    kind = FileDesk if store.is_sqlite else SetDesk
     return kind(store, outcomes, sweeper, clock=clock)

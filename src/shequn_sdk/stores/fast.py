@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import Connection
 
-__all__ = ["Asked", "Fast", "one_trip"]
+from shequn_sdk.errors import InvalidInput
+
+__all__ = ["Asked", "Fast", "FastSet", "one_trip"]
 
 _NAME = re.compile(r"(?<![:\w]):([a-z_]+)")
 _LIST = re.compile(r"\bin :([a-z_]+)")
@@ -125,5 +127,53 @@ class Fast:
         cursor = self._execute(conn, params)
         try:
             return cursor.fetchone()
+        finally:
+            cursor.close()
+
+
+class FastSet:
+    """A statement for SQLite with fixed values and many rows of values: `{fixed}` and `{rows}` stand for them.
+
+    It is written for some numbers of rows, so that SQLite need not read it anew for each; what a set lacks is filled up
+    with rows of nulls.
+    """
+
+    sizes: ClassVar = (8, 16, 32, 64, 128)
+
+    __slots__ = ("_sql", "_width")
+
+    def __init__(self, sql: str, *, fixed: int, width: int) -> None:
+        """Take `fixed` values and rows of `width` values."""
+        self._width = width
+        one, row = f"({','.join('?' * fixed)})", f"({','.join('?' * width)})"
+        self._sql = {
+            size: sql.replace("{fixed}", one).replace("{rows}", ",".join([row] * size)) for size in self.sizes
+        }
+
+    def _execute(self, conn: Connection, fixed: tuple[Any, ...], values: Sequence[Any]) -> Any:
+        count = len(values) // self._width
+        size = next((size for size in self.sizes if size >= count), None)
+        if size is None:
+            raise InvalidInput(f"a set has at most {self.sizes[-1]} rows, not {count}")
+        cursor: Any = cast("Any", conn.connection.dbapi_connection).cursor()
+        try:
+            cursor.execute(self._sql[size], (*fixed, *values, *[None] * ((size - count) * self._width)))
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
+
+    def change(self, conn: Connection, fixed: tuple[Any, ...], values: Sequence[Any]) -> int:
+        """Execute; give the number of rows that were changed. `values` are those of all rows, one after another."""
+        raw: Any = conn.connection.driver_connection
+        before = raw.total_changes  # the driver counts no changes where a statement begins with `with`
+        self._execute(conn, fixed, values).close()
+        return int(raw.total_changes - before)
+
+    def value(self, conn: Connection, fixed: tuple[Any, ...], values: Sequence[Any]) -> Any:
+        """Execute; give the one value of the one row of the answer."""
+        cursor = self._execute(conn, fixed, values)
+        try:
+            return cursor.fetchone()[0]
         finally:
             cursor.close()

@@ -155,7 +155,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.where!r})"
 
-    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False, apart: bool = False) -> T:
         """Run `fn` in a transaction and return once it is durable.
 
         `fn` runs on a store thread, must touch nothing but its connection, must neither commit nor roll back, and
@@ -166,6 +166,8 @@ class Store:
             quick: whether `fn` is a handful of small statements. On an SQLite file it is then done by the event loop, as
                 long as its disk takes few milliseconds and nobody else writes: handing it to a thread and back
                 takes as long as all of it.
+            apart: whether `fn` is much work, not to share a transaction of an SQLite file with another such one: so that
+                the loop goes on with the answer of the first while the second is written.
 
         Raises:
             StoreFull: no space left; nothing of `fn` stays.
@@ -176,7 +178,7 @@ class Store:
         self.under_way += 1
         try:
             if self._writer is not None:
-                return await self._writer.write(fn, quick=quick)
+                return await self._writer.write(fn, quick=quick, apart=apart)
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._server_call, fn)
         finally:
             self.under_way -= 1

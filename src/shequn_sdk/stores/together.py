@@ -15,6 +15,8 @@ __all__ = ["Together"]
 
 _WORTH_PARTING = 48
 """Items that are worth two transactions."""
+_FEW = 4
+"""Items that are not worth the way to a thread."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -82,7 +84,9 @@ class Together(Generic[A, B]):
             items = [item for item, _ in batch]
             self._written += 1
             try:
-                answers = await self._store.write(lambda conn, items=items: self._work(conn, items))
+                answers = await self._store.write(
+                    lambda conn, items=items: self._work(conn, items), quick=size <= _FEW, apart=size > _FEW
+                )
             except BaseException as error:
                 if isinstance(error, Exception) and not isinstance(error, StoreError) and len(batch) > 1:
                     await self._singly(batch)

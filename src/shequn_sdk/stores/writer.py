@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
+import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -30,6 +31,11 @@ _SLOW = 0.003
 """Seconds that a commit may hold up the loop, as the mean of the last few; beyond it the thread does them for a while."""
 _REST = 2.0
 """Seconds of that while."""
+_TURN = 0.0001
+"""Seconds after which a busy loop lets the thread go on, while that writes what is much work.
+
+The interpreter's own 5 ms are longer than such a transaction, which comes back to it for each statement.
+"""
 _CHECKPOINT = 80
 """Transactions on the loop after which the thread does one, and moves what they wrote from the log into the file."""
 
@@ -37,14 +43,40 @@ _CHECKPOINT = 80
 class _Job:
     """A write function that waits for its turn."""
 
-    __slots__ = ("error", "fn", "future", "loop", "result")
+    __slots__ = ("apart", "error", "fn", "future", "loop", "result")
 
-    def __init__(self, fn: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, fn: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop, *, apart: bool = False
+    ) -> None:
         self.fn = fn
+        self.apart = apart
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+_turns = threading.Lock()
+_in_turns = 0
+_usual = 0.0
+
+
+@contextlib.contextmanager
+def _short_turns() -> Generator[None]:
+    """Let the threads of this interpreter take turns more often than they usually do."""
+    global _in_turns, _usual  # noqa: PLW0603 - the interpreter has one interval for all threads
+    with _turns:
+        if not _in_turns:
+            _usual = sys.getswitchinterval()
+            sys.setswitchinterval(min(_TURN, _usual))
+        _in_turns += 1
+    try:
+        yield
+    finally:
+        with _turns:
+            _in_turns -= 1
+            if not _in_turns:
+                sys.setswitchinterval(_usual)
 
 
 def _settle(jobs: list[_Job]) -> None:
@@ -121,9 +153,9 @@ class Writer:
         self._thread.start()
         await ready
 
-    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, quick: bool = False, apart: bool = False) -> T:
         """Queue a function, and return its result once it is durable."""
-        job = _Job(fn, asyncio.get_running_loop())
+        job = _Job(fn, asyncio.get_running_loop(), apart=apart)
         if self._conn is None and quick and self._quick and job.loop is self._home:
             if not self._waiting:
                 job.loop.call_soon(self._quick_turn)
@@ -256,9 +288,10 @@ class Writer:
             return
         loop.call_soon_threadsafe(lambda: ready.done() or ready.set_result(None))
         beaten = time.monotonic()
+        kept: _Job | None = None
         while True:
             try:
-                first = self._queue.get(timeout=BEAT)
+                first, kept = kept or self._queue.get(timeout=BEAT), None
             except queue.Empty:
                 first = None
                 if not self._ended:
@@ -272,7 +305,7 @@ class Writer:
             if first is None:
                 break
             jobs = [first]
-            stop = False
+            stop, alone = False, first.apart
             while len(jobs) < _GROUP:
                 try:
                     job = self._queue.get_nowait()
@@ -281,9 +314,13 @@ class Writer:
                 if job is None:
                     stop = True
                     break
+                if job.apart and alone:
+                    kept = job
+                    break
+                alone = alone or job.apart
                 jobs.append(job)
             beat = time.monotonic() - beaten > BEAT
-            with self._file:
+            with self._file, _short_turns() if alone else contextlib.nullcontext():
                 self._commit(conn, jobs, beat=beat)
             self._hand_back(jobs)
             if beat:

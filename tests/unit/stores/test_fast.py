@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import sqlite3
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from shequn_sdk.errors import InvalidInput
 from shequn_sdk.incentives import _ledger
 from shequn_sdk.journeys import rows
 from shequn_sdk.publishing import ledger
-from shequn_sdk.stores.fast import Fast
+from shequn_sdk.stores.fast import Fast, FastSet
 from shequn_sdk.stores.store import Store
 
 _TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -59,6 +61,42 @@ def test_a_list_of_any_length_finds_what_is_in_it(rows, names, numbers, data):
         )
         found = [name for (name,) in _NAMED.all(conn, {"names": names, "numbers": numbers})]
     assert sorted(found) == sorted(name for name in rows if name in names and rows[name] in numbers)
+
+
+_PUT = FastSet(
+    "with f(factor) as (values {fixed}), v(name, number) as (values {rows}) "
+    "insert into thing select v.name, v.number * f.factor from v, f where v.name is not null",
+    fixed=1,
+    width=2,
+)
+_SUM = FastSet(
+    "with f(factor) as (values {fixed}), v(name) as (values {rows}) "
+    "select sum(number * f.factor) from thing join v using (name), f",
+    fixed=1,
+    width=1,
+)
+
+
+@given(
+    rows=st.dictionaries(_TEXTS, st.integers(-(2**40), 2**40), min_size=1, max_size=128),
+    factor=st.integers(1, 9),
+)
+def test_a_set_of_any_size_is_one_statement(rows, factor):
+    with create_engine("sqlite://").connect() as conn:
+        conn.exec_driver_sql("create table thing (name text primary key, number integer not null)")
+        flat = [value for pair in rows.items() for value in pair]
+        assert _PUT.change(conn, (factor,), flat) == len(rows)
+        assert _PUT.change(conn, (factor,), []) == 0
+        stands = dict(tuple(row) for row in conn.exec_driver_sql("select name, number from thing"))
+        assert stands == {name: number * factor for name, number in rows.items()}
+        assert _SUM.value(conn, (2,), list(rows)) == 2 * sum(stands.values())
+
+
+def test_a_set_has_a_largest_size():
+    with create_engine("sqlite://").connect() as conn:
+        conn.exec_driver_sql("create table thing (name text primary key, number integer not null)")
+        with pytest.raises(InvalidInput, match="at most 128"):
+            _PUT.change(conn, (1,), ["x", 1] * 129)
 
 
 async def test_a_list_stays_one_statement_and_uses_the_index(tmp_path):

@@ -106,6 +106,63 @@ async def test_now_and_then_the_thread_does_one_so_that_the_log_goes_into_the_fi
     assert where.count("shequn-write") == 1
 
 
+async def test_much_work_does_not_share_a_transaction_with_other_much_work(store, monkeypatch):
+    """The loop goes on with the answers of the first set while the second is written; small ones may join either."""
+    groups: list[int] = []
+    commit = writer.Writer._commit
+
+    def counted(self, conn, jobs, *, beat):
+        groups.append(len(jobs))
+        commit(self, conn, jobs, beat=beat)
+
+    monkeypatch.setattr(writer.Writer, "_commit", counted)
+    usual, turns = sys.getswitchinterval(), list[float]()
+
+    def big(key: str):
+        def fn(conn) -> str:
+            time.sleep(0.05)  # so that the others wait by then
+            turns.append(sys.getswitchinterval())
+            return put(key)(conn)
+
+        return fn
+
+    async def first() -> str:
+        return await store.write(big("a"), apart=True)
+
+    one = asyncio.create_task(first())
+    await asyncio.sleep(0.01)
+    small = [store.write(put(key)) for key in "bc"]
+    found = await asyncio.gather(
+        one,
+        *small,
+        store.write(big("d"), apart=True),
+        store.write(big("e"), apart=True),
+        store.write(put("f")),
+    )
+    assert found == list("abcdef")
+    assert groups == [1, 3, 2]
+    assert turns == [pytest.approx(writer._TURN)] * 3
+    assert sys.getswitchinterval() == usual
+    assert await store.read(keys) == list("abcdef")
+
+
+async def test_much_work_that_waits_when_the_store_closes_is_written(tmp_path):
+    store = await Store.open(tmp_path / "s.db")
+    waiting = [asyncio.create_task(store.write(put(key), apart=True)) for key in "abc"]
+    await asyncio.sleep(0)
+    await store.aclose()
+    assert [await one for one in waiting] == ["a", "b", "c"]
+
+
+def test_turns_are_short_until_the_last_who_asked_is_done():
+    usual = sys.getswitchinterval()
+    with writer._short_turns():
+        with writer._short_turns():
+            assert sys.getswitchinterval() == pytest.approx(writer._TURN)
+        assert sys.getswitchinterval() == pytest.approx(writer._TURN)
+    assert sys.getswitchinterval() == usual
+
+
 async def test_what_is_waiting_when_the_store_closes_is_written(tmp_path):
     store = await Store.open(tmp_path / "s.db")
     waiting = [asyncio.create_task(store.write(put(key), quick=True)) for key in "ab"]

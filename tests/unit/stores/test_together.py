@@ -17,7 +17,7 @@ class Slow:
         self.now = 0
         self.most = 0
 
-    async def write(self, fn):
+    async def write(self, fn, **how):
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(0.001)
