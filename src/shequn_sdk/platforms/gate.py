@@ -6,9 +6,9 @@ before it hands a request over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
+from types import TracebackType
 
 __all__ = ["guarded", "pass_gate"]
 
@@ -22,11 +22,21 @@ def pass_gate() -> None:
         guard()
 
 
-@contextmanager
-def guarded(guard: Callable[[], None]) -> Generator[None]:
+class guarded:  # noqa: N801 - a context manager, written so because each delivery takes one
     """Call `guard` before each request that is made inside, also by tasks that are started inside."""
-    token = _guard.set(guard)
-    try:
-        yield
-    finally:
-        _guard.reset(token)
+
+    __slots__ = ("_guard", "_token")
+
+    def __init__(self, guard: Callable[[], None]) -> None:
+        """Ask `guard`, which raises what is to stop a request."""
+        self._guard = guard
+
+    def __enter__(self) -> None:
+        """Begin to ask."""
+        self._token = _guard.set(self._guard)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ask no more."""
+        _guard.reset(self._token)

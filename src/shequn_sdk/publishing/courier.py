@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,6 +25,7 @@ from shequn_sdk.platforms.governor import Governor, RateReporter
 from shequn_sdk.platforms.manifest import Manifest
 from shequn_sdk.platforms.ports import Adapter, Publisher
 from shequn_sdk.publishing import ledger
+from shequn_sdk.publishing.deadlines import Deadlines
 from shequn_sdk.publishing.desk import Begin, Desk, Finish, Finished
 from shequn_sdk.publishing.failpoints import hit
 from shequn_sdk.publishing.following import ready_piece, send
@@ -113,7 +113,7 @@ class Courier:
         self._patient = patient
         self._chaining = chaining
         self._options = outcomes.options
-        self._limit = outcomes.options.request_timeout / timedelta(seconds=1)
+        self._deadlines = Deadlines(outcomes.options.request_timeout / timedelta(seconds=1))
         self._worker = outcomes.worker
         self._asks: dict[int, BudgetAsk] = {}
         self._kinds: dict[type, tuple[bool, bool]] = {}
@@ -246,11 +246,11 @@ class Courier:
                 await self._not_sent(row, "the worker was stopped before the request; nothing was sent")
             raise
         try:
-            async with asyncio.timeout(self._limit):  # takes a third of the time of anyio's
+            with self._deadlines.watch():
                 await self._governor.depart(row.account, row.target)
                 gate()
                 with guarded(gate):
-                    post = await send(adapter, row, piece, under, now=self._clock.now())
+                    post = await send(adapter, row, piece, under, now=self._clock.now)
         except _LeaseOver as over:
             return await self._over(row, over)
         except RateLimited as error:

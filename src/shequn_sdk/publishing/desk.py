@@ -37,6 +37,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _WORTH_A_SET = 6
 """Outcomes that one statement for all of them writes faster than one for each."""
+_AWAY = (StoreBusy, StoreFull)
 _PATIENCE = 60.0
 """Seconds for which an outcome waits in memory for a store that is away."""
 
@@ -165,7 +166,11 @@ class Desk:
         Raises:
             StoreError: it could not be written within a minute.
         """
-        done, again = await self.insist(lambda: self._finish(item))
+        again = False
+        try:
+            done = await self._finish(item)
+        except _AWAY as error:
+            done, again = await self._once_more(lambda: self._finish(item), error), True
         if again and done.last is None:
             present = await self._read(lambda conn: ledger.find(conn, item.row.id))
             written = (item.new.state, item.row.fence, item.new.updated_at)
@@ -180,18 +185,21 @@ class Desk:
 
         A write that was tried again may have been done the first time: its answer was lost, not its effect.
         """
-        pause = 0.05
         try:
             return await write(), False
-        except (StoreBusy, StoreFull) as error:
-            _log.warning("a write is tried again in %.2g s: %s", pause, error)
+        except _AWAY as error:
+            return await self._once_more(write, error), True
+
+    async def _once_more(self, write: Callable[[], Awaitable[T]], first: Exception) -> T:
+        pause = 0.05
+        _log.warning("a write is tried again in %.2g s: %s", pause, first)
         with anyio.move_on_after(_PATIENCE) as limit:
             while True:
                 await anyio.sleep(pause)
                 pause = min(pause * 2, 1.0)
                 try:
-                    return await write(), True
-                except (StoreBusy, StoreFull) as error:
+                    return await write()
+                except _AWAY as error:
                     if limit.cancel_called or anyio.current_time() + pause > limit.deadline:
                         raise
                     _log.warning("a write is tried again in %.2g s: %s", pause, error)

@@ -60,7 +60,9 @@ async def ready_piece(
     return piece.model_copy(update={"reply_to": post.native_id, "follows": ""}), None
 
 
-async def send(adapter: Adapter, row: Row, piece: Piece, under: Post | None, *, now: datetime) -> Post:
+async def send(
+    adapter: Adapter, row: Row, piece: Piece, under: Post | None, *, now: Callable[[], datetime]
+) -> Post:
     """Publish a piece, or write it as a comment `under` a post; a comment is given as a post of its own."""
     if under is None:
         return await cast("Publisher", adapter).publish(row.target, piece, idempotency_key=row.key)
@@ -74,7 +76,7 @@ async def send(adapter: Adapter, row: Row, piece: Piece, under: Post | None, *, 
     return Post(
         channel=ChannelRef(account=row.account, native_id=row.channel),
         native_id=native,
-        landed_at=now,
+        landed_at=now(),
         text=piece.text,
         attrs={"comment_on": under.native_id, OWN_CLOCK: True},
     )
