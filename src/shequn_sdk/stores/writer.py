@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
-import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from shequn_sdk.stores.failures import typed
+from shequn_sdk.stores.turns import short_turns
 
 __all__ = ["BEAT", "Writer"]
 
@@ -31,11 +31,6 @@ _SLOW = 0.003
 """Seconds that a commit may hold up the loop, as the mean of the last few; beyond it the thread does them for a while."""
 _REST = 2.0
 """Seconds of that while."""
-_TURN = 0.0001
-"""Seconds after which a busy loop lets the thread go on, while that writes what is much work.
-
-The interpreter's own 5 ms are longer than such a transaction, which comes back to it for each statement.
-"""
 _CHECKPOINT = 80
 """Transactions on the loop after which the thread does one, and moves what they wrote from the log into the file."""
 
@@ -54,29 +49,6 @@ class _Job:
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
-
-
-_turns = threading.Lock()
-_in_turns = 0
-_usual = 0.0
-
-
-@contextlib.contextmanager
-def _short_turns() -> Generator[None]:
-    """Let the threads of this interpreter take turns more often than they usually do."""
-    global _in_turns, _usual  # noqa: PLW0603 - the interpreter has one interval for all threads
-    with _turns:
-        if not _in_turns:
-            _usual = sys.getswitchinterval()
-            sys.setswitchinterval(min(_TURN, _usual))
-        _in_turns += 1
-    try:
-        yield
-    finally:
-        with _turns:
-            _in_turns -= 1
-            if not _in_turns:
-                sys.setswitchinterval(_usual)
 
 
 def _settle(jobs: list[_Job]) -> None:
@@ -320,7 +292,7 @@ class Writer:
                 alone = alone or job.apart
                 jobs.append(job)
             beat = time.monotonic() - beaten > BEAT
-            with self._file, _short_turns() if alone else contextlib.nullcontext():
+            with self._file, short_turns() if alone else contextlib.nullcontext():
                 self._commit(conn, jobs, beat=beat)
             self._hand_back(jobs)
             if beat:

@@ -12,7 +12,7 @@ import time
 import pytest
 from sqlalchemy import text
 
-from shequn_sdk.stores import writer
+from shequn_sdk.stores import turns, writer
 from shequn_sdk.stores.store import Store
 
 
@@ -116,12 +116,12 @@ async def test_much_work_does_not_share_a_transaction_with_other_much_work(store
         commit(self, conn, jobs, beat=beat)
 
     monkeypatch.setattr(writer.Writer, "_commit", counted)
-    usual, turns = sys.getswitchinterval(), list[float]()
+    usual, told = sys.getswitchinterval(), list[float]()
 
     def big(key: str):
         def fn(conn) -> str:
             time.sleep(0.05)  # so that the others wait by then
-            turns.append(sys.getswitchinterval())
+            told.append(sys.getswitchinterval())
             return put(key)(conn)
 
         return fn
@@ -141,7 +141,7 @@ async def test_much_work_does_not_share_a_transaction_with_other_much_work(store
     )
     assert found == list("abcdef")
     assert groups == [1, 3, 2]
-    assert turns == [pytest.approx(writer._TURN)] * 3
+    assert told == [pytest.approx(turns.TURN)] * 3
     assert sys.getswitchinterval() == usual
     assert await store.read(keys) == list("abcdef")
 
@@ -156,10 +156,10 @@ async def test_much_work_that_waits_when_the_store_closes_is_written(tmp_path):
 
 def test_turns_are_short_until_the_last_who_asked_is_done():
     usual = sys.getswitchinterval()
-    with writer._short_turns():
-        with writer._short_turns():
-            assert sys.getswitchinterval() == pytest.approx(writer._TURN)
-        assert sys.getswitchinterval() == pytest.approx(writer._TURN)
+    with turns.short_turns():
+        with turns.short_turns():
+            assert sys.getswitchinterval() == pytest.approx(turns.TURN)
+        assert sys.getswitchinterval() == pytest.approx(turns.TURN)
     assert sys.getswitchinterval() == usual
 
 
