@@ -4,8 +4,8 @@ Run: python benchmarks/delivery.py [--jobs 5000] [--only ours,aps,huey,latency,i
 own on a fresh SQLite file. Ours does more per job: intent, outcome and audit trail are durable.
 
 Enqueueing is bound by the disk, which other work on the machine makes faster and slower by ten times. So the processes
-take turns, a few jobs each, and what is told is the median of the ratios of the rounds. What was imported is kept from
-the garbage collector in all of them.
+take turns, a few jobs each, and what is told is the median of the ratios of the rounds. Drains take turns as well, each
+round from copies of the same files. What was imported is kept from the garbage collector while enqueueing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ ROUNDS = 40
 SLICE = 25
 """Jobs that one process enqueues before it is the next one's turn."""
 BATCHES = 5
+DRAINS = 5
 done = 0
 finished = threading.Event()
 goal = 0
@@ -325,6 +327,29 @@ def enqueue(engines: list[str], folder: Path, jobs: int) -> None:
         print(f"enqueue in batches / APScheduler {statistics.median(batches):.1f}")
 
 
+def drain(engines: list[str], folder: Path, jobs: int) -> None:
+    """Drain in turns; prints rates and ratios."""
+    rounds: list[dict[str, float]] = []
+    for number in range(DRAINS):
+        rounds.append({})
+        for engine in engines if number % 2 else reversed(engines):
+            copy = folder / f"{engine}{number}.db"
+            shutil.copy(folder / f"{engine}.db", copy)
+            rounds[-1][engine] = part(f"{engine}_drain", copy, jobs)["rate"]
+    for engine in engines:
+        rates = sorted(found[engine] for found in rounds)
+        print(
+            f"{engine} drain, per s: median {statistics.median(rates):.0f} ({rates[0]:.0f} to {rates[-1]:.0f})"
+        )
+    for peer in engines:
+        if peer != "ours" and "ours" in engines:
+            ratios = sorted(found["ours"] / found[peer] for found in rounds)
+            print(
+                f"drain / {peer}: {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+                flush=True,
+            )
+
+
 def part(name: str, path: Path, number: float) -> dict[str, float]:
     result = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, "--part", name, str(path), str(number)],
@@ -355,29 +380,21 @@ def main() -> None:
             print(json.dumps(result))
         return
     folder = Path(tempfile.mkdtemp())
-    found: dict[str, dict[str, float]] = {}
 
     def run(name: str, file: str, number: float, label: str = "") -> None:
-        found[label or name] = part(name, folder / file, number)
-        print(
-            label or name, {key: round(value, 4) for key, value in found[label or name].items()}, flush=True
-        )
+        found = part(name, folder / file, number)
+        print(label or name, {key: round(value, 4) for key, value in found.items()}, flush=True)
 
     wanted = arguments.only.split(",") if arguments.only else ["ours", "aps", "huey", "latency", "idle"]
     engines = [engine for engine in ("ours", "aps", "huey") if engine in wanted]
     if engines:
         enqueue(engines, folder, arguments.jobs)
-    for engine in engines:
-        run(f"{engine}_drain", f"{engine}.db", arguments.jobs)
+        drain(engines, folder, arguments.jobs)
     if "latency" in wanted:
         run("ours_latency", "latency.db", 10_000, "latency, 10,000 pending")
         run("ours_latency", "latency2.db", 100_000, "latency, 100,000 pending")
     if "idle" in wanted:
         run("ours_idle", "idle.db", 10)
-    if "aps" in wanted and "ours" in wanted:
-        print(f"drain / APScheduler {found['ours_drain']['rate'] / found['aps_drain']['rate']:.2f}")
-    if "huey" in wanted and "ours" in wanted:
-        print(f"drain / Huey {found['ours_drain']['rate'] / found['huey_drain']['rate']:.2f}")
 
 
 if __name__ == "__main__":

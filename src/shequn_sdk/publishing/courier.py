@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple, cast
@@ -238,7 +238,9 @@ class Courier:
             error = ShequnError(f"the {row.platform} adapter cannot publish; use another account")
             return await self._finish(row, *self._refused(row, error), chain=True)
         try:
-            piece, under = await ready_piece(row, manifest, partial(self._batch, row))
+            piece, under = row.load_piece(), None
+            if piece.media or piece.follows:
+                piece, under = await ready_piece(row, piece, manifest, partial(self._batch, row))
         except ShequnError as error:
             return await self._finish(row, *self._refused(row, error), chain=True)
         except BaseException:
@@ -291,18 +293,18 @@ class Courier:
         await self._not_sent(row, f"{_STOOD_STILL}; surely nothing was sent")
         return _NOWHERE
 
-    async def _landed(self, row: Row, post: Post, manifest: Manifest) -> Trip:
+    def _landed(self, row: Row, post: Post, manifest: Manifest) -> Awaitable[Trip]:
         now = self._now()
         document = post.model_dump_json()
         if not manifest.person_must_confirm:
-            return await self._finish(row, landed(row, document, now=now), "landed", chain=True, plain=True)
+            return self._finish(row, landed(row, document, now=now), "landed", chain=True, plain=True)
         deadline = now + us(manifest.confirm_within)
         new = landed(row, document, now=now)._replace(
             state="awaiting_person",
             deadline=deadline,
             check_at=min(deadline, now + us(self._options.confirm_poll)),
         )
-        return await self._finish(row, new, "handed over; a person must press send", chain=True)
+        return self._finish(row, new, "handed over; a person must press send", chain=True)
 
     async def _not_sent(self, row: Row, cause: str) -> None:
         """Take an intent back: this process has sent nothing."""

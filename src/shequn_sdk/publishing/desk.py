@@ -212,7 +212,7 @@ class Desk:
 
     # one transaction each
 
-    async def _claim(self, item: Claim) -> Claimed | None:
+    def _claim(self, item: Claim) -> Awaitable[Claimed | None]:
         def work(conn: Connection) -> Claimed | None:
             now = self._stamped(item)
             woken = ledger.look(conn, item.delivery)
@@ -226,9 +226,9 @@ class Desk:
             head = ledger.lane_head(conn, woken.lane, now=now) if claimed is None else None
             return Claimed(woken, claimed, head)
 
-        return await self._store.write(work, quick=True)
+        return self._store.write(work, quick=True)
 
-    async def _begin(self, item: Begin) -> tuple[float, Row | None]:
+    def _begin(self, item: Begin) -> Awaitable[tuple[float, Row | None]]:
         def work(conn: Connection) -> tuple[float, Row | None]:
             now = self._stamped(item)
             if item.ask is not None:
@@ -239,12 +239,10 @@ class Desk:
                 counter.write()
             return 0.0, ledger.begin(conn, item.row, now=now, lease=self._lease(now))
 
-        return await self._store.write(work, quick=True)
+        return self._store.write(work, quick=True)
 
-    async def _finish(self, item: Finish) -> Finished:
-        return await self._store.write(
-            lambda conn: self._finished(conn, item, self._stamped(item)), quick=True
-        )
+    def _finish(self, item: Finish) -> Awaitable[Finished]:
+        return self._store.write(lambda conn: self._finished(conn, item, self._stamped(item)), quick=True)
 
     def _finished(self, conn: Connection, item: Finish, now: int) -> Finished:
         row, new = item.row, item.new
@@ -321,12 +319,12 @@ class FileDesk(Desk):
         super().__init__(store, outcomes, sweeper, clock=clock)
         self._together: Together[Finish, Finished] = Together(store, self._work, most=sets.MOST)
 
-    async def _finish(self, item: Finish) -> Finished:
+    def _finish(self, item: Finish) -> Awaitable[Finished]:
         row = item.row
         simple = item.plain and item.chain and item.ask is None and row.state == "attempting"
         if simple and row.owner == self._worker and row.account in item.free:
-            return await self._together.do(item)
-        return await super()._finish(item)
+            return self._together.do(item)
+        return super()._finish(item)
 
     def _work(self, conn: Connection, items: Sequence[Finish]) -> list[Finished]:
         """Write that they landed, and claim and begin what follows in their lanes."""
@@ -359,14 +357,14 @@ class SetDesk(Desk):
         super().__init__(store, outcomes, sweeper, clock=clock)
         self._together: Together[Item, Any] = Together(store, self._work)
 
-    async def _claim(self, item: Claim) -> Claimed | None:
-        return await self._together.do(item)
+    def _claim(self, item: Claim) -> Awaitable[Claimed | None]:
+        return self._together.do(item)
 
-    async def _begin(self, item: Begin) -> tuple[float, Row | None]:
-        return await self._together.do(item)
+    def _begin(self, item: Begin) -> Awaitable[tuple[float, Row | None]]:
+        return self._together.do(item)
 
-    async def _finish(self, item: Finish) -> Finished:
-        return await self._together.do(item)
+    def _finish(self, item: Finish) -> Awaitable[Finished]:
+        return self._together.do(item)
 
     def _work(self, conn: Connection, items: Sequence[Item]) -> list[Any]:
         """Do a set: outcomes, then budgets, then intents, then claims. One order for all sets, so that none waits in a circle.

@@ -36,12 +36,13 @@ def _post_of(rows: list[Row], row: Row) -> Post:
 
 
 async def ready_piece(
-    row: Row, manifest: Manifest, rows: Callable[[], Awaitable[list[Row]]]
+    row: Row, piece: Piece, manifest: Manifest, rows: Callable[[], Awaitable[list[Row]]]
 ) -> tuple[Piece, Post | None]:
     """Give what is to be sent, its files checked and converted, and the post under which it is a comment.
 
     Args:
         row: the delivery.
+        piece: what it holds, with files or following another piece.
         manifest: what its account can do.
         rows: gives the rows of its content; asked only for what hangs on another.
 
@@ -49,7 +50,6 @@ async def ready_piece(
         InvalidInput: a file cannot be sent, or the post on which it hangs did not land.
         ConfigError: a picture must be converted and Pillow is not installed.
     """
-    piece = row.load_piece()
     if piece.media:
         piece, _ = await ready(piece, manifest)
     if not piece.follows:
@@ -60,12 +60,18 @@ async def ready_piece(
     return piece.model_copy(update={"reply_to": post.native_id, "follows": ""}), None
 
 
-async def send(
+def send(
     adapter: Adapter, row: Row, piece: Piece, under: Post | None, *, now: Callable[[], datetime]
-) -> Post:
+) -> Awaitable[Post]:
     """Publish a piece, or write it as a comment `under` a post; a comment is given as a post of its own."""
     if under is None:
-        return await cast("Publisher", adapter).publish(row.target, piece, idempotency_key=row.key)
+        return cast("Publisher", adapter).publish(row.target, piece, idempotency_key=row.key)
+    return _comment(adapter, row, piece, under, now)
+
+
+async def _comment(
+    adapter: Adapter, row: Row, piece: Piece, under: Post, now: Callable[[], datetime]
+) -> Post:
     if not isinstance(adapter, Commenter):
         raise NotSupported(
             f"the {row.platform} adapter declares comments and writes none",

@@ -54,8 +54,8 @@ class Together(Generic[A, B]):
         """Sets that the store has now."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def do(self, item: A) -> B:
-        """Do one item, and return once it is durable.
+    def do(self, item: A) -> asyncio.Future[B]:
+        """Do one item; what is given is there once it is durable.
 
         Raises:
             StoreBusy: nobody knows whether it was done, if the connection broke at the commit; see `Store.write`.
@@ -68,7 +68,7 @@ class Together(Generic[A, B]):
             task = loop.create_task(self._fly())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await future
+        return future
 
     async def _fly(self) -> None:
         try:
