@@ -1,8 +1,9 @@
 """The desk: where claims, intents and outcomes of one worker are written down.
 
-`Desk` writes each in a transaction of its own; the store of one host has one writer, which joins them, and `FileDesk`
-writes what lands at once in few statements. `SetDesk` is for servers: what is asked for while a transaction runs shares
-the next one, with one statement for each kind of step. All keep the order of steps: an intent is durable before `begin`, `claim` or `finish` give its row.
+`Desk` writes each in a transaction of its own; the store of one host has one writer, which joins them. `FileDesk` adds
+that outcomes which come at once are written by few statements. `SetDesk` is for servers: what is asked for while a
+transaction runs shares the next one, with one statement for each kind of step. All keep the order of steps: an intent
+is durable before `begin`, `claim` or `finish` give its row.
 """
 
 from __future__ import annotations
