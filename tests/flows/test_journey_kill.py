@@ -115,7 +115,8 @@ async def test_journeys_survive_kills(tmp_path, monkeypatch, members, kills, see
                 DeliveryState.ATTEMPTING,
                 DeliveryState.DEFERRED,
             )
-            with anyio.fail_after(300):
+            # one group takes 20 messages a minute
+            with anyio.fail_after(300 + 3 * members):
                 while True:
                     await sq.process()
                     await sq.journeys.work()
