@@ -99,7 +99,10 @@ class Crew:
         """End a worker, which must have been alive until now."""
         self.harmed.add(process.pid)
         if process.poll() is not None:
-            self.problems.append(f"a worker ended by itself with {process.returncode}; see worker.log")
+            told = (self.home / "worker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            self.problems.append(
+                f"a worker ended by itself with {process.returncode}; worker.log ends so: {told}"
+            )
         process.send_signal(how)
         await anyio.to_thread.run_sync(process.wait, 40)  # the platforms run in this thread and must go on
         self.running.remove(process)

@@ -320,12 +320,13 @@ class Writer:
             try:
                 self._transaction(conn, jobs, beat=beat, guarded=False)
             except Exception:
-                if len(jobs) == 1:
+                if len(jobs) == 1 and not beat:
                     raise
                 self._rollback(conn)
                 for job in jobs:
                     job.error = None
-                self._transaction(conn, jobs, beat=beat, guarded=True)
+                # without the sign of life, for which there may be no room although there is for them
+                self._transaction(conn, jobs, beat=False, guarded=len(jobs) > 1)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             self._rollback(conn)
             if len(jobs) == 1:

@@ -146,6 +146,21 @@ async def test_much_work_does_not_share_a_transaction_with_other_much_work(store
     assert await store.read(keys) == list("abcdef")
 
 
+async def test_a_sign_of_life_that_cannot_be_written_takes_nothing_with_it(store, monkeypatch):
+    tried: list[int] = []
+
+    def fail(conn) -> None:
+        tried.append(1)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(writer, "BEAT", 0.0)
+    monkeypatch.setattr(store._writer, "_beat", fail)
+    assert await store.write(put("a")) == "a"
+    assert await asyncio.gather(*(store.write(put(key)) for key in "bc")) == ["b", "c"]
+    assert tried
+    assert await store.read(keys) == ["a", "b", "c"]
+
+
 async def test_much_work_that_waits_when_the_store_closes_is_written(tmp_path):
     store = await Store.open(tmp_path / "s.db")
     waiting = [asyncio.create_task(store.write(put(key), apart=True)) for key in "abc"]
