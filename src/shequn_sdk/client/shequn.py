@@ -305,6 +305,7 @@ class AsyncShequn(AsyncRooms):
 
     async def deliver(self) -> None:
         """Fire schedules and deliver what is due, until cancelled. Several processes may do this at once."""
+        await self._workspace.awaited_store()
         publishing = await self._workspace.publishing()
         scheduler = await self._workspace.scheduler()
         stop = anyio.Event()
@@ -424,6 +425,7 @@ class AsyncShequn(AsyncRooms):
         Raises:
             ConfigError: the extra `webhook` is needed and not installed.
         """
+        await self._workspace.awaited_store()
         sources = await self._workspace.sources()
         dispatcher = await self._workspace.dispatcher()
         publishing = await self._workspace.publishing()

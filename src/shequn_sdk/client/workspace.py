@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 
 from shequn_sdk.client.registry import NUMBERS, ROOMS
 from shequn_sdk.domain import Clock, Community, Interaction, InteractionBatch, MemberRef, PrivacySettings
-from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, UnknownName
+from shequn_sdk.errors import ConfigError, InvalidInput, ShequnError, StoreBusy, UnknownName
 from shequn_sdk.house import Room
 from shequn_sdk.listening.texts import with_texts
 from shequn_sdk.platforms.accounts import Accounts
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from shequn_sdk.stores.store import Store
 
 __all__ = ["Workspace"]
+
+_log = logging.getLogger(__name__)
+_PATIENCE = 60.0
+"""Seconds for which a worker waits for a locked store before it ends."""
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Room)
@@ -153,6 +158,26 @@ class Workspace:
             return store
 
         return await self._room("store", make)
+
+    async def awaited_store(self) -> Store:
+        """Give the operational store, for a process that works on for long.
+
+        A file that another process of this host keeps locked is waited for, up to a minute: that process may stand
+        still, or be killed soon.
+
+        Raises:
+            StoreBusy: it stayed locked, or another host has it open.
+        """
+        until = anyio.current_time() + _PATIENCE
+        while True:
+            try:
+                return await self.store()
+            except StoreBusy as error:
+                server = self.settings.store_url.startswith("postgres")  # has waited already
+                if error.owner or server or anyio.current_time() > until:
+                    raise
+                _log.warning("%s; this worker waits for it", error)
+                await anyio.sleep(1.0)
 
     async def inbox(self) -> Inbox:
         """Give the inbox."""
