@@ -57,7 +57,9 @@ async def test_it_does_not_wait_for_ever_nor_for_another_host(tmp_path, impatien
                 await sq.deliver()
         lock.rollback()
     monkeypatch.setattr(workspace, "_PATIENCE", 3600.0)
-    async with await Store.open(tmp_path / "store.db", host="another"):
-        async with AsyncShequn.open(home=tmp_path) as sq:
-            with pytest.raises(StoreBusy, match="another"):
-                await sq.deliver()
+    async with (
+        await Store.open(tmp_path / "store.db", host="another"),
+        AsyncShequn.open(home=tmp_path) as sq,
+    ):
+        with pytest.raises(StoreBusy, match="another"):
+            await sq.deliver()
