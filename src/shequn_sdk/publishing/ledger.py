@@ -159,12 +159,11 @@ _SET_BACK = Fast(
     "and state in ('planned', 'claimed', 'attempting', 'deferred', 'unknown')"
 )
 _LANDED = (
-    "select post from delivery where account = :account and channel = :channel and state = 'landed' and "
+    "select post from delivery where account = :account and channel = :channel and state = 'landed' "
+    "and deadline is null and updated_at"
 )
-_LANDED_BEFORE = Fast(
-    f"{_LANDED} deadline is null and updated_at <= :until order by updated_at desc limit 20"
-)
-_LANDED_AHEAD = Fast(f"{_LANDED} deadline is null and updated_at > :until order by updated_at desc limit 100")
+_LANDED_BEFORE = Fast(f"{_LANDED} <= :until order by updated_at desc limit 20")
+_LANDED_AHEAD = Fast(f"{_LANDED} > :until order by updated_at desc limit 100")
 _BY_BATCH = Fast(f"select {COLUMNS} from delivery where batch = :batch order by id")  # noqa: S608
 # `+id`, because SQLite would rather look through all deliveries in their order than sort the few that are leased
 _LEASED = "state in ('claimed', 'attempting', 'unknown') and state <> 'unknown'"

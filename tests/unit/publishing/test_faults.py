@@ -110,19 +110,25 @@ async def test_an_outcome_waits_for_room_on_the_disk(bench, tmp_path):
     assert bench.wall.requests == 40
 
 
-@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(minutes=-2)])
-async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_says(bench, kinds, ahead):
-    """Else a clock that is ahead looks for the post where it cannot be yet, and sends it again."""
+def listening(bench: Any, kind: Any) -> list[datetime]:
+    """Give the bot an adapter of a kind that looks up; the list tells where each look-up began."""
     asked: list[datetime] = []
 
-    class Timed(kinds.looking):
+    class Listening(kind):
         async def find_landed(
             self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
         ) -> Post | None:
             asked.append(since)
             return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
 
-    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    bench.account(kind=Listening, idempotency=Idempotency(reconcile=True))
+    return asked
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(minutes=-2)])
+async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_says(bench, kinds, ahead):
+    """Else a clock that is ahead looks for the post where it cannot be yet, and sends it again."""
+    asked = listening(bench, kinds.looking)
     publishing = Publishing(bench.store, bench.accounts)
     await publishing.publish(Content(text="first"), ["bot:1"])
     stands = bench.clock.now()
@@ -138,21 +144,14 @@ async def test_a_look_up_begins_at_the_post_before_and_not_where_a_wrong_clock_s
 
 async def test_a_look_up_after_the_clock_was_set_back_begins_at_the_last_post(bench, kinds):
     """Else platforms that show few posts cannot tell: by the ledger, those of before stand in the future."""
-    asked: list[datetime] = []
     wrong = timedelta(minutes=1)
 
-    class Timed(kinds.looking):
+    class Behind(kinds.looking):
         def _post(self, channel: str, index: int, text: str) -> Post:
             post = super()._post(channel, index, text)
             return post.model_copy(update={"landed_at": post.landed_at - wrong})
 
-        async def find_landed(
-            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
-        ) -> Post | None:
-            asked.append(since)
-            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
-
-    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    asked = listening(bench, Behind)
     publishing = Publishing(bench.store, bench.accounts)
     for number in range(3):
         await publishing.publish(Content(text=f"{number}"), ["bot:1"])
@@ -172,21 +171,19 @@ async def test_a_look_up_after_the_clock_was_set_back_begins_at_the_last_post(be
 )
 async def test_the_platforms_date_puts_a_wrong_clock_right(bench, kinds, told, looks):
     """For the first post of a channel, before which nothing says where to begin."""
-    asked: list[datetime] = []
     away = told or timedelta()
 
     class Dated(kinds.looking):
         async def find_landed(
             self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
         ) -> Post | None:
-            asked.append(since)
             now = self.clock.now() + away
             note_date({} if told is None else {"date": format_datetime(now)})
             if since > sent + away:
                 return None
             return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
 
-    bench.account(kind=Dated, idempotency=Idempotency(reconcile=True))
+    asked = listening(bench, Dated)
     sent = bench.clock.now()
     publishing = Publishing(bench.store, bench.accounts)
     bench.wall.script["1"].append(("landed", Unavailable("no answer", landed=Landing.PERHAPS)))
@@ -200,16 +197,7 @@ async def test_the_platforms_date_puts_a_wrong_clock_right(bench, kinds, told, l
 @pytest.mark.parametrize("native", ["77", None])
 async def test_a_look_up_does_not_begin_where_a_person_says_it_landed(bench, kinds, native):
     """What they resolve has its instant from our clock, which may be ahead of the platform's."""
-    asked: list[datetime] = []
-
-    class Timed(kinds.looking):
-        async def find_landed(
-            self, channel: str, piece: Any, *, idempotency_key: str, since: datetime
-        ) -> Post | None:
-            asked.append(since)
-            return await super().find_landed(channel, piece, idempotency_key=idempotency_key, since=since)
-
-    bench.account(kind=Timed, idempotency=Idempotency(reconcile=True))
+    asked = listening(bench, kinds.looking)
     publishing = Publishing(bench.store, bench.accounts, options=DeliveryOptions(max_checks=1))
     await publishing.publish(Content(text="first"), ["bot:1"])
     stands = bench.clock.now()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from shequn_sdk.domain import Content, LatePolicy, Priority
 from shequn_sdk.platforms.manifest import Idempotency
-from shequn_sdk.publishing import Publishing, desk, ledger
+from shequn_sdk.publishing import Publishing, desk, ledger, sets
 from shequn_sdk.publishing.desk import FileDesk, Finish
 from shequn_sdk.publishing.policy import landed
 from shequn_sdk.publishing.rows import Row
@@ -154,3 +154,24 @@ async def test_a_busy_worker_writes_sets_and_keeps_the_order(kinds, tmp_path, pr
     assert bench.wall.requests == 600
     assert sum(sizes) > 300
     assert max(sizes) >= 30
+
+
+async def test_no_statement_of_a_set_looks_through_the_ledger(tmp_path):
+    """SQLite decides by the words of a statement, not by how many rows there are."""
+
+    def plans(conn: Connection) -> list[str]:
+        found: list[str] = []
+        for one in (sets._LAND, sets._FIRST, sets._BEGIN):
+            for sql in one._sql.values():
+                told = conn.exec_driver_sql(f"explain query plan {sql}", (None,) * sql.count("?"))
+                found += [row[-1] for row in told]
+        return found
+
+    async with await Store.open(tmp_path / "s.db") as store:
+        told = await store.read(plans)
+    assert any(line.startswith("SEARCH delivery") for line in told)
+    assert not [
+        line
+        for line in told
+        if line.startswith(("SCAN delivery", "SCAN d", "SCAN b", "SCAN e", "SCAN h", "SCAN p"))
+    ]
